@@ -1,0 +1,58 @@
+"""Control elements. They travel in order with the batches and are broadcast to every channel of a partition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from millstream.core.elements.batch import ArrowBatch, ObjectBatch
+
+MAX_WATERMARK_MS: Final = 2**63 - 1
+"""The watermark after the last record of a bounded input: no event time can follow."""
+
+MIN_WATERMARK_MS: Final = -(2**63)
+"""The watermark before anything is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """No record with an event time of ``timestamp_ms`` or less follows, except late ones."""
+
+    timestamp_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class WatermarkStatus:
+    """``idle``: this channel does not hold back the watermark until it says otherwise."""
+
+    idle: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Barrier:
+    """Separates what belongs to checkpoint ``checkpoint_id`` from what follows it.
+
+    Carried by the data plane and seen by the task; coordinated checkpoints arrive with the checkpoint coordinator.
+    """
+
+    checkpoint_id: int
+    timestamp_ms: int
+    unaligned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyMarker:
+    """Emitted by a source at ``emitted_wall_ms``; operators pass it on, sinks measure its age."""
+
+    emitted_wall_ms: int
+    source_operator: str
+    source_subtask: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndOfData:
+    """The last element of a channel."""
+
+
+Control = Watermark | WatermarkStatus | Barrier | LatencyMarker | EndOfData
+Element = ObjectBatch | ArrowBatch | Control

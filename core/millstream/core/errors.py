@@ -1,0 +1,146 @@
+"""The tree of errors, with whose fault each is and whether trying again can help.
+
+::
+
+    MillstreamError                 blame, retry
+    ├── UserError                   USER, NEVER       the program or its settings must change
+    │   ├── ConfigError                               a setting is unknown, mistyped or contradictory
+    │   ├── JobGraphError                             the program describes no valid job
+    │   ├── PicklingError                             a function holds something that cannot travel
+    │   ├── UserCodeError       USER, BACKOFF         a user's function raised on a record
+    │   ├── RecordTypeError                           a value does not have the type the stream promises
+    │   └── MalformedRecordError                      bytes of an input do not parse (file, line)
+    ├── ExternalError               EXTERNAL, BACKOFF something outside: network, disk, another process
+    │   ├── UnavailableError                          nobody answers at an address
+    │   ├── TaskManagerLostError                      a TaskManager vanished
+    │   ├── SlotDiedError                             a slot process ended (signal or exit code named)
+    │   └── InsufficientSlotsError                    the cluster has too few slots
+    ├── AuthenticationError         USER, NEVER       wrong or missing cluster secret
+    ├── ProtocolVersionError        USER, NEVER       the peer speaks another protocol version
+    └── InvariantViolation          INTERNAL, NEVER   Millstream broke its own promise
+
+A component decides by ``blame`` and ``retry``, never by the text. Over the wire an error is its class name and the
+fields below (``ErrorInfo`` in ``common.proto``, conversion in ``millstream.core.rpc.error_info``).
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class Blame(enum.Enum):
+    """Whose fault an error is."""
+
+    USER = "USER"
+    EXTERNAL = "EXTERNAL"
+    INTERNAL = "INTERNAL"
+
+
+class Retry(enum.Enum):
+    """Whether the same action can succeed later."""
+
+    NEVER = "NEVER"
+    BACKOFF = "BACKOFF"
+
+
+@dataclass(frozen=True)
+class ErrorPlace:
+    """Where a user finds the cause. Every field may be empty; ``line`` counts from 1, 0 is unknown."""
+
+    operator: str = ""
+    function: str = ""
+    file: str = ""
+    line: int = 0
+    record: str = ""
+    """A preview of the record, at most a few hundred characters."""
+    user_traceback: str = ""
+    """The user's own frames only."""
+
+
+class MillstreamError(Exception):
+    """Base of all errors that Millstream raises on purpose.
+
+    ``str(error)`` is a whole message for a user: what happened, where, and what to do next.
+    """
+
+    blame: ClassVar[Blame] = Blame.INTERNAL
+    retry: ClassVar[Retry] = Retry.NEVER
+
+    def __init__(self, message: str, *, place: ErrorPlace | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.place = place or ErrorPlace()
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class UserError(MillstreamError):
+    blame = Blame.USER
+
+
+class ConfigError(UserError):
+    pass
+
+
+class JobGraphError(UserError):
+    pass
+
+
+class PicklingError(UserError):
+    pass
+
+
+class UserCodeError(UserError):
+    """A user's function raised. Retried like Flink does: the cause may be outside (a lookup that timed out)."""
+
+    retry = Retry.BACKOFF
+
+
+class RecordTypeError(UserError):
+    pass
+
+
+class MalformedRecordError(UserError):
+    pass
+
+
+class ExternalError(MillstreamError):
+    blame = Blame.EXTERNAL
+    retry = Retry.BACKOFF
+
+
+class UnavailableError(ExternalError):
+    pass
+
+
+class TaskManagerLostError(ExternalError):
+    pass
+
+
+class SlotDiedError(ExternalError):
+    pass
+
+
+class InsufficientSlotsError(ExternalError):
+    pass
+
+
+class AuthenticationError(MillstreamError):
+    blame = Blame.USER
+
+
+class ProtocolVersionError(MillstreamError):
+    blame = Blame.USER
+
+
+class InvariantViolation(MillstreamError):
+    pass
+
+
+def invariant(holds: bool, story: str) -> None:
+    """Raise ``InvariantViolation`` with ``story`` (both values, and what was being done) unless ``holds``."""
+    if not holds:
+        raise InvariantViolation(f"invariant violated: {story}. This is a defect of Millstream; please report it.")

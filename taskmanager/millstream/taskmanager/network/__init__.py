@@ -1,0 +1,1 @@
+"""The data plane: framed, multiplexed connections with credit-based flow control."""
