@@ -1,4 +1,4 @@
-"""The only module that reads a clock. Everything else gets a ``Clock`` as an argument, so that time can be simulated."""
+"""The only module that reads a clock. Everything else is given a ``Clock``, so that time can be simulated."""
 
 from __future__ import annotations
 

@@ -54,11 +54,11 @@ class OperatorContext(Protocol):
     configuration: dict[str, Any]
 
     def schedule(self, wall_ms: int) -> None:
-        """Ask for ``on_processing_time`` at ``wall_ms`` or soon after; asking for an earlier time replaces a later one."""
+        """Ask for ``on_processing_time`` at ``wall_ms`` or soon after; the earliest time asked for wins."""
         ...
 
     def send_to_coordinator(self, kind: str, payload: bytes, reply: Callable[[bool, bytes], None]) -> None:
-        """Send an operator event to the JobManager; ``reply(accepted, payload)`` is called later on the task's thread."""
+        """Send an operator event to the JobManager; ``reply(accepted, payload)`` comes later, on the task's thread."""
         ...
 
     def wake_up(self) -> None:
