@@ -34,14 +34,24 @@ class PollStatus(enum.Enum):
 
 
 class SplitBatch:
-    """A batch and the split it came from, so that watermarks are kept per split."""
+    """A batch and the split it came from, so that watermarks are kept per split.
 
-    __slots__ = ("batch", "split_finished", "split_id")
+    ``side_outputs`` are ``(tag id, batch)`` pairs for records that do not belong to the main output (malformed rows).
+    """
 
-    def __init__(self, batch: Batch, split_id: str, split_finished: bool = False) -> None:
+    __slots__ = ("batch", "side_outputs", "split_finished", "split_id")
+
+    def __init__(
+        self,
+        batch: Batch,
+        split_id: str,
+        split_finished: bool = False,
+        side_outputs: tuple[tuple[str, Batch], ...] = (),
+    ) -> None:
         self.batch = batch
         self.split_id = split_id
         self.split_finished = split_finished
+        self.side_outputs = side_outputs
 
 
 class EnumeratorContext(ABC):
