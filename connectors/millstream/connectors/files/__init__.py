@@ -1,0 +1,1 @@
+"""Files as source and sink: text, NDJSON, CSV, Parquet; directories and globs; gzip and zstd."""

@@ -1,0 +1,100 @@
+"""Cutting a byte range of a file into chunks of whole lines.
+
+A line belongs to the range that holds its first byte. So a range that starts inside a line skips to the next one, and
+reads past its end to finish its last line. Chunks are sized so that they hold about the wanted number of rows.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from millstream.connectors.files.compression import open_binary, skip
+from millstream.connectors.files.split import FileSplit
+from millstream.core.errors import MalformedRecordError
+
+CHUNK_BYTES_MIN: Final = 64 * 1024
+CHUNK_BYTES_MAX: Final = 4 * 1024 * 1024
+LINE_BYTES_MAX: Final = 64 * 1024 * 1024
+
+
+class LineChunks:
+    """Whole-line chunks of one split, from its position on. ``position`` is always the start of the next line."""
+
+    def __init__(self, split: FileSplit, rows_wanted: int) -> None:
+        self.path = split.path
+        self.start = split.start
+        self.position = split.position
+        self._stop = split.stop
+        self._rows_wanted = rows_wanted
+        self._chunk_bytes = CHUNK_BYTES_MIN
+        self._rest = b""
+        self._ended = False
+        self._stream: BinaryIO = open_binary(Path(split.path))
+        if split.position == split.start and split.start > 0:
+            # One byte earlier: when it is a newline, the first line of this range is whole.
+            skip(self._stream, split.start - 1)
+            self.position = split.start - 1
+            self._drop_first_line()
+        else:
+            skip(self._stream, split.position)
+
+    def next(self) -> tuple[int, bytes] | None:
+        """``(offset of its first byte, lines including their newlines)``, or None at the end of the range."""
+        if self._ended or (self._stop is not None and self.position >= self._stop):
+            return None
+        offset = self.position
+        data = self._read_whole_lines()
+        if not data:
+            self._ended = True
+            return None
+        if self._stop is not None and offset + len(data) > self._stop:
+            data = self._cut_at_stop(data, self._stop - offset)
+        self.position = offset + len(data)
+        rows = max(1, data.count(b"\n"))
+        wanted = self._rows_wanted * len(data) // rows
+        self._chunk_bytes = min(CHUNK_BYTES_MAX, max(CHUNK_BYTES_MIN // 16, wanted))
+        return offset, data
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def _read_whole_lines(self) -> bytes:
+        """At least one line, and the start of an unfinished one kept in ``_rest``."""
+        parts = [self._rest]
+        held = len(self._rest)
+        self._rest = b""
+        while True:
+            piece = self._stream.read(max(self._chunk_bytes - held, CHUNK_BYTES_MIN // 16))
+            if not piece:
+                return b"".join(parts)
+            cut = piece.rfind(b"\n")
+            if cut >= 0:
+                parts.append(piece[: cut + 1])
+                self._rest = piece[cut + 1 :]
+                return b"".join(parts)
+            parts.append(piece)
+            held += len(piece)
+            if held > LINE_BYTES_MAX:
+                raise MalformedRecordError(
+                    f"{self.path}: a line at byte {self.position} is longer than {LINE_BYTES_MAX} bytes"
+                )
+
+    def _cut_at_stop(self, data: bytes, limit: int) -> bytes:
+        """Keep the lines that start before ``limit``; the rest belongs to the next range."""
+        self._ended = True
+        end = data.find(b"\n", limit - 1)
+        return data if end < 0 else data[: end + 1]
+
+    def _drop_first_line(self) -> None:
+        while True:
+            piece = self._stream.read(CHUNK_BYTES_MIN)
+            if not piece:
+                self._ended = True
+                return
+            cut = piece.find(b"\n")
+            if cut >= 0:
+                self.position += cut + 1
+                self._rest = piece[cut + 1 :]
+                return
+            self.position += len(piece)

@@ -1,0 +1,114 @@
+"""The file sink: part files that appear whole.
+
+A subtask writes to a hidden ``.part-….inprogress`` file and renames it when it is complete: when it is large or old
+enough, or at the end of the input. Readers that skip hidden names never see half a file. A failed or cancelled job
+removes its unfinished files; finished ones stay. (With checkpoints, renaming will wait for the checkpoint.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from millstream.connectors.files.formats.encoders import FileEncoder, FileFormat
+from millstream.core.api.sink import Sink, SinkContext, SinkWriter
+from millstream.core.elements.batch import Batch
+from millstream.core.errors import ExternalError
+
+ROLL_BYTES: Final = 128 * 1024 * 1024
+ROLL_INTERVAL_MS: Final = 60_000
+
+
+@dataclass(frozen=True)
+class RollingPolicy:
+    """A file is completed at ``bytes_max`` or ``age_ms_max`` after it was started, whichever comes first."""
+
+    bytes_max: int = ROLL_BYTES
+    age_ms_max: int | None = ROLL_INTERVAL_MS
+
+
+class FileSink(Sink):
+    """Writes ``directory/part-<subtask>-<job>-<number><suffix>``; the directory is made when it is missing."""
+
+    def __init__(
+        self,
+        directory: str,
+        file_format: FileFormat,
+        rolling: RollingPolicy | None = None,
+        prefix: str = "part",
+    ) -> None:
+        if not directory:
+            raise ValueError("the directory to write to must not be empty")
+        self.directory = directory
+        self.file_format = file_format
+        self.rolling = rolling or RollingPolicy()
+        self.prefix = prefix
+
+    def create_writer(self, context: SinkContext) -> SinkWriter:
+        return _FileWriter(self, context)
+
+
+class _FileWriter(SinkWriter):
+    def __init__(self, sink: FileSink, context: SinkContext) -> None:
+        self._sink = sink
+        self._clock = context.clock
+        self._directory = Path(sink.directory).expanduser().absolute()
+        self._name = f"{sink.prefix}-{context.subtask_index}-{context.job_id[:8]}-{context.attempt}"
+        self._number = 0
+        self._encoder: FileEncoder | None = None
+        self._path = Path()
+        self._started_ms = 0
+
+    def open(self) -> None:
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ExternalError(f"cannot write to {self._directory}: {error.strerror}") from error
+
+    def write(self, batch: Batch) -> None:
+        if batch.num_rows == 0:
+            return
+        try:
+            if self._encoder is None:
+                self._start()
+            assert self._encoder is not None
+            self._encoder.write(batch)
+        except OSError as error:
+            raise ExternalError(f"cannot write {self._path}: {error.strerror or error}") from error
+        if self._encoder.bytes_written >= self._sink.rolling.bytes_max:
+            self._complete()
+
+    def on_time(self, wall_ms: int) -> None:
+        age_ms_max = self._sink.rolling.age_ms_max
+        if self._encoder is not None and age_ms_max is not None and wall_ms - self._started_ms >= age_ms_max:
+            self._complete()
+
+    def flush(self) -> None:
+        if self._encoder is not None:
+            self._complete()
+
+    def close(self) -> None:
+        if self._encoder is not None:
+            self._encoder.abandon()
+            self._encoder = None
+            self._path.unlink(missing_ok=True)
+
+    def _start(self) -> None:
+        self._path = self._directory / f".{self._final_name()}.inprogress"
+        self._path.unlink(missing_ok=True)
+        self._encoder = self._sink.file_format.open(self._path)
+        self._started_ms = self._clock.wall_ms()
+
+    def _complete(self) -> None:
+        assert self._encoder is not None
+        try:
+            self._encoder.finish()
+            self._encoder = None
+            self._path.replace(self._directory / self._final_name())
+        except OSError as error:
+            raise ExternalError(f"cannot complete {self._path}: {error.strerror or error}") from error
+        self._number += 1
+
+    def _final_name(self) -> str:
+        return f"{self._name}-{self._number}{self._sink.file_format.suffix}"

@@ -1,0 +1,68 @@
+"""The file source: which files, in which format, cut into which splits."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from millstream.connectors.files.compression import is_compressed
+from millstream.connectors.files.formats.line_format import LineFormat
+from millstream.connectors.files.listing import list_files
+from millstream.connectors.files.malformed import MalformedPolicy
+from millstream.connectors.files.parquet import ParquetFormat, ParquetReader
+from millstream.connectors.files.reader import LineFileReader
+from millstream.connectors.files.split import FileSplit
+from millstream.connectors.split_queue import SplitQueueEnumerator
+from millstream.core.api.source import EnumeratorContext, ReaderContext, Source, SourceReader, SplitEnumerator
+
+SPLIT_BYTES_MAX: Final = 64 * 1024 * 1024
+SPLIT_BYTES_MIN: Final = 1024 * 1024
+
+
+class FileSource(Source[FileSplit]):
+    """Bounded input from files.
+
+    Files of line formats that are not compressed are cut into byte ranges so that all subtasks share a large file:
+    ranges of between 1 and 64 MiB, about four a subtask. With parallelism 1 files are read whole, in name order.
+    """
+
+    def __init__(
+        self, paths: Iterable[str], file_format: LineFormat | ParquetFormat, policy: MalformedPolicy | None = None
+    ) -> None:
+        self.paths = list(paths)
+        self.file_format = file_format
+        self.policy = policy or MalformedPolicy()
+
+    def create_enumerator(self, context: EnumeratorContext) -> SplitEnumerator[FileSplit]:
+        return SplitQueueEnumerator(context, self.splits)
+
+    def restore_enumerator(self, context: EnumeratorContext, state: Any) -> SplitEnumerator[FileSplit]:
+        return SplitQueueEnumerator.restored(context, state)
+
+    def create_reader(self, context: ReaderContext) -> SourceReader[FileSplit]:
+        if isinstance(self.file_format, ParquetFormat):
+            return ParquetReader(self.file_format, context)
+        return LineFileReader(self.file_format, self.policy, context)
+
+    @property
+    def produced_type(self) -> Any:
+        return None if isinstance(self.file_format, ParquetFormat) else self.file_format.produced_type
+
+    def splits(self, parallelism: int) -> list[FileSplit]:
+        """All splits of all files, in file order."""
+        return [split for file in list_files(self.paths) for split in self._cut(file, parallelism)]
+
+    def _cut(self, file: Path, parallelism: int) -> list[FileSplit]:
+        path = str(file)
+        if isinstance(self.file_format, ParquetFormat):
+            groups = self.file_format.row_groups(path)
+            pieces = min(groups, parallelism * 4) if parallelism > 1 else min(groups, 1)
+            edges = [groups * i // pieces for i in range(pieces + 1)] if pieces else []
+            return [FileSplit(path, a, b, a) for a, b in itertools.pairwise(edges)]
+        if parallelism == 1 or is_compressed(path) or not self.file_format.splittable:
+            return [FileSplit(path, 0, None, 0)]
+        size = file.stat().st_size
+        step = min(SPLIT_BYTES_MAX, max(SPLIT_BYTES_MIN, -(-size // (parallelism * 4))))
+        return [FileSplit(path, a, min(a + step, size), a) for a in range(0, size, step)]
