@@ -1,0 +1,1 @@
+"""Tasks: one subtask each, run by the cooperative task loop of its slot process."""

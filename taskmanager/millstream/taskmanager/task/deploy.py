@@ -1,0 +1,122 @@
+"""From a deployment message to a running task: load the user's code, build the chain, connect it to the network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+
+from millstream.core.clock import Clock
+from millstream.core.errors import ErrorPlace, MillstreamError, UserCodeError, invariant
+from millstream.core.graph.specs import ChainedOperator, VertexPayload
+from millstream.core.ids import PartitionId
+from millstream.proto.v1 import taskmanager_pb2
+from millstream.taskmanager.network.environment import NetworkEnvironment
+from millstream.taskmanager.network.gate import InputGate
+from millstream.taskmanager.network.partition import ResultPartition
+from millstream.taskmanager.operators.fusing import fuse
+from millstream.taskmanager.operators.registry import create_operator
+from millstream.taskmanager.task.chain import OperatorChain, build_chain
+from millstream.taskmanager.task.context import SubtaskInfo, TaskOperatorContext
+from millstream.taskmanager.task.task import Task
+
+
+def subtask_info(
+    request: taskmanager_pb2.DeploySubtasksRequest, deployment: taskmanager_pb2.SubtaskDeployment
+) -> SubtaskInfo:
+    return SubtaskInfo(
+        job_id=request.job_id,
+        job_name=request.job_name,
+        vertex_id=deployment.subtask.vertex_id,
+        vertex_name=deployment.vertex_name,
+        subtask_index=deployment.subtask.index,
+        attempt=deployment.subtask.attempt,
+        parallelism=deployment.parallelism,
+        max_parallelism=deployment.max_parallelism,
+    )
+
+
+def load_payload(path: Path, info: SubtaskInfo) -> VertexPayload:
+    """Unpickle the operators of a vertex; errors speak of the user's code, for that is what fails to load."""
+    try:
+        payload = cloudpickle.loads(path.read_bytes())
+    except MillstreamError:
+        raise
+    except ModuleNotFoundError as error:
+        raise UserCodeError(
+            f"the code of {info} needs the module {error.name!r}, which is not installed where its TaskManager runs. "
+            f"Install it there; modules beside the script are shipped with the job without being asked for.",
+            place=ErrorPlace(operator=info.vertex_name),
+        ) from error
+    except Exception as error:
+        raise UserCodeError(
+            f"the code of {info} could not be loaded in its slot: {type(error).__name__}: {error}",
+            place=ErrorPlace(operator=info.vertex_name),
+        ) from error
+    invariant(isinstance(payload, VertexPayload), f"the payload of {info} is a {type(payload).__name__}")
+    assert isinstance(payload, VertexPayload)
+    return payload
+
+
+def build_task_chain(task: Task, payload: VertexPayload, clock: Clock, configuration: dict[str, Any]) -> OperatorChain:
+    """The operators of ``task``, fused where possible, not opened."""
+
+    def create_context(chained: ChainedOperator, index: int) -> TaskOperatorContext:
+        return TaskOperatorContext(task.info, chained, index, clock, configuration, task)
+
+    return build_chain(fuse(list(payload.operators)), create_operator, create_context)
+
+
+def connect_outputs(
+    chain: OperatorChain,
+    deployment: taskmanager_pb2.SubtaskDeployment,
+    payload: VertexPayload,
+    network: NetworkEnvironment,
+) -> list[ResultPartition]:
+    """Create one partition an output edge and hang it to the operator it leaves."""
+    payloads = {output.edge_id: output for output in payload.outputs}
+    partitions: list[ResultPartition] = []
+    for edge in deployment.outputs:
+        output = payloads[edge.edge_id]
+        partition = network.create_partition(
+            PartitionId(edge.edge_id, deployment.subtask.index, deployment.subtask.attempt),
+            edge,
+            output,
+            deployment.subtask.index,
+            deployment.max_parallelism,
+            payload.generic_types,
+            payload.buffer_timeout_ms,
+        )
+        chain.output_of(output.source_operator).connect_partition(partition, output.side_output)
+        partitions.append(partition)
+    return partitions
+
+
+def connect_inputs(
+    deployment: taskmanager_pb2.SubtaskDeployment, network: NetworkEnvironment
+) -> list[InputGate]:
+    """One gate an input of the head; several edges into one input (a union) share its gate."""
+    by_input: dict[int, list[taskmanager_pb2.InputEdge]] = {}
+    for edge in deployment.inputs:
+        by_input.setdefault(edge.input_index, []).append(edge)
+    return [network.create_gate(edges, deployment.subtask.index) for _, edges in sorted(by_input.items())]
+
+
+def start_task(
+    task: Task,
+    deployment: taskmanager_pb2.SubtaskDeployment,
+    payload_path: Path,
+    network: NetworkEnvironment,
+    clock: Clock,
+    configuration: dict[str, Any],
+) -> None:
+    """Load, connect and open. Any error fails the task, and only it."""
+    try:
+        payload = load_payload(payload_path, task.info)
+        chain = build_task_chain(task, payload, clock, configuration)
+        task.partitions = connect_outputs(chain, deployment, payload, network)
+        task.gates = connect_inputs(deployment, network)
+        task.start(chain, task.gates, task.partitions)
+    except Exception as error:  # user code runs here: whatever it raises is this task's failure
+        task.fail(error)

@@ -1,0 +1,139 @@
+"""The cooperative task loop of a slot process.
+
+``step`` gives every runnable task one step and then lets the reactor handle what the network brought, without
+blocking. ``run`` repeats it and blocks in the reactor only when no task can go on. Time and descriptors come in as
+arguments, so a simulator can drive the same loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from millstream.core.clock import Clock
+from millstream.taskmanager.network.environment import NetworkEnvironment
+from millstream.taskmanager.network.reactor import Reactor
+from millstream.taskmanager.task.phase import ENDED, TaskPhase
+from millstream.taskmanager.task.task import Task
+
+ROUNDS_PER_POLL = 4
+"""Rounds over the tasks between two looks at the network while there is work."""
+
+
+class TaskEvents(Protocol):
+    """Who hears of tasks: the slot's control channel, or a simulator."""
+
+    def on_phase(self, task: Task) -> None: ...
+
+    def on_event(
+        self, task: Task, operator_id: str, kind: str, payload: bytes, reply: Callable[[bool, bytes], None]
+    ) -> None: ...
+
+
+class TaskLoop:
+    """Owns the tasks of one slot process."""
+
+    def __init__(self, reactor: Reactor, network: NetworkEnvironment, clock: Clock, events: TaskEvents) -> None:
+        self.reactor = reactor
+        self.network = network
+        self.tasks: list[Task] = []
+        self._clock = clock
+        self._events = events
+        self._stopped = False
+        self._periodic: list[tuple[float, Callable[[], None]]] = []
+        self._next_periodic_s = clock.monotonic_s()
+
+    def every(self, interval_s: float, action: Callable[[], None]) -> None:
+        """Call ``action`` about every ``interval_s`` seconds. One interval is kept for all actions: the shortest."""
+        self._periodic.append((interval_s, action))
+        self._next_periodic_s = min(self._next_periodic_s, self._clock.monotonic_s() + interval_s)
+
+    def stop(self) -> None:
+        """Make ``run`` return."""
+        self._stopped = True
+        self.reactor.wake_up()
+
+    def run(self) -> None:
+        """Step until ``stop``."""
+        while not self._stopped:
+            progressed = False
+            for _ in range(ROUNDS_PER_POLL):
+                if not self.step():
+                    break
+                progressed = True
+            if not progressed:
+                self._flush_all()
+            self.reactor.poll(0.0 if progressed else self._idle_timeout_s())
+            now_s = self._clock.monotonic_s()
+            self.network.on_time(now_s)
+            if now_s >= self._next_periodic_s:
+                self._run_periodic(now_s)
+
+    def step(self) -> bool:
+        """One round over all tasks. True when at least one did something."""
+        progressed = False
+        clock = self._clock
+        now_ms = clock.wall_ms()
+        now_s = clock.monotonic_s()
+        ended = False
+        for task in list(self.tasks):
+            if task.is_runnable(now_ms):
+                task.step(now_ms)
+                after_s = clock.monotonic_s()
+                task.time.step(now_s, after_s)
+                now_s = after_s
+                progressed = True
+                deadline_s = task.next_flush_s()
+                if deadline_s is not None and deadline_s <= now_s and task.phase not in ENDED:
+                    task.flush()
+            else:
+                task.time.wait(now_s, task.waiting())
+            ended = ended or task.phase in ENDED
+        if ended:
+            self.tasks = [task for task in self.tasks if task.phase not in ENDED]
+        return progressed
+
+    # -- called by tasks ----------------------------------------------------------------------------------------
+
+    def phase_changed(self, task: Task) -> None:
+        self._events.on_phase(task)
+
+    def send_event(
+        self, task: Task, operator_id: str, kind: str, payload: bytes, reply: Callable[[bool, bytes], None]
+    ) -> None:
+        self._events.on_event(task, operator_id, kind, payload, reply)
+
+    def release(self, task: Task) -> None:
+        """Give back the network resources of a task that ends."""
+        for gate in task.gates:
+            self.network.release_gate(gate)
+        for partition in task.partitions:
+            self.network.release_partition(partition)
+
+    # -- inner --------------------------------------------------------------------------------------------------
+
+    def _flush_all(self) -> None:
+        for task in self.tasks:
+            if task.phase is TaskPhase.RUNNING:
+                task.flush()
+
+    def _run_periodic(self, now_s: float) -> None:
+        for _, action in self._periodic:
+            action()
+        self._next_periodic_s = now_s + min(interval_s for interval_s, _ in self._periodic)
+
+    def _idle_timeout_s(self) -> float | None:
+        """Seconds until something is due; None to wait for a descriptor."""
+        now_s = self._clock.monotonic_s()
+        waits: list[float] = []
+        if self._periodic:
+            waits.append(self._next_periodic_s - now_s)
+        network_deadline_s = self.network.next_deadline()
+        if network_deadline_s is not None:
+            waits.append(network_deadline_s - now_s)
+        now_ms = self._clock.wall_ms()
+        for task in self.tasks:
+            timer_ms = task.next_timer_ms()
+            if timer_ms is not None and (task.phase is TaskPhase.DRAINING or not task.partitions or task.has_room()):
+                waits.append((timer_ms - now_ms) / 1000)
+        return max(0.0, min(waits)) if waits else None
