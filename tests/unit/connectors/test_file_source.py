@@ -107,7 +107,7 @@ def test_csv_rows_as_dicts_tuples_and_records(tmp_path: Path, parallelism: int) 
         writer.writerow(["x", "y", "name"])
         writer.writerows(expected)
     dicts = SourceRun(csv_source(str(file)), parallelism, rows_max=40).all
-    assert sorted(dicts, key=lambda row: row["x"]) == [dict(zip("x y name".split(), e, strict=True)) for e in expected]
+    assert sorted(dicts, key=lambda row: row["x"]) == [dict(zip(["x", "y", "name"], e, strict=True)) for e in expected]
     tuples = SourceRun(csv_source(str(file), columns=["name", "x"], records="tuple"), parallelism).all
     assert sorted(tuples, key=lambda row: row[1]) == [(e[2], e[0]) for e in expected]
     points = SourceRun(csv_source(str(file), schema=Point), parallelism, restore_every=2).all

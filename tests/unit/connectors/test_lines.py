@@ -1,6 +1,7 @@
 """Byte ranges of a line file: every line is read exactly once, however the file is cut and whatever the chunk size."""
 
 import gzip
+import itertools
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def test_ranges_partition_the_lines(
     edges = sorted({0, len(content), *[min(cut, len(content)) for cut in cuts]})
     read = b"".join(
         data
-        for start, stop in zip(edges, edges[1:], strict=False)
+        for start, stop in itertools.pairwise(edges)
         for data in read_split(FileSplit(str(file), start, stop, start))
     )
     assert read == content

@@ -105,7 +105,8 @@ def test_json_records(tmp_path: Path) -> None:
     writer.write(ObjectBatch([Pair("a", 1), Thing("b", 2), {"c": [1, None]}]))
     writer.flush()
     lines = next(tmp_path.glob("*.ndjson")).read_text().splitlines()
-    assert [json.loads(line) for line in lines] == [{"name": "a", "value": 1}, {"name": "b", "value": 2}, {"c": [1, None]}]
+    expected = [{"name": "a", "value": 1}, {"name": "b", "value": 2}, {"c": [1, None]}]
+    assert [json.loads(line) for line in lines] == expected
 
 
 def test_parquet_records(tmp_path: Path) -> None:
