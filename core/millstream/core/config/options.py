@@ -1,0 +1,125 @@
+"""Every setting of Millstream: its key and the type of its value.
+
+Defaults and descriptions stand beside each other in ``default.toml``, which the program reads and the reference page
+is made of. Keys are Flink's where Flink has the setting. Read one as ``configuration[options.HEARTBEAT_INTERVAL]``.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+from millstream.core.config.values import (
+    Boolean,
+    Choice,
+    DurationKind,
+    Integer,
+    Kind,
+    Optional,
+    PathKind,
+    Size,
+    Text,
+    TextMap,
+)
+
+if TYPE_CHECKING:
+    from millstream.core.config.configuration import Configuration
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Option(Generic[T]):
+    """One setting. ``configuration[option]`` has the type ``T``."""
+
+    key: str
+    kind: Kind[T]
+    secret: bool = False
+    """Its value is never shown."""
+
+    @property
+    def environment_variable(self) -> str:
+        """``heartbeat.interval`` is ``MILLSTREAM_HEARTBEAT_INTERVAL``."""
+        return "MILLSTREAM_" + self.key.replace(".", "_").replace("-", "_").upper()
+
+
+_PORT = Integer(0, 65535, "port")
+_COUNT = Integer(1, 1_000_000)
+_DURATION = DurationKind()
+
+# -- where the JobManager is ------------------------------------------------------------------------------------------
+JOBMANAGER_RPC_ADDRESS = Option("jobmanager.rpc.address", Optional(Text()))
+JOBMANAGER_RPC_PORT = Option("jobmanager.rpc.port", _PORT)
+JOBMANAGER_BIND_HOST = Option("jobmanager.bind-host", Text())
+
+# -- trust ------------------------------------------------------------------------------------------------------------
+SECURITY_SECRET = Option("security.secret", Optional(Text()), secret=True)
+SECURITY_SECRET_FILE = Option("security.secret-file", PathKind())
+
+# -- JobManager -------------------------------------------------------------------------------------------------------
+JOBSTORE_MAX_CAPACITY = Option("jobstore.max-capacity", _COUNT)
+EXCEPTION_HISTORY_SIZE = Option("web.exception-history-size", _COUNT)
+SLOT_REQUEST_TIMEOUT = Option("slot.request.timeout", _DURATION)
+NUMBER_OF_SLOTS_MAX = Option("slotmanager.number-of-slots.max", Optional(_COUNT))
+BLOB_STORAGE_DIRECTORY = Option("blob.storage.directory", Optional(PathKind()))
+HEARTBEAT_INTERVAL = Option("heartbeat.interval", _DURATION)
+HEARTBEAT_TIMEOUT = Option("heartbeat.timeout", _DURATION)
+
+# -- TaskManager ------------------------------------------------------------------------------------------------------
+TASKMANAGER_HOST = Option("taskmanager.host", Text())
+TASKMANAGER_BIND_HOST = Option("taskmanager.bind-host", Text())
+TASKMANAGER_RPC_PORT = Option("taskmanager.rpc.port", _PORT)
+TASKMANAGER_DATA_PORT = Option("taskmanager.data.port", _PORT)
+TASKMANAGER_NUMBER_OF_TASK_SLOTS = Option("taskmanager.numberOfTaskSlots", Optional(Integer(1, 1024)))
+TASKMANAGER_REGISTRATION_TIMEOUT = Option("taskmanager.registration.timeout", _DURATION)
+TASK_CANCELLATION_TIMEOUT = Option("task.cancellation.timeout", _DURATION)
+TASKMANAGER_SEGMENT_SIZE = Option("taskmanager.memory.segment-size", Size(4096))
+TASKMANAGER_NETWORK_MEMORY_SIZE = Option("taskmanager.memory.network.size", Size(2**20))
+TASKMANAGER_BUFFERS_PER_CHANNEL = Option("taskmanager.network.memory.buffers-per-channel", Integer(1, 1024))
+TASKMANAGER_FLOATING_BUFFERS = Option("taskmanager.network.memory.floating-buffers-per-gate", Integer(0, 65536))
+TASKMANAGER_COMPRESSION_CODEC = Option("taskmanager.network.compression.codec", Choice(("none", "lz4", "zstd")))
+IO_TMP_DIRS = Option("io.tmp.dirs", Optional(PathKind()))
+
+# -- jobs -------------------------------------------------------------------------------------------------------------
+PARALLELISM_DEFAULT = Option("parallelism.default", Optional(Integer(1, 32768)))
+PIPELINE_NAME = Option("pipeline.name", Optional(Text()))
+PIPELINE_MAX_PARALLELISM = Option("pipeline.max-parallelism", Integer(1, 32768))
+PIPELINE_AUTO_WATERMARK_INTERVAL = Option("pipeline.auto-watermark-interval", _DURATION)
+PIPELINE_GENERIC_TYPES = Option("pipeline.generic-types", Boolean())
+PIPELINE_OPERATOR_CHAINING = Option("pipeline.operator-chaining.enabled", Boolean())
+PIPELINE_GLOBAL_JOB_PARAMETERS = Option("pipeline.global-job-parameters", TextMap())
+EXECUTION_BUFFER_TIMEOUT = Option("execution.buffer-timeout.interval", _DURATION)
+
+# -- metrics ----------------------------------------------------------------------------------------------------------
+METRICS_BIND_HOST = Option("metrics.bind-host", Text())
+METRICS_JOBMANAGER_PORT = Option("metrics.jobmanager.port", Integer(-1, 65535, "port"))
+METRICS_TASKMANAGER_PORT = Option("metrics.taskmanager.port", Integer(-1, 65535, "port"))
+
+# -- client -----------------------------------------------------------------------------------------------------------
+CLIENT_TIMEOUT = Option("client.timeout", _DURATION)
+CLUSTER_DIRECTORY = Option("cluster.directory", PathKind())
+
+OPTIONS: Final[dict[str, Option[object]]] = {
+    option.key: option for option in list(vars().values()) if isinstance(option, Option)
+}
+"""All of the above by key."""
+
+
+def jobmanager_address(configuration: Configuration) -> str:
+    """``host:port`` where clients and TaskManagers find the JobManager; this machine unless a setting says else."""
+    host = configuration[JOBMANAGER_RPC_ADDRESS] or "127.0.0.1"
+    return f"{host}:{configuration[JOBMANAGER_RPC_PORT]}"
+
+
+def number_of_task_slots(configuration: Configuration) -> int:
+    """Slots of one TaskManager: the setting, or the cores this process may use."""
+    return configuration[TASKMANAGER_NUMBER_OF_TASK_SLOTS] or len(os.sched_getaffinity(0))
+
+
+def temporary_directory(configuration: Configuration) -> Path:
+    """Where short-lived files go: the setting, or the system's directory for them."""
+    import tempfile
+
+    return configuration[IO_TMP_DIRS] or Path(tempfile.gettempdir())
