@@ -34,8 +34,6 @@ def test_block_runs(tmp_path: Path, code: str) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     broken = [
-        link
-        for link in LINK.findall(page.read_text())
-        if "://" not in link and not (page.parent / link).exists()
+        link for link in LINK.findall(page.read_text()) if "://" not in link and not (page.parent / link).exists()
     ]
     assert not broken
