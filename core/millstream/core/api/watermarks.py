@@ -12,16 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from millstream.core.api.windowing.duration import duration_ms
 from millstream.core.elements.batch import NO_TIMESTAMP_MS, Batch, ObjectBatch, Timestamps
 from millstream.core.elements.control import MIN_WATERMARK_MS
 from millstream.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
-    from millstream.core.api.time import Duration, Time
-
-    DurationLike = Duration | Time | timedelta | str | int
+    from millstream.core.api.windowing.duration import DurationLike
 
 
 class TimestampAssigner(ABC):
@@ -116,7 +113,7 @@ class WatermarkStrategy:
     @staticmethod
     def for_bounded_out_of_orderness(max_out_of_orderness: DurationLike) -> WatermarkStrategy:
         """Event times are at most this far behind the largest one seen before in the same split."""
-        delay_ms = _duration_ms(max_out_of_orderness, "max_out_of_orderness", least_ms=0)
+        delay_ms = duration_ms(max_out_of_orderness, "max_out_of_orderness", 0)
         return WatermarkStrategy(_Bounded(delay_ms), delay_ms=delay_ms)
 
     @staticmethod
@@ -148,7 +145,7 @@ class WatermarkStrategy:
 
     def with_idleness(self, idle_timeout: DurationLike) -> WatermarkStrategy:
         """Let a split stop holding back the watermark after ``idle_timeout`` without records."""
-        return replace(self, idle_timeout_ms=_duration_ms(idle_timeout, "idle_timeout", least_ms=1))
+        return replace(self, idle_timeout_ms=duration_ms(idle_timeout, "idle_timeout", 1))
 
     def with_watermark_alignment(
         self, watermark_group: str, max_allowed_watermark_drift: DurationLike, update_interval: DurationLike = 1000
@@ -177,12 +174,3 @@ class _Bounded:
 
     def __repr__(self) -> str:
         return f"BoundedOutOfOrderness({self.delay_ms} ms)"
-
-
-def _duration_ms(value: DurationLike, what: str, least_ms: int) -> int:
-    from millstream.core.api.time import parse_duration_ms
-
-    duration_ms = parse_duration_ms(value)
-    if duration_ms < least_ms:
-        raise ConfigError(f"{what} is {duration_ms} ms; it must be at least {least_ms} ms.")
-    return duration_ms

@@ -1,4 +1,4 @@
-"""Durations given to window classes, checked where the user gives them."""
+"""Durations given to windows and watermark strategies, checked where the user gives them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,12 @@ def duration_ms(value: DurationLike, what: str, least_ms: int | None = 1) -> int
 
     Raises ``ConfigError`` naming ``what`` when it is below ``least_ms`` (None: no bound).
     """
-    from millstream.core.api.time import parse_duration_ms
+    if type(value) is int:
+        milliseconds = value
+    else:
+        from millstream.core.api.time import parse_duration_ms
 
-    milliseconds: int = parse_duration_ms(value)
+        milliseconds = parse_duration_ms(value)
     if least_ms is not None and milliseconds < least_ms:
         raise ConfigError(f"{what} is {milliseconds} ms; it must be at least {least_ms} ms.")
     return milliseconds
