@@ -1,0 +1,92 @@
+"""The client's calls to a JobManager, in the words of a client: submit, list, describe, cancel, fetch results.
+
+Blocking. Importing this module loads gRPC, so import it only where a call will be made. Errors are Millstream's own:
+``UnavailableError``, ``AuthenticationError``, ``ProtocolVersionError``, or what the JobManager raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from millstream.core.clock import Clock, SystemClock
+from millstream.core.config import Configuration, options
+from millstream.core.ids import BlobKey
+from millstream.core.rpc.blobs import put_blob_blocking
+from millstream.core.rpc.channel import BlockingPeer
+from millstream.core.rpc.secret import ClusterSecret
+from millstream.proto.v1 import common_pb2, job_graph_pb2, jobmanager_pb2
+from millstream.proto.v1.jobmanager_pb2_grpc import BlobStoreStub, DispatcherStub
+
+CALL_DEADLINE_S = 30.0
+"""For a call that does not wait for anything."""
+
+
+class ClusterConnection:
+    """One JobManager as a client sees it."""
+
+    def __init__(self, configuration: Configuration, clock: Clock | None = None) -> None:
+        self.address = options.jobmanager_address(configuration)
+        timeout: timedelta = configuration[options.CLIENT_TIMEOUT]
+        self._timeout_s = timeout.total_seconds()
+        self._peer = BlockingPeer(self.address, load_secret(configuration), clock or SystemClock())
+        self._dispatcher: DispatcherStub = self._peer.stub(DispatcherStub)
+        self._blob_store: BlobStoreStub = self._peer.stub(BlobStoreStub)
+
+    def submit(self, graph: job_graph_pb2.JobGraph, blobs: Mapping[BlobKey, bytes]) -> jobmanager_pb2.SubmitJobResponse:
+        """Upload the blobs the JobManager does not have, then submit ``graph``."""
+        asked = jobmanager_pb2.HasBlobsRequest(keys=sorted(blobs))
+        missing: jobmanager_pb2.HasBlobsResponse = self._call(self._blob_store.HasBlobs, asked)
+        for key in missing.missing:
+            put_blob_blocking(self._peer, blobs[BlobKey(key)])
+        submitted: jobmanager_pb2.SubmitJobResponse = self._call(
+            self._dispatcher.SubmitJob, jobmanager_pb2.SubmitJobRequest(graph=graph)
+        )
+        return submitted
+
+    def list_jobs(self, *, include_ended: bool) -> list[jobmanager_pb2.JobSummary]:
+        """Oldest first."""
+        request = jobmanager_pb2.ListJobsRequest(include_finished=include_ended)
+        listed: jobmanager_pb2.ListJobsResponse = self._call(self._dispatcher.ListJobs, request)
+        return sorted(listed.jobs, key=lambda job: job.started_ms)
+
+    def describe(self, job: str, known_version: int = 0, wait_ms: int = 0) -> jobmanager_pb2.JobDetails:
+        """A job by id, unique prefix or unique name; waits up to ``wait_ms`` for more than ``known_version``."""
+        request = jobmanager_pb2.DescribeJobRequest(job=job, known_version=known_version, wait_ms=wait_ms)
+        details: jobmanager_pb2.JobDetails = self._call(self._dispatcher.DescribeJob, request, wait_ms)
+        return details
+
+    def cancel(self, job: str) -> jobmanager_pb2.CancelJobResponse:
+        """Ask for a job to be cancelled; does not wait."""
+        request = jobmanager_pb2.CancelJobRequest(job=job)
+        response: jobmanager_pb2.CancelJobResponse = self._call(self._dispatcher.CancelJob, request)
+        return response
+
+    def fetch_results(
+        self, job_id: str, operator_id: str, token: int, wait_ms: int
+    ) -> jobmanager_pb2.FetchResultsResponse:
+        """Batches of a collect sink after the first ``token`` ones, which this acknowledges."""
+        request = jobmanager_pb2.FetchResultsRequest(
+            job_id=job_id, operator_id=operator_id, token=token, wait_ms=wait_ms
+        )
+        response: jobmanager_pb2.FetchResultsResponse = self._call(self._dispatcher.FetchResults, request, wait_ms)
+        return response
+
+    def describe_cluster(self) -> jobmanager_pb2.ClusterDetails:
+        """TaskManagers and slots."""
+        details: jobmanager_pb2.ClusterDetails = self._call(self._dispatcher.DescribeCluster, common_pb2.Empty())
+        return details
+
+    def close(self) -> None:
+        self._peer.close()
+
+    def _call(self, method: Any, request: Any, wait_ms: int = 0) -> Any:
+        return self._peer.call(method, request, deadline_s=CALL_DEADLINE_S + wait_ms / 1000, retry=self._retry)
+
+
+def load_secret(configuration: Configuration) -> ClusterSecret | None:
+    """The cluster secret as settings or their file give it; None if there is none."""
+    return ClusterSecret.load(
+        configuration[options.SECURITY_SECRET], configuration[options.SECURITY_SECRET_FILE], create=False
+    )

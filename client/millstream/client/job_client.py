@@ -1,0 +1,158 @@
+"""A submitted job, from the client's side: status, waiting, cancelling, results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from millstream.core.api.job import JobExecutionResult, JobStatus
+from millstream.core.clock import Clock, SystemClock
+from millstream.core.errors import Blame, MillstreamError
+
+if TYPE_CHECKING:
+    from millstream.client.connection import ClusterConnection
+    from millstream.proto.v1.jobmanager_pb2 import FetchResultsResponse, JobDetails
+
+R = TypeVar("R")
+
+OnDetails = Callable[["JobDetails"], None]
+"""Called with each new reading of the job while the client waits."""
+
+ShowProgress = Callable[[], AbstractContextManager[OnDetails | None]]
+"""Opens a display for one wait; leaving the context closes the display."""
+
+PROGRESS_INTERVAL_MS = 500
+QUIET_INTERVAL_MS = 10_000
+
+
+class JobCanceledError(MillstreamError):
+    """The job that somebody waited for was cancelled."""
+
+    blame = Blame.USER
+
+
+class JobClient:
+    """Handle of one job. Cheap to make; every method that asks the JobManager says so."""
+
+    def __init__(
+        self,
+        connection: ClusterConnection,
+        job_id: str,
+        name: str,
+        *,
+        detached: bool = False,
+        show_progress: ShowProgress | None = None,
+        check_cluster: Callable[[], None] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._connection = connection
+        self.job_id = job_id
+        self.name = name
+        self._detached = detached
+        self._show_progress: ShowProgress = show_progress or nullcontext
+        self._check_cluster = check_cluster
+        self._clock = clock or SystemClock()
+        self._ended: JobDetails | None = None
+
+    def get_job_id(self) -> str:
+        """The id, 32 hexadecimal digits."""
+        return self.job_id
+
+    def status(self) -> JobStatus:
+        """Ask the JobManager for the status."""
+        return JobStatus(self.describe().summary.status)
+
+    def describe(self) -> JobDetails:
+        """Ask the JobManager for everything it knows of the job."""
+        return self._ended or self._connection.describe(self.job_id)
+
+    def cancel(self) -> JobStatus:
+        """Ask the JobManager to cancel the job; returns its status then, usually CANCELLING. Does not wait."""
+        return JobStatus(self._connection.cancel(self.job_id).status)
+
+    @property
+    def has_ended(self) -> bool:
+        """Some wait has seen the end of the job. Asks nobody."""
+        return self._ended is not None
+
+    def wait(self, progress: OnDetails | None = None) -> JobExecutionResult:
+        """Return when the job has finished; ``progress`` gets a reading about every half second.
+
+        Raises what made the job fail, or ``JobCanceledError``. ``millstream run --detached`` does not wait.
+        """
+        if self._detached:
+            return JobExecutionResult(self.job_id, self.name, attached=False)
+        with self._show_progress() as display:
+            listeners = [listener for listener in (progress, display) if listener is not None]
+            details = self.wait_until_ended(listeners)
+        assert details is not None, "without a timeout the wait ends with the job"
+        return execution_result(details)
+
+    def wait_until_ended(self, listeners: list[OnDetails], timeout_s: float | None = None) -> JobDetails | None:
+        """Follow the job to a terminal status, whichever it is; None if that takes longer than ``timeout_s``."""
+        version = 0
+        interval_ms = QUIET_INTERVAL_MS if not listeners and timeout_s is None else PROGRESS_INTERVAL_MS
+        started_s = self._clock.monotonic_s()
+        while self._ended is None:
+            details = self._guarded(partial(self._connection.describe, self.job_id, version, interval_ms))
+            version = details.version
+            for listener in listeners:
+                listener(details)
+            if JobStatus(details.summary.status).is_globally_terminal_state():
+                self._ended = details
+            elif timeout_s is not None and self._clock.monotonic_s() - started_s > timeout_s:
+                return None
+        return self._ended
+
+    def results(self, operator_id: str) -> Iterator[Any]:
+        """The records that the collect sink ``operator_id`` receives, in order, until the job ends.
+
+        Raises what made the job fail. Batches that were handed out are acknowledged by the next request.
+        """
+        from millstream.client.results import result_values
+
+        def fetch(token: int, wait_ms: int) -> FetchResultsResponse:
+            return self._guarded(lambda: self._connection.fetch_results(self.job_id, operator_id, token, wait_ms))
+
+        return result_values(self.name, fetch)
+
+    def _guarded(self, call: Callable[[], R]) -> R:
+        """``call``; if it cannot reach an embedded cluster, say which of its processes died rather than "no answer"."""
+        try:
+            return call()
+        except MillstreamError:
+            if self._check_cluster is not None:
+                self._check_cluster()
+            raise
+
+
+def execution_result(details: JobDetails) -> JobExecutionResult:
+    """The result of a job that ended; raises if it did not finish."""
+    summary = details.summary
+    status = JobStatus(summary.status)
+    if status is JobStatus.FAILED:
+        from millstream.core.rpc.error_info import from_proto
+
+        raise from_proto(details.error)
+    if status is JobStatus.CANCELED:
+        raise JobCanceledError(f"job {summary.name!r} ({summary.job_id}) was cancelled.")
+    running_ms = [change.at_ms for change in details.history if JobStatus(change.status) is JobStatus.RUNNING]
+    started_ms = running_ms[-1] if running_ms else summary.started_ms
+    return JobExecutionResult(
+        summary.job_id, summary.name, max(0, summary.ended_ms - started_ms), operator_counts(details)
+    )
+
+
+def operator_counts(details: JobDetails) -> dict[str, float]:
+    """Counters of all operators, summed over their subtasks: ``{"map.records_out": 3.0}``."""
+    counts: dict[str, float] = {}
+    for vertex in details.vertices:
+        for subtask in vertex.subtasks:
+            for operator in subtask.metrics.operators:
+                for metric, value in operator.values.items():
+                    if metric.endswith("_total"):
+                        name = f"{operator.operator_name}.{metric.removesuffix('_total')}"
+                        counts[name] = counts.get(name, 0) + value
+    return counts

@@ -1,0 +1,44 @@
+"""Reading the records of a collect sink, batch by batch, as the JobManager hands them out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from millstream.client.job_client import JobCanceledError
+from millstream.core.api.job import JobStatus
+from millstream.core.rpc.error_info import from_proto
+from millstream.core.serde import decode_batch
+
+if TYPE_CHECKING:
+    from millstream.core.elements import Batch
+    from millstream.proto.v1.jobmanager_pb2 import FetchResultsResponse
+
+WAIT_MS = 5000
+"""How long one request may wait in the JobManager for a first batch."""
+
+
+def result_values(job_name: str, fetch: Callable[[int, int], FetchResultsResponse]) -> Iterator[Any]:
+    """All records; ``fetch(token, wait_ms)`` asks for batches after the first ``token`` ones."""
+    token = 0
+    while True:
+        response = fetch(token, WAIT_MS)
+        for encoded in response.batches:
+            yield from batch_values(decode_batch(encoded))
+        token = response.next_token
+        if response.HasField("error"):
+            raise from_proto(response.error)
+        if JobStatus(response.status) is JobStatus.CANCELED:
+            raise JobCanceledError(f"job {job_name!r} was cancelled before all of its results were read.")
+        if response.end:
+            return
+
+
+def batch_values(batch: Batch) -> list[Any]:
+    """The rows of a batch as Python values; Arrow rows become dicts."""
+    from millstream.core.elements import ObjectBatch
+
+    if isinstance(batch, ObjectBatch):
+        return batch.values
+    rows: list[Any] = batch.records.to_pylist()
+    return rows

@@ -1,0 +1,209 @@
+"""The embedded cluster: a JobManager and TaskManagers as child processes, for tests and for ``millstream run --local``.
+
+Everything private to it lives in one temporary directory: the secret (mode 0600), the address file, logs, blobs, and
+sockets. Both servers start at once; a TaskManager that is up before the JobManager keeps trying to register. The
+processes end with their parent, however it ends (``child.py``).
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import secrets
+import shutil
+import socket
+import tempfile
+import threading
+from pathlib import Path
+from types import TracebackType
+
+from millstream.core.clock import Clock, SystemClock
+from millstream.core.config import Configuration, load, options
+from millstream.core.config.options import temporary_directory
+from millstream.core.errors import UnavailableError
+from millstream.local.server_process import STOP_TIMEOUT_S, ServerProcess
+
+ORIGIN = "embedded cluster"
+START_TIMEOUT_S = 30.0
+START_ATTEMPTS_MAX = 3
+POLL_INTERVAL_S = 0.01
+
+
+class LocalCluster:
+    """``with LocalCluster(taskmanagers=1, slots=2) as cluster: ...``; ``cluster.address`` is its JobManager's.
+
+    Starting does not block: ``wait_until_started`` does, and clients call it before their first call. ``stdout`` is the
+    descriptor for what user functions print (None: this process's standard output).
+    """
+
+    def __init__(
+        self,
+        taskmanagers: int = 1,
+        slots: int = 2,
+        configuration: Configuration | None = None,
+        *,
+        clock: Clock | None = None,
+        stdout: int | None = None,
+    ) -> None:
+        self._base = configuration or load(environ=os.environ)
+        self._clock = clock or SystemClock()
+        self._stdout = stdout
+        self._lock = threading.Lock()
+        self._closed = False
+        self._owner_pid = os.getpid()
+        self._slots = [slots] * taskmanagers
+        parent = temporary_directory(self._base)
+        parent.mkdir(parents=True, exist_ok=True)
+        self.directory = Path(tempfile.mkdtemp(prefix="millstream-", dir=parent))
+        self._address_file = self.directory / "jobmanager.address"
+        self._secret_file = self.directory / "secret"
+        _write_private(self._secret_file, secrets.token_hex(32))
+        self._servers: list[ServerProcess] = []
+        self._started = False
+        self._attempt = 0
+        self.configuration = self._base
+        atexit.register(self.close)
+        try:
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def address(self) -> str:
+        """``host:port`` of the JobManager."""
+        return options.jobmanager_address(self.configuration)
+
+    @property
+    def slots_total(self) -> int:
+        return sum(self._slots)
+
+    @property
+    def process_ids(self) -> list[int]:
+        """Of the JobManager, then of the TaskManagers."""
+        return [server.pid for server in self._servers]
+
+    def ensure_slots(self, needed: int) -> None:
+        """Start another TaskManager if the cluster has fewer than ``needed`` slots."""
+        with self._lock:
+            missing = needed - self.slots_total
+            if missing > 0 and not self._closed:
+                self._slots.append(missing)
+                self._start_taskmanager(len(self._slots) - 1)
+
+    def wait_until_started(self, timeout_s: float = START_TIMEOUT_S) -> None:
+        """Return when the JobManager listens. ``UnavailableError`` with the end of its log if it cannot."""
+        deadline_s = self._clock.monotonic_s() + timeout_s
+        pause = threading.Event()
+        while not self._started:
+            if self._address_file.exists():
+                self._started = True
+                return
+            dead = self._servers[0].exit_code() is not None
+            if dead and self._attempt < START_ATTEMPTS_MAX and self._port_was_taken():
+                self._stop_servers()
+                self._start()
+            elif dead or self._clock.monotonic_s() > deadline_s:
+                raise UnavailableError(f"the embedded cluster did not start: {self._servers[0].story()}")
+            pause.wait(POLL_INTERVAL_S)
+
+    def check(self) -> None:
+        """``UnavailableError`` if a server has ended, with its story."""
+        for server in self._servers:
+            if server.exit_code() is not None and not self._closed:
+                raise UnavailableError(f"the embedded cluster lost a process: {server.story()}")
+
+    def close(self) -> None:
+        """Stop all processes and remove the directory. Idempotent, and complete even when interrupted."""
+        with self._lock:
+            if self._closed or os.getpid() != self._owner_pid:
+                return  # a fork of the owner must not stop what is not its own
+            self._closed = True
+        atexit.unregister(self.close)
+        try:
+            self._stop_servers()
+        finally:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def __enter__(self) -> LocalCluster:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- processes ----------------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        self._attempt += 1
+        self.configuration = self._base.with_values(self._private_settings(free_port()), ORIGIN)
+        log = self.directory / "jobmanager.log"
+        arguments = ["--address-file", str(self._address_file)]
+        self._servers = [
+            ServerProcess("millstream.jobmanager", arguments, self._environment(), log, remove=self.directory)
+        ]
+        for number in range(len(self._slots)):
+            self._start_taskmanager(number)
+
+    def _start_taskmanager(self, number: int) -> None:
+        own = {options.TASKMANAGER_NUMBER_OF_TASK_SLOTS: str(self._slots[number])}
+        environment = self._environment()
+        environment.update({option.environment_variable: value for option, value in own.items()})
+        log = self.directory / f"taskmanager-{number}.log"
+        stdout = 1 if self._stdout is None else self._stdout
+        self._servers.append(ServerProcess("millstream.taskmanager", [], environment, log, stdout=stdout))
+
+    def _private_settings(self, port: int) -> dict[str, object]:
+        settings: dict[str, object] = {
+            options.JOBMANAGER_RPC_ADDRESS.key: "127.0.0.1",
+            options.JOBMANAGER_RPC_PORT.key: port,
+            options.JOBMANAGER_BIND_HOST.key: "127.0.0.1",
+            options.TASKMANAGER_HOST.key: "127.0.0.1",
+            options.TASKMANAGER_BIND_HOST.key: "127.0.0.1",
+            options.TASKMANAGER_RPC_PORT.key: 0,
+            options.TASKMANAGER_DATA_PORT.key: 0,
+            options.SECURITY_SECRET.key: None,
+            options.SECURITY_SECRET_FILE.key: self._secret_file,
+            options.BLOB_STORAGE_DIRECTORY.key: None,
+            options.IO_TMP_DIRS.key: self.directory,
+        }
+        for option in (options.METRICS_JOBMANAGER_PORT, options.METRICS_TASKMANAGER_PORT):
+            if self._base.is_default(option):
+                settings[option.key] = -1
+        return settings
+
+    def _environment(self) -> dict[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("MILLSTREAM_")}
+        return {**inherited, **self.configuration.as_environment()}
+
+    def _port_was_taken(self) -> bool:
+        """Between choosing the free port and listening on it, another process was faster; try another."""
+        return "in use" in self._servers[0].story()
+
+    def _stop_servers(self) -> None:
+        for server in reversed(self._servers):
+            server.ask_to_stop()
+        deadline_s = self._clock.monotonic_s() + STOP_TIMEOUT_S
+        impatient = False
+        for server in self._servers:
+            try:
+                server.stop(0 if impatient else max(0.0, deadline_s - self._clock.monotonic_s()))
+            except KeyboardInterrupt:
+                impatient = True
+                server.stop(0)
+        if impatient:
+            raise KeyboardInterrupt
+
+
+def free_port() -> int:
+    """A port on loopback that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _write_private(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as stream:
+        stream.write(text)
