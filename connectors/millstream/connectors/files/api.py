@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from millstream.connectors.files.formats.arrow_rows import RowMaker, dict_rows, record_rows, tuple_rows
+from millstream.connectors.files.formats.arrow_rows import RecordRows, RowMaker, dict_rows, tuple_rows
 from millstream.connectors.files.formats.csv import CsvFormat
 from millstream.connectors.files.formats.encoders import (
     CsvFileFormat,
@@ -126,7 +126,7 @@ def _row_maker(records: str | type | None) -> RowMaker:
     if records == "tuple":
         return tuple_rows
     if isinstance(records, type) and (hasattr(records, "_fields") or hasattr(records, "__dataclass_fields__")):
-        return record_rows(records)
+        return RecordRows(records)
     raise ValueError(f'records must be "dict", "tuple", a dataclass or a NamedTuple, not {records!r}')
 
 

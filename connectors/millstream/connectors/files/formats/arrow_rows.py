@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,15 +28,17 @@ def tuple_rows(names: Sequence[str]) -> Callable[[list[list[Any]]], list[Any]]:
     return lambda columns: list(zip(*columns, strict=True))
 
 
-def record_rows(record_class: type) -> RowMaker:
+@dataclass(frozen=True)
+class RecordRows:
     """Rows as instances of a dataclass or NamedTuple; columns are matched by name."""
 
-    def bind(names: Sequence[str]) -> Callable[[list[list[Any]]], list[Any]]:
+    record_class: type
+
+    def __call__(self, names: Sequence[str]) -> Callable[[list[list[Any]]], list[Any]]:
+        record_class = self.record_class
         fields = tuple(getattr(record_class, "_fields", ()) or getattr(record_class, "__dataclass_fields__", ()))
         positions = [list(names).index(field) for field in fields]
         return lambda columns: list(map(record_class, *[columns[position] for position in positions]))
-
-    return bind
 
 
 def column_values(column: pa.Array) -> list[Any]:
