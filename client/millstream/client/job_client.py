@@ -66,11 +66,11 @@ class JobClient:
 
     def describe(self) -> JobDetails:
         """Ask the JobManager for everything it knows of the job."""
-        return self._ended or self._connection.describe(self.job_id)
+        return self._ended or self._guarded(partial(self._connection.describe, self.job_id))
 
     def cancel(self) -> JobStatus:
         """Ask the JobManager to cancel the job; returns its status then, usually CANCELLING. Does not wait."""
-        return JobStatus(self._connection.cancel(self.job_id).status)
+        return JobStatus(self._guarded(partial(self._connection.cancel, self.job_id)).status)
 
     @property
     def has_ended(self) -> bool:

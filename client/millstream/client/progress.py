@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 LINE_INTERVAL_S = 5.0
 BAR_CELLS = 10
 PUMP_READ_BYTES = 65536
+PUMP_WAIT_S = 0.2
 
 
 class LineProgress:
@@ -91,8 +92,18 @@ class OutputPump:
         self._read_end, self.write_end = os.pipe()
         self._console: Console | None = None
         self._incomplete = b""
+        self._closed = False
         self._lock = threading.Lock()
-        threading.Thread(target=self._run, name="task-output", daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name="task-output", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Print the rest and stop. Whoever else holds the write end can write no more."""
+        self.drain()
+        os.close(self.write_end)
+        with self._lock:
+            self._closed = True
+        self._thread.join(1.0)
 
     def print_above(self, console: Console | None) -> None:
         """Print through ``console``, which keeps its live display below; None: straight to standard output."""
@@ -108,16 +119,20 @@ class OutputPump:
             self._incomplete = b""
 
     def _run(self) -> None:
-        while True:
-            select.select([self._read_end], [], [])
+        while not self._closed:
+            select.select([self._read_end], [], [], PUMP_WAIT_S)
             with self._lock:
                 self._copy()
+        os.close(self._read_end)
 
     def _copy(self) -> bool:
         """Print the complete lines that are there; whether there was anything. The lock is held."""
         if not select.select([self._read_end], [], [], 0)[0]:
             return False
-        data = self._incomplete + os.read(self._read_end, PUMP_READ_BYTES)
+        read = os.read(self._read_end, PUMP_READ_BYTES)
+        if not read:
+            return False  # no writer is left
+        data = self._incomplete + read
         end = data.rfind(b"\n") + 1
         self._incomplete = data[end:]
         self._print(data[:end])

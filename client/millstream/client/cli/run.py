@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from contextlib import nullcontext
 
@@ -97,6 +98,7 @@ def open_session(configuration: Configuration, *, detached: bool, quiet: bool) -
 
 def run_in_session(session: Session, script: str, arguments: tuple[str, ...], *, detached: bool, quiet: bool) -> int:
     """Run the script and see its jobs off; returns the exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as tidily as by Ctrl-C
     try:
         session.start_cluster()
         run_script(script, arguments)
