@@ -66,14 +66,18 @@ class RunningCluster:
 
 def running_cluster(configuration: Configuration) -> RunningCluster | None:
     """The cluster that was started with this ``cluster.directory``, if its JobManager runs."""
-    directory = configuration[options.CLUSTER_DIRECTORY]
+    cluster = read_state(configuration[options.CLUSTER_DIRECTORY])
+    return cluster if cluster is not None and cluster.daemons[0].is_running() else None
+
+
+def read_state(directory: Path) -> RunningCluster | None:
+    """What the last ``start`` wrote into ``directory``, whether its processes run or not."""
     try:
         state = json.loads((directory / STATE_FILE).read_text())
         daemons = tuple(Daemon(**daemon) for daemon in state["daemons"])
-        cluster = RunningCluster(state["address"], directory, daemons)
+        return RunningCluster(state["address"], directory, daemons) if daemons else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return cluster if daemons and daemons[0].is_running() else None
 
 
 class ClusterStarter:
@@ -92,10 +96,10 @@ class ClusterStarter:
     def start(self, taskmanagers: int, slots: int) -> RunningCluster:
         """``ConfigError``: one runs already, or a port is taken. ``UnavailableError``: a process does not come up."""
         with locked(self._directory):
-            already = running_cluster(self._configuration)
-            if already is not None:
+            already = read_state(self._directory)
+            if already is not None and any(daemon.is_running() for daemon in already.daemons):
                 raise ConfigError(
-                    f"a cluster is already running at {already.address} (state in {already.directory}). "
+                    f"a cluster that was started before is still running at {already.address} ({already.directory}). "
                     f"Stop it with `millstream cluster stop`, or start a second one with "
                     f"-D cluster.directory=DIRECTORY -D jobmanager.rpc.port=0."
                 )
@@ -206,7 +210,7 @@ def stop_cluster(configuration: Configuration, clock: Clock) -> RunningCluster |
     if not directory.is_dir():
         return None
     with locked(directory):
-        cluster = running_cluster(configuration)
+        cluster = read_state(directory)
         if cluster is not None:
             for daemon in reversed(cluster.daemons):
                 daemon.signal_group(signal.SIGTERM)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from millstream.client.error_report import install_hook
 from millstream.client.job_client import JobClient, ShowProgress
 from millstream.core.config import Configuration, find_file, load, options
 from millstream.core.config.options import number_of_task_slots
@@ -156,6 +157,7 @@ def current_session() -> Session:
     global _current
     with _current_lock:
         if _current is None:
+            install_hook()
             file = find_file(os.environ, Path.cwd())
             _current = Session(load(file, os.environ))
         return _current

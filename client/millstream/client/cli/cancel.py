@@ -19,9 +19,10 @@ WAIT_TIMEOUT_S = 60.0
 @settings_option
 def command(job: str, no_wait: bool, jobmanager: str | None, settings: tuple[str, ...]) -> int:
     """Cancel JOB: its id, the beginning of its id, or its name."""
+    configuration = require_jobmanager(load_settings(settings, jobmanager))
     from millstream.client.connection import ClusterConnection
 
-    connection = ClusterConnection(require_jobmanager(load_settings(settings, jobmanager)))
+    connection = ClusterConnection(configuration)
     try:
         response = connection.cancel(job)
         status = JobStatus(response.status)

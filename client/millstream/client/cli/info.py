@@ -8,11 +8,11 @@ import sys
 import click
 
 from millstream.client.cli.exit_codes import ExitCode, exit_code_of
-from millstream.client.cli.main import show_error
 from millstream.client.cli.run import exit_status
-from millstream.client.cli.script import run_script, user_traceback
+from millstream.client.cli.script import run_script
 from millstream.client.cli.settings import load_settings, output_option, settings_option
 from millstream.client.cli.text_table import echo_json
+from millstream.client.error_report import error_text, user_traceback
 from millstream.client.plan import plan_json, plan_text
 from millstream.client.session import Session, set_current_session, slots_needed
 from millstream.client.submit import PlanCaptured, PlanSubmitter, set_submitter
@@ -52,7 +52,7 @@ def command(
             click.echo(plan_text(captured.graph, slots))
         return ExitCode.OK
     except MillstreamError as error:
-        show_error(error)
+        click.echo(error_text(error), err=True)
         return exit_code_of(error)
     except SystemExit as error:
         if error.code:

@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 @settings_option
 def command(include_ended: bool, jobmanager: str | None, output: str, settings: tuple[str, ...]) -> None:
     """List jobs that run or wait for slots."""
+    configuration = require_jobmanager(load_settings(settings, jobmanager))
     from millstream.client.connection import ClusterConnection
 
-    connection = ClusterConnection(require_jobmanager(load_settings(settings, jobmanager)))
+    connection = ClusterConnection(configuration)
     try:
         jobs = connection.list_jobs(include_ended=include_ended)
     finally:

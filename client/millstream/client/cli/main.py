@@ -13,6 +13,7 @@ from typing import Final
 import click
 
 from millstream.client.cli.exit_codes import MEANINGS, ExitCode, exit_code_of
+from millstream.client.error_report import error_text
 from millstream.core.errors import MillstreamError
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
@@ -96,20 +97,12 @@ def run_command(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except MillstreamError as error:
-        show_error(error)
+        click.echo(error_text(error), err=True)
         return exit_code_of(error)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output left; nothing more can be said
         return ExitCode.FAILED
     return result if isinstance(result, int) else ExitCode.OK
-
-
-def show_error(error: MillstreamError) -> None:
-    """The message, and the user's own frames where user code raised."""
-    click.echo(f"error: {error}", err=True)
-    frames = error.place.user_traceback.rstrip()
-    if frames and frames not in str(error):
-        click.echo(frames, err=True)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,7 @@ from contextlib import nullcontext
 import click
 
 from millstream.client.cli.exit_codes import ExitCode, exit_code_of
-from millstream.client.cli.main import show_error
-from millstream.client.cli.script import run_script, user_traceback
+from millstream.client.cli.script import run_script
 from millstream.client.cli.settings import (
     STARTED_CLUSTER_ORIGIN,
     jobmanager_option,
@@ -18,6 +17,7 @@ from millstream.client.cli.settings import (
     settings_option,
     with_started_cluster,
 )
+from millstream.client.error_report import error_text, user_traceback
 from millstream.client.session import Session, set_current_session
 from millstream.core.clock import SystemClock
 from millstream.core.config import Configuration, options
@@ -113,7 +113,7 @@ def run_in_session(session: Session, script: str, arguments: tuple[str, ...], *,
         cancel_jobs(session, detached=detached)
         return ExitCode.INTERRUPTED
     except MillstreamError as error:
-        show_error(error)
+        click.echo(error_text(error), err=True)
         return exit_code_of(error)
     except SystemExit as error:
         return exit_status(error)
