@@ -26,12 +26,18 @@ def main(arguments: list[str]) -> None:
     watch = ParentWatch(directory)
     threading.Thread(target=watch.run, name="parent-watch", daemon=True).start()
     sys.argv = [module, *rest]
+    signal.signal(signal.SIGTERM, _leave)
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     finally:
         watch.ended.set()
         if watch.orphaned:
             shutil.rmtree(directory, ignore_errors=True)
+
+
+def _leave(number: int, frame: object) -> None:
+    """Until the server has its own handler: end as if it had one, so that ``finally`` clauses run."""
+    sys.exit(0)
 
 
 class ParentWatch:
@@ -51,7 +57,9 @@ class ParentWatch:
         if not self.ended.wait(STOP_TIMEOUT_S):
             if self.orphaned:
                 shutil.rmtree(self._directory, ignore_errors=True)
-            os.killpg(0, signal.SIGKILL) if os.getpgid(0) == os.getpid() else os._exit(1)
+            if os.getpgid(0) == os.getpid():
+                os.killpg(0, signal.SIGKILL)
+            os._exit(1)
 
 
 if __name__ == "__main__":
