@@ -89,11 +89,14 @@ class OutputEdge(_message.Message):
     CONSUMER_PARALLELISM_FIELD_NUMBER: _builtins.int
     SIDE_OUTPUT_FIELD_NUMBER: _builtins.int
     SOURCE_OPERATOR_FIELD_NUMBER: _builtins.int
+    CONSUMER_MAX_PARALLELISM_FIELD_NUMBER: _builtins.int
     edge_id: _builtins.int
     exchange: _job_graph_pb2.Exchange.ValueType
     consumer_parallelism: _builtins.int
     side_output: _builtins.str
     source_operator: _builtins.str
+    consumer_max_parallelism: _builtins.int
+    """key groups of the consumer; hash and custom"""
     @_builtins.property
     def consumers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """consumer subtask indices this producer feeds, ascending"""
@@ -107,10 +110,11 @@ class OutputEdge(_message.Message):
         consumer_parallelism: _builtins.int = ...,
         side_output: _builtins.str = ...,
         source_operator: _builtins.str = ...,
+        consumer_max_parallelism: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer_parallelism", b"consumer_parallelism", "consumers", b"consumers", "edge_id", b"edge_id", "exchange", b"exchange", "side_output", b"side_output", "source_operator", b"source_operator"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer_max_parallelism", b"consumer_max_parallelism", "consumer_parallelism", b"consumer_parallelism", "consumers", b"consumers", "edge_id", b"edge_id", "exchange", b"exchange", "side_output", b"side_output", "source_operator", b"source_operator"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -93,9 +93,7 @@ def connect_outputs(
     return partitions
 
 
-def connect_inputs(
-    deployment: taskmanager_pb2.SubtaskDeployment, network: NetworkEnvironment
-) -> list[InputGate]:
+def connect_inputs(deployment: taskmanager_pb2.SubtaskDeployment, network: NetworkEnvironment) -> list[InputGate]:
     """One gate an input of the head; several edges into one input (a union) share its gate."""
     by_input: dict[int, list[taskmanager_pb2.InputEdge]] = {}
     for edge in deployment.inputs:

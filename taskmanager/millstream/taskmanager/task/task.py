@@ -97,6 +97,8 @@ class Task:
 
     def is_runnable(self, now_ms: int) -> bool:
         """True when a step would do something now."""
+        if self._output_failed():
+            return True
         if self.phase is TaskPhase.DRAINING:
             return self._is_drained() or self._timer_due(now_ms)
         if self.phase is not TaskPhase.RUNNING:
@@ -118,6 +120,7 @@ class Task:
     def step(self, now_ms: int) -> None:
         """Handle one element. Exceptions of operators are the task's end, not the loop's."""
         try:
+            self._raise_output_failure()
             if self._timer_due(now_ms):
                 self._run_timers(now_ms)
             elif self.phase is TaskPhase.DRAINING:
@@ -251,6 +254,14 @@ class Task:
 
     def has_room(self) -> bool:
         return all(partition.is_available() for partition in self.partitions)
+
+    def _raise_output_failure(self) -> None:
+        for partition in self.partitions:
+            if partition.failure is not None:
+                raise partition.failure
+
+    def _output_failed(self) -> bool:
+        return any(partition.failure is not None for partition in self.partitions)
 
     def _timer_due(self, now_ms: int) -> bool:
         return bool(self._timers) and self._timers[0][0] <= now_ms
