@@ -53,9 +53,7 @@ def test_an_ended_channel_no_longer_counts_until_all_have_ended() -> None:
     merger = WatermarkMerger(2)
     assert merger.update(0, Watermark(MAX_WATERMARK_MS)) is None
     assert merger.update(1, Watermark(3)) == Watermark(3)
-    assert merger.set_idle(1, True) == WatermarkStatus(idle=True), (
-        "the ended one ends nothing for the idle one"
-    )
+    assert merger.set_idle(1, True) == WatermarkStatus(idle=True), "the ended one ends nothing for the idle one"
     assert merger.update(1, Watermark(MAX_WATERMARK_MS)) == Watermark(MAX_WATERMARK_MS)
 
 

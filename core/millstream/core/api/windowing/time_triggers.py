@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from millstream.core.api.windowing.duration import duration_ms
 from millstream.core.api.windowing.trigger import T, Trigger, TriggerResult, W
+from millstream.core.elements.control import MAX_WATERMARK_MS
 
 if TYPE_CHECKING:
     from millstream.core.api.state import ReducingStateDescriptor
@@ -123,6 +124,8 @@ class ContinuousEventTimeTrigger(_ContinuousTrigger[T, W]):
             return TriggerResult.CONTINUE
         pending.clear()
         firing = self._firing_after(time, window)
+        if ctx.get_current_watermark() == window.max_timestamp() == MAX_WATERMARK_MS:
+            firing = MAX_WATERMARK_MS  # the end of the stream: no walk in steps to the end of time
         pending.add(firing)
         ctx.register_event_time_timer(firing)
         return TriggerResult.FIRE

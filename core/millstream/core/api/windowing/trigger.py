@@ -73,7 +73,7 @@ class Trigger(ABC, Generic[T, W]):
 
         @abstractmethod
         def merge_partitioned_state(self, state_descriptor: StateDescriptor) -> None:
-            """Combine the state of the windows that were merged (list, reducing and aggregating state only)."""
+            """Combine the state of the windows that were merged (list and reducing state only)."""
 
     @abstractmethod
     def on_element(self, element: T, timestamp: int, window: W, ctx: Trigger.TriggerContext) -> TriggerResult:
