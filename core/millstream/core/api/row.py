@@ -91,6 +91,9 @@ class Row:
     def __hash__(self) -> int:
         return hash((tuple(self._values), self._row_kind))
 
+    def __copy__(self) -> Row:
+        return _rebuild(list(self._values), self._fields, int(self._row_kind))
+
     def __reduce__(self) -> Any:
         return _rebuild, (self._values, self._fields, int(self._row_kind))
 

@@ -92,7 +92,7 @@ class Link:
 
 @dataclass
 class ChainMember:
-    """An operator with what surrounds it. ``names`` lists the user's operators it stands for (several when fused)."""
+    """An operator with what surrounds it."""
 
     chained: ChainedOperator
     operator: Operator
@@ -111,7 +111,7 @@ class OperatorChain:
         return self.members[0]
 
     def output_of(self, operator_id: str) -> ChainOutput:
-        """The output of the operator that the user's operator ``operator_id`` became (fused runs end with it)."""
+        """The output of the operator ``operator_id``."""
         for member in self.members:
             if member.chained.operator_id == operator_id:
                 return member.output

@@ -15,7 +15,6 @@ from millstream.proto.v1 import taskmanager_pb2
 from millstream.taskmanager.network.environment import NetworkEnvironment
 from millstream.taskmanager.network.gate import InputGate
 from millstream.taskmanager.network.partition import ResultPartition
-from millstream.taskmanager.operators.fusing import fuse
 from millstream.taskmanager.operators.registry import create_operator
 from millstream.taskmanager.task.chain import OperatorChain, build_chain
 from millstream.taskmanager.task.context import SubtaskInfo, TaskOperatorContext
@@ -60,12 +59,12 @@ def load_payload(path: Path, info: SubtaskInfo) -> VertexPayload:
 
 
 def build_task_chain(task: Task, payload: VertexPayload, clock: Clock, configuration: dict[str, Any]) -> OperatorChain:
-    """The operators of ``task``, fused where possible, not opened."""
+    """The operators of ``task``, not opened."""
 
     def create_context(chained: ChainedOperator, index: int) -> TaskOperatorContext:
         return TaskOperatorContext(task.info, chained, index, clock, configuration, task)
 
-    return build_chain(fuse(list(payload.operators)), create_operator, create_context)
+    return build_chain(list(payload.operators), create_operator, create_context)
 
 
 def connect_outputs(

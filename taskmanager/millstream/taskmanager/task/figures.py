@@ -46,13 +46,13 @@ class TaskFigures:
         """Fill in the operators; returns the records that entered the head and left the last of the chain."""
         records_in = records_out = 0.0
         for index, member in enumerate(self._task.chain.members):
-            for operator_id, name, figures in member.figures():
-                operator = message.operators.add(operator_id=operator_id, operator_name=name)
-                for key, value in figures.items():
-                    operator.values[key] = value
-                if index == 0:
-                    records_in = records_in or figures["records_in_total"]
-                records_out = figures["records_out_total"]
+            figures = member.context.metrics.snapshot()
+            operator = message.operators.add(operator_id=member.chained.operator_id, operator_name=member.chained.name)
+            for key, value in figures.items():
+                operator.values[key] = value
+            if index == 0:
+                records_in = figures["records_in_total"] or figures["records_out_total"]
+            records_out = figures["records_out_total"]
         return records_in, records_out
 
     def _network(self, message: common_pb2.SubtaskMetrics) -> None:

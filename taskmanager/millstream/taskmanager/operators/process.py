@@ -1,0 +1,202 @@
+"""Process functions: plain, keyed, and on two inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from millstream.core.api.functions import KeyedProcessContext, TimeDomain, TimerContext, TimerService
+from millstream.core.elements.batch import NO_TIMESTAMP_MS, Batch, ObjectBatch
+from millstream.core.elements.control import MIN_WATERMARK_MS, Watermark
+from millstream.core.errors import JobGraphError, MillstreamError
+from millstream.core.graph.specs import (
+    ChainedOperator,
+    CoProcessSpec,
+    KeyedCoProcessSpec,
+    KeyedProcessSpec,
+    ProcessSpec,
+)
+from millstream.taskmanager.operators.emission import RecordCollector
+from millstream.taskmanager.operators.keyed import KeyedOperator
+from millstream.taskmanager.operators.operator import Operator, OperatorContext, Output
+from millstream.taskmanager.operators.rows import as_rows
+from millstream.taskmanager.operators.runtime_context import FunctionLife, OperatorRuntimeContext
+from millstream.taskmanager.operators.user_code import NO_RECORD, wrap_user_error
+
+Method = Callable[[Any, Any], Iterable[Any] | None]
+
+
+class ProcessOperator(Operator):
+    """``process_element`` for each record of one or two unkeyed inputs."""
+
+    def __init__(self, chained: ChainedOperator, spec: ProcessSpec | CoProcessSpec) -> None:
+        self.chained = chained
+        self._life = FunctionLife(chained, [spec.function])
+        self._methods = methods_of(spec.function)
+        self.watermark_ms = MIN_WATERMARK_MS
+
+    def open(self, context: OperatorContext, output: Output) -> None:
+        super().open(context, output)
+        self._collector = RecordCollector(output)
+        self._context = _UnkeyedContext(self)
+        self._life.open(OperatorRuntimeContext(context))
+
+    def process(self, batch: Batch, input_index: int) -> None:
+        rows = as_rows(batch)
+        method = self._methods[input_index]
+        context, collector, name = self._context, self._collector, self.chained.name
+        for value, time_ms in zip(rows.values, times_of(rows), strict=True):
+            context.time_ms = time_ms
+            try:
+                collector.take(method(value, context), time_ms, name)
+            except Exception as error:
+                raise wrap_user_error(error, chained=self.chained, function=method, record=value) from error
+        collector.flush()
+
+    def process_watermark(self, watermark: Watermark) -> None:
+        self.watermark_ms = watermark.timestamp_ms
+        super().process_watermark(watermark)
+
+    def close(self) -> None:
+        self._life.close()
+
+
+class KeyedProcessOperator(KeyedOperator):
+    """``process_element`` and ``on_timer`` with keyed state, on one input or on two that are keyed alike."""
+
+    def __init__(self, chained: ChainedOperator, spec: KeyedProcessSpec | KeyedCoProcessSpec) -> None:
+        super().__init__(chained, [spec.function])
+        self._function = spec.function
+        self._methods = methods_of(spec.function)
+
+    def open(self, context: OperatorContext, output: Output) -> None:
+        self._collector = RecordCollector(output)
+        super().open(context, output)
+        self._context = _KeyedContext(self)
+
+    def process(self, batch: Batch, input_index: int) -> None:
+        rows, keys = self.rows_and_keys(batch, input_index)
+        method = self._methods[input_index]
+        backend, context, collector, name = self.backend, self._context, self._collector, self.chained.name
+        for key, value, time_ms in zip(keys, rows.values, times_of(rows), strict=True):
+            backend.current_key = key
+            context.time_ms = time_ms
+            try:
+                collector.take(method(value, context), time_ms, name)
+            except Exception as error:
+                raise wrap_user_error(error, chained=self.chained, function=method, record=value) from error
+        collector.flush()
+
+    def process_watermark(self, watermark: Watermark) -> None:
+        self.watermark_ms = watermark.timestamp_ms
+        while (due := self.timers.event.pop_due(watermark.timestamp_ms)) is not None:
+            self._fire(due, TimeDomain.EVENT_TIME)
+        self._collector.flush()
+        super().process_watermark(watermark)
+
+    def on_processing_time(self, now_ms: int) -> None:
+        while (due := self.timers.processing.pop_due(now_ms)) is not None:
+            self._fire(due, TimeDomain.PROCESSING_TIME)
+        self._collector.flush()
+        following_ms = self.timers.processing.first_ms()
+        if following_ms is not None:
+            self.context.schedule(following_ms)
+
+    def _fire(self, due: tuple[int, Any, Any], domain: TimeDomain) -> None:
+        time_ms, key, _ = due
+        self.backend.current_key = key
+        self._context.time_ms = time_ms
+        self._context.domain = domain
+        self.context.metrics.timers_fired += 1
+        on_timer = self._function.on_timer
+        try:
+            emitted_ms = time_ms if domain is TimeDomain.EVENT_TIME else None
+            self._collector.take(on_timer(time_ms, self._context), emitted_ms, self.chained.name)
+        except MillstreamError:
+            raise
+        except Exception as error:
+            raise wrap_user_error(error, chained=self.chained, function=on_timer, record=NO_RECORD) from error
+
+
+class _UnkeyedContext(TimerService):
+    """``ctx`` and its timer service for functions without keys: time, but no timers."""
+
+    def __init__(self, operator: ProcessOperator) -> None:
+        self._operator = operator
+        self.time_ms: int | None = None
+
+    def timer_service(self) -> TimerService:
+        return self
+
+    def timestamp(self) -> int | None:
+        return self.time_ms
+
+    def current_processing_time(self) -> int:
+        return self._operator.context.clock.wall_ms()
+
+    def current_watermark(self) -> int:
+        return self._operator.watermark_ms
+
+    def register_processing_time_timer(self, timestamp: int) -> None:
+        raise JobGraphError(
+            f"operator {self._operator.chained.name!r} sets a timer, but its stream is not keyed. "
+            f"Call key_by before process."
+        )
+
+    register_event_time_timer = register_processing_time_timer
+    delete_processing_time_timer = register_processing_time_timer
+    delete_event_time_timer = register_processing_time_timer
+
+
+class _KeyedContext(TimerContext, KeyedProcessContext, TimerService):
+    """``ctx`` and its timer service for keyed functions; one object for all calls."""
+
+    def __init__(self, operator: KeyedProcessOperator) -> None:
+        self._operator = operator
+        self._timers = operator.timers
+        self.time_ms: int | None = None
+        self.domain = TimeDomain.EVENT_TIME
+
+    def timer_service(self) -> TimerService:
+        return self
+
+    def timestamp(self) -> int | None:
+        return self.time_ms
+
+    def get_current_key(self) -> Any:
+        return self._operator.backend.current_key
+
+    def time_domain(self) -> TimeDomain:
+        return self.domain
+
+    def current_processing_time(self) -> int:
+        return self._operator.context.clock.wall_ms()
+
+    def current_watermark(self) -> int:
+        return self._operator.watermark_ms
+
+    def register_processing_time_timer(self, timestamp: int) -> None:
+        self._timers.add_processing(timestamp, self.get_current_key())
+
+    def register_event_time_timer(self, timestamp: int) -> None:
+        self._timers.event.add(timestamp, self.get_current_key())
+
+    def delete_processing_time_timer(self, timestamp: int) -> None:
+        self._timers.processing.remove(timestamp, self.get_current_key())
+
+    def delete_event_time_timer(self, timestamp: int) -> None:
+        self._timers.event.remove(timestamp, self.get_current_key())
+
+
+def methods_of(function: Any) -> list[Method]:
+    """The method for each input."""
+    if hasattr(function, "process_element1"):
+        return [function.process_element1, function.process_element2]
+    return [function.process_element]
+
+
+def times_of(rows: ObjectBatch) -> list[int | None]:
+    """Event times as ints, None where a record has none."""
+    if rows.timestamps is None:
+        return [None] * rows.num_rows
+    return [None if time == NO_TIMESTAMP_MS else time for time in rows.timestamps.tolist()]

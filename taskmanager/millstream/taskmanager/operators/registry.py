@@ -1,0 +1,47 @@
+"""From a specification to its operator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from millstream.core.errors import invariant
+from millstream.core.graph import specs
+from millstream.core.graph.specs import ChainedOperator
+from millstream.taskmanager.operators.co_map import CoFlatMapOperator, CoMapOperator
+from millstream.taskmanager.operators.collect import CollectOperator
+from millstream.taskmanager.operators.operator import Operator
+from millstream.taskmanager.operators.process import KeyedProcessOperator, ProcessOperator
+from millstream.taskmanager.operators.reduce import AggregationOperator, ReduceOperator
+from millstream.taskmanager.operators.sink import SinkOperator
+from millstream.taskmanager.operators.source import ReadOperator
+from millstream.taskmanager.operators.stateless import FilterOperator, FlatMapOperator, MapOperator
+from millstream.taskmanager.operators.timestamps import TimestampsOperator
+from millstream.taskmanager.operators.window import create_window_operator
+
+_OPERATORS: Final[dict[type, Callable[[ChainedOperator, Any], Operator]]] = {
+    specs.MapSpec: MapOperator,
+    specs.FilterSpec: FilterOperator,
+    specs.FlatMapSpec: FlatMapOperator,
+    specs.ProcessSpec: ProcessOperator,
+    specs.CoProcessSpec: ProcessOperator,
+    specs.KeyedProcessSpec: KeyedProcessOperator,
+    specs.KeyedCoProcessSpec: KeyedProcessOperator,
+    specs.ReduceSpec: ReduceOperator,
+    specs.AggregationSpec: AggregationOperator,
+    specs.CoMapSpec: CoMapOperator,
+    specs.CoFlatMapSpec: CoFlatMapOperator,
+    specs.TimestampsAndWatermarksSpec: TimestampsOperator,
+    specs.WindowSpec: lambda chained, spec: create_window_operator(chained),
+    specs.SourceSpec: ReadOperator,
+    specs.SinkSpec: SinkOperator,
+    specs.CollectSpec: CollectOperator,
+}
+
+
+def create_operator(chained: ChainedOperator) -> Operator:
+    """A new operator, not opened."""
+    create = _OPERATORS.get(type(chained.spec))
+    invariant(create is not None, f"no operator for a {type(chained.spec).__name__} ({chained.name})")
+    assert create is not None
+    return create(chained, chained.spec)

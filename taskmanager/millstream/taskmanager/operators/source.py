@@ -1,0 +1,164 @@
+"""The source operator: a reader, its splits, and the watermarks of each split."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import cloudpickle
+
+from millstream.core.api.source import PollStatus, ReaderContext, SourceReader, SplitBatch
+from millstream.core.elements.control import MAX_WATERMARK_MS, Watermark
+from millstream.core.errors import MillstreamError
+from millstream.core.event_time.splits import SplitWatermarks
+from millstream.core.graph.specs import ChainedOperator, SourceSpec
+from millstream.taskmanager.operators.operator import OperatorContext, Output, SourceOperator
+from millstream.taskmanager.operators.user_code import wrap_user_error
+
+BATCH_ROWS_MAX: Final = 4096
+_SPLIT_RETRY_MS: Final = 50
+
+
+class ReaderContextOfTask(ReaderContext):
+    """``ReaderContext`` over the operator's context."""
+
+    def __init__(self, context: OperatorContext) -> None:
+        self.subtask_index = context.subtask_index
+        self.parallelism = context.parallelism
+        self.clock = context.clock
+        self.batch_rows_max = BATCH_ROWS_MAX
+        self._context = context
+
+    def wake_up(self) -> None:
+        self._context.wake_up()
+
+    def report_malformed(self, count: int) -> None:
+        self._context.metrics.malformed_records += count
+
+
+class ReadOperator(SourceOperator):
+    """Polls the reader, asks the coordinator in the JobManager for splits, emits stamped batches."""
+
+    def __init__(self, chained: ChainedOperator, spec: SourceSpec) -> None:
+        self.chained = chained
+        self._spec = spec
+        self._reader: SourceReader[Any] | None = None
+        self._finished = False
+        self._waiting_for_split = False
+        self._restored: list[Any] = []
+
+    def open(self, context: OperatorContext, output: Output) -> None:
+        super().open(context, output)
+        strategy = self._spec.strategy
+        self._watermarks = None if strategy is None else SplitWatermarks(strategy, context.clock)
+        try:
+            self._reader = self._spec.source.create_reader(ReaderContextOfTask(context))
+            self._reader.start()
+            if self._restored:
+                self._reader.add_splits(self._restored)
+        except Exception as error:
+            raise self._failed(error) from error
+
+    @property
+    def reader(self) -> SourceReader[Any]:
+        assert self._reader is not None
+        return self._reader
+
+    def poll(self) -> bool:
+        try:
+            answer = self.reader.poll()
+        except Exception as error:
+            raise self._failed(error) from error
+        if isinstance(answer, SplitBatch):
+            self._emit(answer)
+            return True
+        if answer is PollStatus.END_OF_INPUT:
+            self._finished = True
+            return True
+        if answer is PollStatus.SPLIT_WANTED:
+            self._request_split()
+        else:
+            wait_s = self.reader.wait_s()
+            if wait_s is not None:
+                self.context.schedule(self.context.clock.wall_ms() + max(1, round(wait_s * 1000)))
+        self._emit_watermarks()
+        self._schedule_idleness()
+        return False
+
+    def is_finished(self) -> bool:
+        return self._finished
+
+    def handle_event(self, kind: str, payload: bytes) -> None:
+        if kind == "add_splits":
+            self._waiting_for_split = False
+            self.reader.add_splits(cloudpickle.loads(payload))
+        elif kind == "no_more_splits":
+            self._waiting_for_split = False
+            self.reader.notify_no_more_splits()
+        else:
+            super().handle_event(kind, payload)
+
+    def on_processing_time(self, now_ms: int) -> None:
+        self._emit_watermarks()
+
+    def finish(self) -> None:
+        self.output.emit_watermark(Watermark(MAX_WATERMARK_MS))
+
+    def snapshot(self, checkpoint_id: int) -> bytes:
+        data: bytes = cloudpickle.dumps(self.reader.snapshot_state())
+        return data
+
+    def restore(self, state: bytes) -> None:
+        self._restored = cloudpickle.loads(state)
+
+    def close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+
+    def _emit(self, answer: SplitBatch) -> None:
+        for tag_id, rows in answer.side_outputs:
+            self.output.emit_side(tag_id, rows)
+        batch = answer.batch
+        if self._watermarks is not None:
+            try:
+                batch = self._watermarks.stamp(answer.split_id, batch)
+            except Exception as error:
+                raise wrap_user_error(
+                    error,
+                    chained=self.chained,
+                    function=self._spec.strategy.assigner if self._spec.strategy else None,
+                    record=self._watermarks.failed_record,
+                ) from error
+        self.output.emit(batch)
+        if self._watermarks is not None:
+            if answer.split_finished:
+                self._watermarks.finish_split(answer.split_id)
+            self._emit_watermarks()
+
+    def _emit_watermarks(self) -> None:
+        if self._watermarks is None:
+            return
+        for change in self._watermarks.poll():
+            if isinstance(change, Watermark):
+                self.output.emit_watermark(change)
+            else:
+                self.output.emit_status(change)
+
+    def _schedule_idleness(self) -> None:
+        wait_ms = None if self._watermarks is None else self._watermarks.ms_until_idle()
+        if wait_ms is not None:
+            self.context.schedule(self.context.clock.wall_ms() + max(1, wait_ms))
+
+    def _request_split(self) -> None:
+        if self._waiting_for_split:
+            return
+        self._waiting_for_split = True
+
+        def answered(accepted: bool, payload: bytes) -> None:
+            if not accepted:  # the coordinator is not up yet
+                self._waiting_for_split = False
+                self.context.schedule(self.context.clock.wall_ms() + _SPLIT_RETRY_MS)
+
+        self.context.send_to_coordinator("request_split", b"", answered)
+
+    def _failed(self, error: Exception) -> MillstreamError:
+        return wrap_user_error(error, chained=self.chained, function=self._spec.source)
