@@ -6,14 +6,16 @@ Blocking. Importing this module loads gRPC, so import it only where a call will 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 from millstream.core.clock import Clock, SystemClock
 from millstream.core.config import Configuration, options
+from millstream.core.errors import UnavailableError
 from millstream.core.ids import BlobKey
-from millstream.core.rpc.blobs import put_blob_blocking
+from millstream.core.rpc.blobs import put_blob
 from millstream.core.rpc.channel import BlockingPeer
 from millstream.core.rpc.secret import ClusterSecret
 from millstream.proto.v1 import common_pb2, job_graph_pb2, jobmanager_pb2
@@ -21,6 +23,12 @@ from millstream.proto.v1.jobmanager_pb2_grpc import BlobStoreStub, DispatcherStu
 
 CALL_DEADLINE_S = 30.0
 """For a call that does not wait for anything."""
+
+FIRST_CONTACT_S = 3.0
+"""Patience with a JobManager that has never answered; one that has is given ``client.timeout`` to come back."""
+
+RETRY_PAUSE_S = 0.05
+RETRY_PAUSE_MAX_S = 1.0
 
 
 class ClusterConnection:
@@ -30,7 +38,9 @@ class ClusterConnection:
         self.address = options.jobmanager_address(configuration)
         timeout: timedelta = configuration[options.CLIENT_TIMEOUT]
         self._timeout_s = timeout.total_seconds()
-        self._peer = BlockingPeer(self.address, load_secret(configuration), clock or SystemClock())
+        self._was_reached = False
+        self._clock = clock or SystemClock()
+        self._peer = BlockingPeer(self.address, load_secret(configuration), self._clock)
         self._dispatcher: DispatcherStub = self._peer.stub(DispatcherStub)
         self._blob_store: BlobStoreStub = self._peer.stub(BlobStoreStub)
 
@@ -39,9 +49,9 @@ class ClusterConnection:
         asked = jobmanager_pb2.HasBlobsRequest(keys=sorted(blobs))
         missing: jobmanager_pb2.HasBlobsResponse = self._call(self._blob_store.HasBlobs, asked)
         for key in missing.missing:
-            put_blob_blocking(self._peer, blobs[BlobKey(key)])
+            put_blob(self._peer, blobs[BlobKey(key)])
         submitted: jobmanager_pb2.SubmitJobResponse = self._call(
-            self._dispatcher.SubmitJob, jobmanager_pb2.SubmitJobRequest(graph=graph)
+            self._dispatcher.SubmitJob, jobmanager_pb2.SubmitJobRequest(graph=graph), again=False
         )
         return submitted
 
@@ -81,8 +91,23 @@ class ClusterConnection:
     def close(self) -> None:
         self._peer.close()
 
-    def _call(self, method: Any, request: Any, wait_ms: int = 0) -> Any:
-        return self._peer.call(method, request, deadline_s=CALL_DEADLINE_S + wait_ms / 1000, retry=self._retry)
+    def _call(self, method: Any, request: Any, wait_ms: int = 0, *, again: bool = True) -> Any:
+        """One call; ``again``: repeat it while the JobManager does not answer, since repeating changes nothing."""
+        deadline_s = CALL_DEADLINE_S + wait_ms / 1000
+        patience_s = self._timeout_s if self._was_reached else min(self._timeout_s, FIRST_CONTACT_S)
+        give_up_s = self._clock.monotonic_s() + patience_s
+        pause_s = RETRY_PAUSE_S
+        while True:
+            try:
+                response = self._peer.call(method, request, deadline_s=deadline_s, retry=None)
+            except UnavailableError:
+                if not again or self._clock.monotonic_s() + pause_s > give_up_s:
+                    raise
+                threading.Event().wait(pause_s)
+                pause_s = min(2 * pause_s, RETRY_PAUSE_MAX_S)
+            else:
+                self._was_reached = True
+                return response
 
 
 def load_secret(configuration: Configuration) -> ClusterSecret | None:

@@ -69,7 +69,8 @@ class Session:
             return configured
         if self.is_embedded:
             return number_of_task_slots(self.configuration)
-        return max(1, self.connection().describe_cluster().slots_total)
+        slots: int = self.connection().describe_cluster().slots_total
+        return max(1, slots)
 
     def submit(self, translated: TranslatedJob) -> JobClient:
         """Send a job to the cluster."""

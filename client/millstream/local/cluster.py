@@ -168,6 +168,8 @@ class LocalCluster:
             options.BLOB_STORAGE_DIRECTORY.key: None,
             options.IO_TMP_DIRS.key: self.directory,
         }
+        if self._base.is_default(options.CLIENT_TIMEOUT):
+            settings[options.CLIENT_TIMEOUT.key] = "2 s"  # a child does not come back; its story is wanted soon
         for option in (options.METRICS_JOBMANAGER_PORT, options.METRICS_TASKMANAGER_PORT):
             if self._base.is_default(option):
                 settings[option.key] = -1
