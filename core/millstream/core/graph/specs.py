@@ -49,19 +49,19 @@ class OperatorSpec:
 
 @dataclass(frozen=True)
 class MapSpec(OperatorSpec):
-    function: MapFunction | Callable[[Any], Any]
+    function: MapFunction[Any, Any] | Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
 class FilterSpec(OperatorSpec):
-    function: FilterFunction | Callable[[Any], bool]
+    function: FilterFunction[Any] | Callable[[Any], bool]
 
 
 @dataclass(frozen=True)
 class FlatMapSpec(OperatorSpec):
     """The function returns an iterable (or None for nothing)."""
 
-    function: FlatMapFunction | Callable[[Any], Any]
+    function: FlatMapFunction[Any, Any] | Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class KeyedProcessSpec(OperatorSpec):
 class ReduceSpec(OperatorSpec):
     """Rolling reduce per key: emits the new value for every record."""
 
-    function: ReduceFunction | Callable[[Any, Any], Any]
+    function: ReduceFunction[Any] | Callable[[Any, Any], Any]
 
 
 @dataclass(frozen=True)
@@ -126,13 +126,13 @@ class WindowSpec(OperatorSpec):
     without it the reduced/aggregated value is emitted. ``aggregation`` is a built-in one (``window().sum(1)``).
     """
 
-    assigner: WindowAssigner
-    trigger: Trigger | None = None
-    evictor: Evictor | None = None
+    assigner: WindowAssigner[Any, Any]
+    trigger: Trigger[Any, Any] | None = None
+    evictor: Evictor[Any, Any] | None = None
     allowed_lateness_ms: int = 0
     late_tag: str | None = None
-    reduce: ReduceFunction | Callable[[Any, Any], Any] | None = None
-    aggregate: AggregateFunction | None = None
+    reduce: ReduceFunction[Any] | Callable[[Any, Any], Any] | None = None
+    aggregate: AggregateFunction[Any, Any, Any] | None = None
     aggregation: AggregationSpec | None = None
     function: Any = None
     all_windows: bool = False
@@ -140,7 +140,7 @@ class WindowSpec(OperatorSpec):
 
 @dataclass(frozen=True)
 class SourceSpec(OperatorSpec):
-    source: Source
+    source: Source[Any]
     strategy: WatermarkStrategy | None = None
 
 

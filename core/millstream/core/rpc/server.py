@@ -1,0 +1,152 @@
+"""Making servers: version and signature are checked before a request is decoded; addresses before they are bound."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import grpc
+import grpc.aio
+
+from millstream.core.clock import Clock
+from millstream.core.errors import AuthenticationError, ConfigError, MillstreamError
+from millstream.core.rpc.error_info import ERROR_KEY, to_proto
+from millstream.core.rpc.secret import AUTHORIZATION_KEY, ClusterSecret
+from millstream.core.rpc.version import PROTOCOL_KEY, PROTOCOL_VERSION, mismatch_message
+
+MESSAGE_BYTES_MAX: Final = 64 * 1024 * 1024
+CONCURRENT_CALLS_MAX: Final = 1000
+
+OPTIONS: Final = (
+    ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.max_metadata_size", 64 * 1024),
+    ("grpc.max_concurrent_streams", 256),
+    ("grpc.so_reuseport", 0),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5000),
+    # Identity only: a compressed message could expand without bound before its size is checked.
+    ("grpc.compression_enabled_algorithms_bitset", 1),
+)
+
+Handler = grpc.RpcMethodHandler
+
+
+def create_server(secret: ClusterSecret | None, clock: Clock) -> grpc.aio.Server:
+    """A server that admits callers who know ``secret``; None admits all, which ``bind`` allows on loopback only."""
+    return grpc.aio.server(
+        interceptors=[_Gatekeeper(secret, clock)],
+        options=OPTIONS,
+        maximum_concurrent_rpcs=CONCURRENT_CALLS_MAX,
+    )
+
+
+def bind(server: grpc.aio.Server, secret: ClusterSecret | None, host: str, port: int, setting: str) -> int:
+    """Add ``host:port`` (0: any free port) to ``server``; returns the port. ``setting`` names the port's setting.
+
+    Raises ``ConfigError`` when the port is taken, or when the address is beyond loopback and there is no secret.
+    """
+    if secret is None and not is_loopback(host):
+        raise ConfigError(
+            f"refusing to listen on {host}: beyond loopback a cluster secret is required. Make one with "
+            f"`millstream secret create FILE` and set security.secret-file=FILE everywhere in the cluster."
+        )
+    check_free(host, port, setting)
+    try:
+        bound = server.add_insecure_port(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+    except RuntimeError as error:
+        raise ConfigError(f"cannot listen on {host}:{port}: {error}. Choose another address or {setting}.") from None
+    if bound == 0:
+        raise ConfigError(f"cannot listen on {host}:{port}. Choose another address or {setting}.")
+    return int(bound)
+
+
+def check_free(host: str, port: int, setting: str) -> None:
+    """Raise ``ConfigError`` naming the port when somebody listens there; gRPC itself would not say."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {host}:{port}: {error.strerror}. Stop what uses the port, or choose another with "
+            f"-D {setting}=PORT (0 for any free one)."
+        ) from None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` can be reached from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+async def abort(context: grpc.aio.ServicerContext[Any, Any], error: Exception) -> None:
+    """End a call with ``error``; the caller's ``Peer`` raises the same class."""
+    code = grpc.StatusCode.UNAUTHENTICATED if isinstance(error, AuthenticationError) else grpc.StatusCode.ABORTED
+    info = to_proto(error)
+    await context.abort(code, info.message[:1000], ((ERROR_KEY, info.SerializeToString()),))
+
+
+def answering(
+    method: Callable[[Any, Any], Awaitable[Any]],
+) -> Callable[[Any, Any, grpc.aio.ServicerContext[Any, Any]], Awaitable[Any]]:
+    """Makes a servicer method of ``method(self, request)``: Millstream errors travel as such."""
+
+    async def serve(self: Any, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        try:
+            return await method(self, request)
+        except MillstreamError as error:
+            await abort(context, error)
+
+    serve.__name__ = getattr(method, "__name__", "serve")
+    serve.__doc__ = method.__doc__
+    return serve
+
+
+class _Gatekeeper(grpc.aio.ServerInterceptor[Any, Any]):
+    """Looks at metadata only. A refused call is answered by a handler that does not decode the request."""
+
+    def __init__(self, secret: ClusterSecret | None, clock: Clock) -> None:
+        self._secret = secret
+        self._clock = clock
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler[Any, Any]]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler[Any, Any]:
+        metadata = {str(key): value for key, value in handler_call_details.invocation_metadata or ()}
+        method = str(handler_call_details.method)
+        theirs = str(metadata.get(PROTOCOL_KEY, ""))
+        handler = await continuation(handler_call_details)
+        if theirs != str(PROTOCOL_VERSION):
+            return _refusal(handler, grpc.StatusCode.FAILED_PRECONDITION, mismatch_message(theirs))
+        if self._secret is not None:
+            try:
+                self._secret.verify(method, str(metadata.get(AUTHORIZATION_KEY, "")), self._clock.wall_ms())
+            except AuthenticationError as error:
+                return _refusal(handler, grpc.StatusCode.UNAUTHENTICATED, str(error))
+        return handler
+
+
+def _refusal(handler: Handler[Any, Any] | None, code: grpc.StatusCode, message: str) -> Handler[Any, Any]:
+    """A handler of the same shape as ``handler`` that refuses, its request left as bytes."""
+
+    async def refuse(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        await context.abort(code, message)
+
+    if handler is not None and handler.request_streaming:
+        made = (
+            grpc.stream_stream_rpc_method_handler
+            if handler.response_streaming
+            else grpc.stream_unary_rpc_method_handler
+        )
+        return made(refuse)
+    streams = handler is not None and handler.response_streaming
+    return (grpc.unary_stream_rpc_method_handler if streams else grpc.unary_unary_rpc_method_handler)(refuse)
