@@ -7,7 +7,7 @@ Blocking. Importing this module loads gRPC, so import it only where a call will 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -34,11 +34,18 @@ RETRY_PAUSE_MAX_S = 1.0
 class ClusterConnection:
     """One JobManager as a client sees it."""
 
-    def __init__(self, configuration: Configuration, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        clock: Clock | None = None,
+        pause: Callable[[float], object] | None = None,
+    ) -> None:
+        """``pause(seconds)`` waits between attempts to reach the JobManager."""
         self.address = options.jobmanager_address(configuration)
         timeout: timedelta = configuration[options.CLIENT_TIMEOUT]
         self._timeout_s = timeout.total_seconds()
         self._was_reached = False
+        self._pause = pause or threading.Event().wait
         self._clock = clock or SystemClock()
         self._peer = BlockingPeer(self.address, load_secret(configuration), self._clock)
         self._dispatcher: DispatcherStub = self._peer.stub(DispatcherStub)
@@ -103,7 +110,7 @@ class ClusterConnection:
             except UnavailableError:
                 if not again or self._clock.monotonic_s() + pause_s > give_up_s:
                     raise
-                threading.Event().wait(pause_s)
+                self._pause(pause_s)
                 pause_s = min(2 * pause_s, RETRY_PAUSE_MAX_S)
             else:
                 self._was_reached = True

@@ -30,6 +30,8 @@ POLL_INTERVAL_S = 0.02
 LOG_TAIL_BYTES = 4000
 LOG_TAIL_LINES = 12
 STATE_FILE = "cluster.json"
+LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "::": "[::1]"}
+"""Where a server that listens on all addresses is reached from this machine."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,8 @@ class ClusterStarter:
         address_file.unlink(missing_ok=True)
         self._spawn("jobmanager", ["--address-file", str(address_file)], configuration)
         address = self._await_address(address_file)
-        host = configuration[options.JOBMANAGER_RPC_ADDRESS] or address.rpartition(":")[0]
+        listening = address.rpartition(":")[0]
+        host = configuration[options.JOBMANAGER_RPC_ADDRESS] or LOOPBACK_OF.get(listening, listening)
         reached = configuration.with_values(
             {
                 options.JOBMANAGER_RPC_ADDRESS.key: host,
