@@ -107,14 +107,22 @@ class ClusterConnection:
         while True:
             try:
                 response = self._peer.call(method, request, deadline_s=deadline_s, retry=None)
-            except UnavailableError:
+            except UnavailableError as error:
                 if not again or self._clock.monotonic_s() + pause_s > give_up_s:
-                    raise
+                    raise self._unreachable(error) from None
                 self._pause(pause_s)
                 pause_s = min(2 * pause_s, RETRY_PAUSE_MAX_S)
             else:
                 self._was_reached = True
                 return response
+
+    def _unreachable(self, error: UnavailableError) -> UnavailableError:
+        if self._was_reached:
+            return UnavailableError(f"the JobManager at {self.address} no longer answers: {error}")
+        return UnavailableError(
+            f"no JobManager answers at {self.address}: {error}. Start one with `millstream cluster start`, give the "
+            f"address of one with --jobmanager HOST:PORT, or use an embedded cluster with `millstream run --local`."
+        )
 
 
 def load_secret(configuration: Configuration) -> ClusterSecret | None:

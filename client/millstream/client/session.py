@@ -69,8 +69,8 @@ class Session:
             return configured
         if self.is_embedded:
             return number_of_task_slots(self.configuration)
-        slots: int = self.connection().describe_cluster().slots_total
-        return max(1, slots)
+        slots = self.connection().describe_cluster().slots_total
+        return max(1, int(slots))
 
     def submit(self, translated: TranslatedJob) -> JobClient:
         """Send a job to the cluster."""
