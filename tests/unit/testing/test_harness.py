@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from millstream.core.elements.batch import Batch, ObjectBatch
 from millstream.core.elements.control import MAX_WATERMARK_MS
 from millstream.core.errors import InvariantViolation
-from millstream.core.graph.specs import OperatorSpec
+from millstream.core.graph.specs import MapSpec, OperatorSpec
 from millstream.taskmanager.operators.operator import Operator
 from millstream.testing import ALL_MODES, OperatorHarness, RunMode, TimedValue, run_in_all_modes
 
@@ -155,3 +155,9 @@ def test_batches_of_numpy_times_are_taken_as_they_are() -> None:
     with harness() as run:
         run.push_batch(ObjectBatch([4], np.array([7], dtype=np.int64)))
         assert run.records == [TimedValue(4, 7)]
+
+
+def test_the_example_of_the_package_works() -> None:
+    with OperatorHarness(MapSpec(lambda x: x + 1)) as run:
+        run.push([1, 2, 3])
+        assert run.values == [2, 3, 4]

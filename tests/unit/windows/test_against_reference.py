@@ -19,7 +19,6 @@ from millstream.core.api.windows import (
 )
 from millstream.core.elements.control import MAX_WATERMARK_MS
 from millstream.core.graph.specs import WindowSpec
-from millstream.taskmanager.operators.window import create_window_operator
 from millstream.taskmanager.operators.windowing.general import GeneralWindowOperator
 from millstream.testing import ALL_MODES, OperatorHarness, RunMode, run_in_all_modes
 
@@ -29,8 +28,9 @@ from reference import ReferenceWindows, grid_spans
 Step = tuple[str, int, int] | int
 """A record (key, number, event time) or a watermark."""
 
-records = st.tuples(st.sampled_from("abc"), st.integers(0, 99), st.integers(-50, 150))
-streams = st.lists(st.one_of(st.lists(records, min_size=1, max_size=6), st.integers(-60, 160)), max_size=14)
+# Dense, so that windows overlap, fill up, and get records just after they fired.
+records = st.tuples(st.sampled_from("ab"), st.integers(0, 99), st.integers(-20, 50))
+streams = st.lists(st.one_of(st.lists(records, min_size=1, max_size=6), st.integers(-25, 60)), max_size=14)
 
 
 class KeepAll:
@@ -69,9 +69,7 @@ def script(stream: list[Any]) -> Any:
 def check(spec: WindowSpec, reference: ReferenceWindows, stream: list[Any], modes: tuple[RunMode, ...]) -> None:
     run_reference(reference, stream)
     harness = run_in_all_modes(
-        lambda mode: OperatorHarness(
-            spec, key_selector=lambda record: record[0], mode=mode, create=create_window_operator
-        ),
+        lambda mode: OperatorHarness(spec, key_selector=lambda record: record[0], mode=mode),
         script(stream),
         modes,
     )
@@ -101,7 +99,7 @@ def test_grids(assigner: Any, grid: tuple[int, int, int], trigger: Any, lateness
 
 @pytest.mark.parametrize("lateness_ms", [0, 15])
 @pytest.mark.parametrize("trigger", [None, AnotherEventTimeTrigger()], ids=["fast", "general"])
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(stream=streams)
 def test_sessions(trigger: Any, lateness_ms: int, stream: list[Any]) -> None:
     spec = WindowSpec(
@@ -135,7 +133,7 @@ def test_both_operators_reduce_alike(stream: list[Any]) -> None:
             allowed_lateness_ms=10,
             reduce=lambda left, right: (left[0], left[1] + right[1], max(left[2], right[2])),
         )
-        with OperatorHarness(spec, key_selector=lambda r: r[0], create=create_window_operator) as harness:
+        with OperatorHarness(spec, key_selector=lambda r: r[0]) as harness:
             script(stream)(harness)
         assert isinstance(harness.operator, GeneralWindowOperator) == (trigger is not None)
         results.append((harness.records, harness.metrics.late_records_dropped))

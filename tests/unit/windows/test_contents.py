@@ -6,6 +6,7 @@ from collections import namedtuple
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import cloudpickle
 import pytest
 
 from millstream.core.api.windows import (
@@ -18,7 +19,7 @@ from millstream.core.api.windows import (
 )
 from millstream.core.errors import MillstreamError
 from millstream.core.graph.specs import AggregationSpec, WindowSpec
-from millstream.taskmanager.operators.window import create_window_operator
+from millstream.core.keys import key_group
 from millstream.taskmanager.operators.windowing.emission import EMITTED_ROWS_MAX
 from millstream.testing import OperatorHarness, run_in_all_modes
 
@@ -70,9 +71,7 @@ def run(spec: WindowSpec, values: list[Any], times: list[int], key: Any = lambda
         harness.push(values, times)
         harness.end()
 
-    return run_in_all_modes(
-        lambda mode: OperatorHarness(spec, key_selector=key, mode=mode, create=create_window_operator), script
-    ).values
+    return run_in_all_modes(lambda mode: OperatorHarness(spec, key_selector=key, mode=mode), script).values
 
 
 @pytest.mark.parametrize("make", [tuple, Bid._make, lambda r: Offer(*r), lambda r: Plain(*r), list])
@@ -159,7 +158,7 @@ def test_firing_is_by_window_end_then_by_arrival_of_the_key() -> None:
 
 def test_a_large_firing_leaves_in_bounded_batches() -> None:
     keys = 2 * EMITTED_ROWS_MAX + 5
-    with OperatorHarness(WindowSpec(tumbling), key_selector=lambda v: v, create=create_window_operator) as harness:
+    with OperatorHarness(WindowSpec(tumbling), key_selector=lambda v: v) as harness:
         harness.push(range(keys), [1] * keys)
         harness.end()
         assert harness.values == [[key] for key in range(keys)]
@@ -168,7 +167,7 @@ def test_a_large_firing_leaves_in_bounded_batches() -> None:
 
 def test_processing_time_windows_of_a_batch_use_one_clock_reading() -> None:
     spec = WindowSpec(TumblingProcessingTimeWindows.of(10))
-    with OperatorHarness(spec, key_selector=lambda _: "k", create=create_window_operator) as harness:
+    with OperatorHarness(spec, key_selector=lambda _: "k") as harness:
         harness.advance_to(5)
         harness.push([1, 2])
         harness.advance_to(10)
@@ -180,14 +179,14 @@ def test_processing_time_windows_of_a_batch_use_one_clock_reading() -> None:
 
 def test_a_record_without_event_time_names_the_remedy() -> None:
     with (
-        OperatorHarness(WindowSpec(tumbling), key_selector=lambda _: "k", create=create_window_operator) as harness,
+        OperatorHarness(WindowSpec(tumbling), key_selector=lambda _: "k") as harness,
         pytest.raises(MillstreamError, match="assign_timestamps_and_watermarks"),
     ):
         harness.push(["no time"])
 
 
 def test_late_records_are_counted_without_a_side_output() -> None:
-    with OperatorHarness(WindowSpec(tumbling), key_selector=lambda _: "k", create=create_window_operator) as harness:
+    with OperatorHarness(WindowSpec(tumbling), key_selector=lambda _: "k") as harness:
         harness.watermark(9)
         harness.push([1, 2, 3], [1, 9, 10])
         harness.end()
@@ -197,7 +196,7 @@ def test_late_records_are_counted_without_a_side_output() -> None:
 
 def test_a_snapshot_does_not_change_with_later_records() -> None:
     spec = WindowSpec(tumbling, aggregate=Mean())  # type: ignore[arg-type]
-    with OperatorHarness(spec, key_selector=lambda _: "k", create=create_window_operator) as harness:
+    with OperatorHarness(spec, key_selector=lambda _: "k") as harness:
         harness.push([1], [1])
         live = harness.operator.snapshot(1)
         pickled = harness.snapshot()
@@ -210,15 +209,36 @@ def test_a_snapshot_does_not_change_with_later_records() -> None:
 
 
 def test_state_is_cut_by_key_group() -> None:
-    from millstream.core.keys import key_group
-
-    with OperatorHarness(WindowSpec(tumbling), key_selector=lambda v: v, create=create_window_operator) as harness:
+    with OperatorHarness(WindowSpec(tumbling), key_selector=lambda v: v) as harness:
         harness.push(range(50), [1] * 50)
         groups = harness.operator.snapshot(1)["groups"]
     assert {group: {row[2] for row in rows} for group, rows in groups.items()} == {
         group: {key for key in range(50) if key_group(key, 128) == group}
         for group in {key_group(k, 128) for k in range(50)}
     }
+
+
+@pytest.mark.parametrize("assigner", [tumbling, session, CountTumblingWindowAssigner.of(2)])
+def test_state_moves_to_two_subtasks_by_key_group(assigner: WindowAssigner[Any, Any]) -> None:
+    keys = list(range(40))
+    spec = WindowSpec(assigner)
+    with OperatorHarness(spec, key_selector=lambda v: v) as harness:
+        harness.push(keys, [1] * 40)
+        state = harness.operator.snapshot(1)
+    emitted: list[int] = []
+    for half in (range(64), range(64, 128)):
+        part = {
+            **state,
+            **{name: {g: state[name][g] for g in state[name] if g in half} for name in ("groups", "states")},
+        }
+        with OperatorHarness(spec, key_selector=lambda v: v) as harness:
+            harness.restore(cloudpickle.dumps(part))
+            mine = [key for key in keys if key_group(key, 128) in half]
+            harness.push(mine, [2] * len(mine))
+            harness.end()
+            assert sorted(harness.values) == [[key, key] for key in mine]
+            emitted += mine
+    assert sorted(emitted) == keys
 
 
 def test_point_is_a_namedtuple_made_by_hand() -> None:

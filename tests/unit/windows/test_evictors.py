@@ -17,7 +17,6 @@ from millstream.core.api.windows import (
     TumblingEventTimeWindows,
 )
 from millstream.core.graph.specs import WindowSpec
-from millstream.taskmanager.operators.window import create_window_operator
 from millstream.testing import OperatorHarness, RunMode
 
 
@@ -55,7 +54,7 @@ class EvictAll(Evictor[Any]):
 def test_evictor(evictor: Any, first: list[int], second: list[int], restore_each_step: bool) -> None:
     spec = WindowSpec(GlobalWindows.create(), CountTrigger.of(3), evictor)
     mode = RunMode(restore_each_step=restore_each_step)
-    with OperatorHarness(spec, key_selector=lambda _: "k", mode=mode, create=create_window_operator) as harness:
+    with OperatorHarness(spec, key_selector=lambda _: "k", mode=mode) as harness:
         harness.push([1, 2, 9], [1, 2, 9])
         assert harness.take() == [first]
         harness.push([3, 4, 7], [3, 4, 7])
@@ -66,7 +65,7 @@ def test_a_reduce_sees_what_the_evictor_left() -> None:
     spec = WindowSpec(
         TumblingEventTimeWindows.of(10), evictor=CountEvictor.of(2), reduce=lambda left, right: left + right
     )
-    with OperatorHarness(spec, key_selector=lambda _: "k", create=create_window_operator) as harness:
+    with OperatorHarness(spec, key_selector=lambda _: "k") as harness:
         harness.push([1, 2, 4], [1, 2, 3])
         harness.end()
         assert harness.values == [6]
@@ -74,6 +73,6 @@ def test_a_reduce_sees_what_the_evictor_left() -> None:
 
 def test_records_without_event_time_are_not_evicted_by_time() -> None:
     spec = WindowSpec(GlobalWindows.create(), CountTrigger.of(2), TimeEvictor.of(1))
-    with OperatorHarness(spec, key_selector=lambda _: "k", create=create_window_operator) as harness:
+    with OperatorHarness(spec, key_selector=lambda _: "k") as harness:
         harness.push([1, 2])
         assert harness.values == [[1, 2]]

@@ -27,7 +27,6 @@ from millstream.core.api.windows import (
 )
 from millstream.core.errors import ConfigError, JobGraphError
 from millstream.core.graph.specs import WindowSpec
-from millstream.taskmanager.operators.window import create_window_operator
 from millstream.testing import ALL_MODES, OperatorHarness, RunMode
 
 Script = list[tuple[str, Any, list[Any]]]
@@ -39,7 +38,7 @@ everything = GlobalWindows.create()
 
 
 def play(spec: WindowSpec, script: Script, mode: RunMode | None = None) -> None:
-    with OperatorHarness(spec, key_selector=lambda _: "k", mode=mode, create=create_window_operator) as harness:
+    with OperatorHarness(spec, key_selector=lambda _: "k", mode=mode) as harness:
         for number, (action, argument, expected) in enumerate(script):
             match action:
                 case "at":
@@ -195,7 +194,7 @@ def test_purge_drops_without_emitting() -> None:
 def test_a_trigger_that_cannot_merge_is_refused_for_sessions() -> None:
     spec = WindowSpec(EventTimeSessionWindows.with_gap(10), DeltaTrigger.of(1, lambda a, b: b - a))
     with pytest.raises(JobGraphError, match="DeltaTrigger"):
-        OperatorHarness(spec, key_selector=lambda _: "k", create=create_window_operator)
+        OperatorHarness(spec, key_selector=lambda _: "k")
 
 
 @pytest.mark.parametrize("make", [lambda: CountTrigger.of(0), lambda: ContinuousEventTimeTrigger.of(0)])

@@ -32,7 +32,6 @@ from millstream.core.api.windows import (
 )
 from millstream.core.errors import JobGraphError, UserCodeError
 from millstream.core.graph.specs import WindowSpec
-from millstream.taskmanager.operators.window import create_window_operator
 from millstream.taskmanager.operators.windowing.general import GeneralWindowOperator
 from millstream.taskmanager.operators.windowing.grid import GridWindowOperator
 from millstream.taskmanager.operators.windowing.session import SessionWindowOperator
@@ -48,7 +47,7 @@ class Another(EventTimeTrigger[Any, Any]):
 
 def harness(spec: WindowSpec, mode: RunMode | None = None, **arguments: Any) -> OperatorHarness:
     arguments.setdefault("key_selector", lambda value: value[0])
-    return OperatorHarness(spec, mode=mode, create=create_window_operator, **arguments)
+    return OperatorHarness(spec, mode=mode, **arguments)
 
 
 class Numbering(ProcessWindowFunction[Any, Any, str, TimeWindow]):

@@ -234,7 +234,7 @@ class GeneralWindowOperator(KeyedWindowOperator):
     # -- state --------------------------------------------------------------------------------------------------
 
     def entry_count(self) -> int:
-        return sum(len(panes) for panes in self._panes.values()) + len(self.event_timers) + len(self.processing_timers)
+        return len(self._panes) + len(self.event_timers) + len(self.processing_timers)
 
     def snapshot_contents(self, groups: GroupedRows) -> None:
         """Rows ("pane", key, window, has content, content) and ("event" or "processing", time, order, key, window)."""

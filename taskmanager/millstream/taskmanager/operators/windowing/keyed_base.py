@@ -120,7 +120,7 @@ class KeyedWindowOperator(Operator):
 
     @abstractmethod
     def entry_count(self) -> int:
-        """Windows and keys held."""
+        """About how much is held: windows or keys with open windows, and timers. Read once a second, so cheap."""
 
     @abstractmethod
     def snapshot_contents(self, groups: GroupedRows) -> None:

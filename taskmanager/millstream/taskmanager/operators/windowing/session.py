@@ -18,7 +18,7 @@ from millstream.core.api.windowing.sessions import SessionAssigner, SessionWindo
 from millstream.core.api.windowing.time_assigners import missing_event_time
 from millstream.core.api.windowing.window import TimeWindow
 from millstream.core.elements.batch import NO_TIMESTAMP_MS, Batch
-from millstream.core.elements.control import Watermark
+from millstream.core.elements.control import MIN_WATERMARK_MS, Watermark
 from millstream.core.graph.specs import ChainedOperator, WindowSpec
 from millstream.taskmanager.operators.windowing.keyed_base import KeyedWindowOperator
 from millstream.taskmanager.operators.windowing.snapshots import GroupedRows
@@ -71,7 +71,8 @@ class SessionWindowOperator(KeyedWindowOperator):
             times = [NO_TIMESTAMP_MS] * len(values)
         else:
             times = batch.timestamps.tolist()
-        add, extract, gap_ms, watermark_ms = self.contents.add, self._extract, self._gap_ms, self.watermark_ms
+        add, extract, gap_ms = self.contents.add, self._extract, self._gap_ms
+        over_ms = self.watermark_ms + 1 if self._event_time else MIN_WATERMARK_MS
         sessions_of = self._sessions.get
         value: Any = None
         try:
@@ -82,7 +83,7 @@ class SessionWindowOperator(KeyedWindowOperator):
                 sessions = sessions_of(key)
                 if sessions is not None and len(sessions) == 1:
                     session = sessions[0]
-                    if session.start <= start <= session.end and session.end > watermark_ms + 1:
+                    if session.start <= start <= session.end and session.end > over_ms:
                         # By far the most frequent case: the record continues the key's only session.
                         if end > session.end:
                             session.end = end
@@ -195,7 +196,7 @@ class SessionWindowOperator(KeyedWindowOperator):
     # -- state --------------------------------------------------------------------------------------------------
 
     def entry_count(self) -> int:
-        return sum(len(sessions) for sessions in self._sessions.values())
+        return len(self._sessions)
 
     def snapshot_contents(self, groups: GroupedRows) -> None:
         """One row a session: (order, key, start, end, fired, content)."""
