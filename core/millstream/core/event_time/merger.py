@@ -39,10 +39,7 @@ class WatermarkMerger:
 
     def update(self, channel: int, watermark: Watermark) -> Watermark | WatermarkStatus | None:
         """``channel`` sent ``watermark``. Returns what to pass on: an advanced watermark, a status, or nothing."""
-        now_ms = watermark.timestamp_ms
-        if now_ms <= self._watermarks_ms[channel]:
-            return None
-        self._watermarks_ms[channel] = now_ms
+        self._watermarks_ms[channel] = now_ms = max(self._watermarks_ms[channel], watermark.timestamp_ms)
         if self._idle[channel] and now_ms != MAX_WATERMARK_MS:
             return None
         return self._recompute()
