@@ -48,22 +48,27 @@ class Option(Generic[T]):
 _PORT = Integer(0, 65535, "port")
 _COUNT = Integer(1, 1_000_000)
 _DURATION = DurationKind()
+_OPTIONAL_TEXT: Optional[str] = Optional(Text())
+_OPTIONAL_PATH: Optional[Path] = Optional(PathKind())
+_OPTIONAL_COUNT: Optional[int] = Optional(_COUNT)
+_OPTIONAL_SLOTS: Optional[int] = Optional(Integer(1, 1024))
+_OPTIONAL_PARALLELISM: Optional[int] = Optional(Integer(1, 32768))
 
 # -- where the JobManager is ------------------------------------------------------------------------------------------
-JOBMANAGER_RPC_ADDRESS = Option("jobmanager.rpc.address", Optional(Text()))
+JOBMANAGER_RPC_ADDRESS = Option("jobmanager.rpc.address", _OPTIONAL_TEXT)
 JOBMANAGER_RPC_PORT = Option("jobmanager.rpc.port", _PORT)
 JOBMANAGER_BIND_HOST = Option("jobmanager.bind-host", Text())
 
 # -- trust ------------------------------------------------------------------------------------------------------------
-SECURITY_SECRET = Option("security.secret", Optional(Text()), secret=True)
+SECURITY_SECRET = Option("security.secret", _OPTIONAL_TEXT, secret=True)
 SECURITY_SECRET_FILE = Option("security.secret-file", PathKind())
 
 # -- JobManager -------------------------------------------------------------------------------------------------------
 JOBSTORE_MAX_CAPACITY = Option("jobstore.max-capacity", _COUNT)
 EXCEPTION_HISTORY_SIZE = Option("web.exception-history-size", _COUNT)
 SLOT_REQUEST_TIMEOUT = Option("slot.request.timeout", _DURATION)
-NUMBER_OF_SLOTS_MAX = Option("slotmanager.number-of-slots.max", Optional(_COUNT))
-BLOB_STORAGE_DIRECTORY = Option("blob.storage.directory", Optional(PathKind()))
+NUMBER_OF_SLOTS_MAX = Option("slotmanager.number-of-slots.max", _OPTIONAL_COUNT)
+BLOB_STORAGE_DIRECTORY = Option("blob.storage.directory", _OPTIONAL_PATH)
 HEARTBEAT_INTERVAL = Option("heartbeat.interval", _DURATION)
 HEARTBEAT_TIMEOUT = Option("heartbeat.timeout", _DURATION)
 
@@ -72,7 +77,7 @@ TASKMANAGER_HOST = Option("taskmanager.host", Text())
 TASKMANAGER_BIND_HOST = Option("taskmanager.bind-host", Text())
 TASKMANAGER_RPC_PORT = Option("taskmanager.rpc.port", _PORT)
 TASKMANAGER_DATA_PORT = Option("taskmanager.data.port", _PORT)
-TASKMANAGER_NUMBER_OF_TASK_SLOTS = Option("taskmanager.numberOfTaskSlots", Optional(Integer(1, 1024)))
+TASKMANAGER_NUMBER_OF_TASK_SLOTS = Option("taskmanager.numberOfTaskSlots", _OPTIONAL_SLOTS)
 TASKMANAGER_REGISTRATION_TIMEOUT = Option("taskmanager.registration.timeout", _DURATION)
 TASK_CANCELLATION_TIMEOUT = Option("task.cancellation.timeout", _DURATION)
 TASKMANAGER_SEGMENT_SIZE = Option("taskmanager.memory.segment-size", Size(4096))
@@ -80,11 +85,11 @@ TASKMANAGER_NETWORK_MEMORY_SIZE = Option("taskmanager.memory.network.size", Size
 TASKMANAGER_BUFFERS_PER_CHANNEL = Option("taskmanager.network.memory.buffers-per-channel", Integer(1, 1024))
 TASKMANAGER_FLOATING_BUFFERS = Option("taskmanager.network.memory.floating-buffers-per-gate", Integer(0, 65536))
 TASKMANAGER_COMPRESSION_CODEC = Option("taskmanager.network.compression.codec", Choice(("none", "lz4", "zstd")))
-IO_TMP_DIRS = Option("io.tmp.dirs", Optional(PathKind()))
+IO_TMP_DIRS = Option("io.tmp.dirs", _OPTIONAL_PATH)
 
 # -- jobs -------------------------------------------------------------------------------------------------------------
-PARALLELISM_DEFAULT = Option("parallelism.default", Optional(Integer(1, 32768)))
-PIPELINE_NAME = Option("pipeline.name", Optional(Text()))
+PARALLELISM_DEFAULT = Option("parallelism.default", _OPTIONAL_PARALLELISM)
+PIPELINE_NAME = Option("pipeline.name", _OPTIONAL_TEXT)
 PIPELINE_MAX_PARALLELISM = Option("pipeline.max-parallelism", Integer(1, 32768))
 PIPELINE_AUTO_WATERMARK_INTERVAL = Option("pipeline.auto-watermark-interval", _DURATION)
 PIPELINE_GENERIC_TYPES = Option("pipeline.generic-types", Boolean())
