@@ -14,11 +14,18 @@ class KeyedStateBackend(Protocol):
     """The key that states refer to. Set before user code runs."""
 
     def state(self, descriptor: StateDescriptor, namespace: Any = None) -> State:
-        """The state of ``descriptor``. With the same name and namespace it is the same state."""
+        """The state of ``descriptor``. With the same name and namespace it is the same state.
+
+        Raises ``JobGraphError`` when the name is already that of another kind of state.
+        """
         ...
 
     def entries(self) -> int:
         """Keys over all states."""
+        ...
+
+    def estimated_bytes(self) -> int:
+        """A guess of the encoded size of everything, from samples."""
         ...
 
     def snapshot(self) -> dict[int, bytes]:
@@ -26,5 +33,5 @@ class KeyedStateBackend(Protocol):
         ...
 
     def restore(self, groups: dict[int, bytes]) -> None:
-        """Take in what ``snapshot`` returned, of any number of subtasks."""
+        """Take in what ``snapshot`` returned, of any number of subtasks; before the first ``state``."""
         ...

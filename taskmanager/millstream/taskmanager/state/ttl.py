@@ -1,79 +1,91 @@
-"""The time to live of stored values: how they are wrapped, when they are visible, and how old ones are swept out."""
+"""Time to live: what is stored beside a value, and how expired values leave.
+
+All values of a state live equally long, so a table ordered by the last renewal is ordered by expiry. Each access looks
+at the first rows of that order and drops those that have expired: what one access adds, later ones remove, and a state
+stays as small as what is alive. No scan, no timer a value.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, Final
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, cast
 
 from millstream.core.api.state import StateTtlConfig
 from millstream.core.clock import Clock
 
-_SWEPT_PER_ACCESS: Final = 2
+SWEPT_PER_ACCESS_MAX: Final = 3
 
 
-class NoTtl:
-    """Values are stored as they are."""
+class StoredForm(NamedTuple):
+    """How one kind of state keeps times of expiry in what it stores."""
 
-    enabled = False
-
-    def wrap(self, value: Any) -> Any:
-        return value
-
-    def unwrap(self, stored: Any) -> Any:
-        return stored
-
-    def read(self, stored: Any) -> Any:
-        return stored
-
-    def is_visible(self, stored: Any) -> bool:
-        return True
-
-    def has_expired(self, stored: Any) -> bool:
-        return False
-
-    def sweep(self, table: dict[Any, Any], expired: Any = None) -> None:
-        """Nothing expires."""
+    expires_ms: Callable[[Any], int]
+    """When the last part of a stored row expires."""
+    pack: Callable[[Any], Any]
+    """As it is saved: plain tuples, lists and dicts."""
+    unpack: Callable[[Any], Any]
+    begin: Callable[[Any], Any]
+    """From what was stored without a time to live; it starts now."""
 
 
 class Ttl:
-    """Values are stored as ``(value, expires_ms)``."""
-
-    enabled = True
+    """The time to live of one state. Values are stored as ``(value, expires_ms)``; lists and maps hold such pairs."""
 
     def __init__(self, config: StateTtlConfig, clock: Clock) -> None:
         self._ttl_ms = config.ttl_ms
-        self._renews_on_read = config.update_type is StateTtlConfig.UpdateType.OnReadAndWrite
-        self._shows_expired = config.visibility is StateTtlConfig.StateVisibility.ReturnExpiredIfNotCleanedUp
+        self.renews_on_read = config.update_type is StateTtlConfig.UpdateType.OnReadAndWrite
+        self.shows_expired = config.visibility is StateTtlConfig.StateVisibility.ReturnExpiredIfNotCleanedUp
         self._clock = clock
-        self._sweep_keys: Iterator[Any] = iter(())
 
-    def wrap(self, value: Any) -> Any:
-        return (value, self._clock.wall_ms() + self._ttl_ms)
+    def now_ms(self) -> int:
+        return self._clock.wall_ms()
 
-    def unwrap(self, stored: Any) -> Any:
-        return stored[0]
+    def wrap(self, value: Any) -> tuple[Any, int]:
+        """``value`` with a life that begins now."""
+        return value, self._clock.wall_ms() + self._ttl_ms
 
-    def read(self, stored: Any) -> Any:
-        """``stored`` with its life renewed where reading does that."""
-        return self.wrap(stored[0]) if self._renews_on_read and not self.has_expired(stored) else stored
+    def has_expired(self, pair: tuple[Any, int]) -> bool:
+        return pair[1] <= self._clock.wall_ms()
 
-    def is_visible(self, stored: Any) -> bool:
-        return self._shows_expired or not self.has_expired(stored)
-
-    def has_expired(self, stored: Any) -> bool:
-        expires_ms: int = stored[1]
-        return expires_ms <= self._clock.wall_ms()
-
-    def sweep(self, table: dict[Any, Any], expired: Callable[[Ttl, Any], bool] | None = None) -> None:
-        """Look at the next few entries of ``table`` and drop those that have expired."""
-        for _ in range(_SWEPT_PER_ACCESS):
-            key = next(self._sweep_keys, _END)
-            if key is _END:
-                self._sweep_keys = iter(list(table))
+    def sweep(self, rows: dict[Any, Any], expires_ms: Callable[[Any], int]) -> None:
+        """Drop the first few rows if they have expired."""
+        now_ms = self._clock.wall_ms()
+        for _ in range(SWEPT_PER_ACCESS_MAX):
+            first = next(iter(rows), _NONE)
+            if first is _NONE or expires_ms(rows[first]) > now_ms:
                 return
-            stored = table.get(key, _END)
-            if stored is not _END and (self.has_expired(stored) if expired is None else expired(self, stored)):
-                del table[key]
+            del rows[first]
+
+    def form(self, kind: str) -> StoredForm:
+        """How ``kind`` ("value", "list", "map", ...) is stored."""
+        wrap = self.wrap
+        if kind == "list":
+            return StoredForm(last_of_list, list, as_pairs, lambda values: [wrap(value) for value in values])
+        if kind == "map":
+            return StoredForm(
+                last_of_map,
+                dict,
+                lambda packed: OrderedDict((key, tuple(pair)) for key, pair in packed.items()),
+                lambda values: OrderedDict((key, wrap(value)) for key, value in values.items()),
+            )
+        return StoredForm(of_pair, tuple, tuple, wrap)
 
 
-_END: Final = object()
+def of_pair(pair: tuple[Any, int]) -> int:
+    return pair[1]
+
+
+def last_of_list(pairs: list[tuple[Any, int]]) -> int:
+    return pairs[-1][1]
+
+
+def last_of_map(pairs: OrderedDict[Any, tuple[Any, int]]) -> int:
+    return next(reversed(pairs.values()))[1]
+
+
+def as_pairs(packed: list[Any]) -> list[tuple[Any, int]]:
+    return [cast("tuple[Any, int]", tuple(pair)) for pair in packed]
+
+
+_NONE: Final = object()
