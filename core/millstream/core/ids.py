@@ -27,7 +27,7 @@ class SlotId(NamedTuple):
     """A slot of one TaskManager: its index there, from 0."""
 
     taskmanager: TaskManagerId
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody calls on an id
 
     def __str__(self) -> str:
         return f"{self.taskmanager}/slot-{self.index}"
@@ -37,7 +37,7 @@ class SubtaskId(NamedTuple):
     """One parallel instance of a vertex: ``index`` of ``parallelism`` (the latter is the vertex's, not held here)."""
 
     vertex: VertexId
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody calls on an id
 
     def __str__(self) -> str:
         return f"{self.vertex}[{self.index}]"

@@ -128,7 +128,7 @@ class WindowSpec(OperatorSpec):
 
     assigner: WindowAssigner[Any, Any]
     trigger: Trigger[Any, Any] | None = None
-    evictor: Evictor[Any, Any] | None = None
+    evictor: Evictor[Any] | None = None
     allowed_lateness_ms: int = 0
     late_tag: str | None = None
     reduce: ReduceFunction[Any] | Callable[[Any, Any], Any] | None = None

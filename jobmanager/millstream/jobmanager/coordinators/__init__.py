@@ -1,0 +1,1 @@
+"""Coordinators: the parts of operators that live in the JobManager."""

@@ -1,0 +1,85 @@
+"""Runs the enumerators of a job's sources.
+
+An enumerator is user code or lists files, so it runs on a worker thread, one thread a job: calls follow each other.
+What it hands out is collected during a call and sent by the event loop after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+
+from millstream.core.api.source import EnumeratorContext, Source, SplitEnumerator
+from millstream.core.errors import ErrorPlace, MillstreamError, UserCodeError
+from millstream.proto.v1 import job_graph_pb2
+
+Send = Callable[[str, int, str, str, bytes], Awaitable[None]]
+"""``(vertex id, subtask index, operator id, kind, payload)``."""
+
+
+class _Context(EnumeratorContext):
+    def __init__(self, parallelism: int) -> None:
+        self.parallelism = parallelism
+        self.outgoing: list[tuple[int, str, bytes]] = []
+
+    def assign(self, splits: list[Any], subtask: int) -> None:
+        self.outgoing.append((subtask, "add_splits", cloudpickle.dumps(splits)))
+
+    def no_more_splits(self, subtask: int) -> None:
+        self.outgoing.append((subtask, "no_more_splits", b""))
+
+
+class SourceCoordinator:
+    """The enumerator of one source vertex."""
+
+    def __init__(self, vertex: job_graph_pb2.Vertex, blob: Path, executor: ThreadPoolExecutor, send: Send) -> None:
+        self._vertex = vertex
+        self._operator_id = vertex.operators[0].operator_id
+        self._blob = blob
+        self._executor = executor
+        self._send = send
+        self._context = _Context(vertex.parallelism)
+        self._enumerator: SplitEnumerator[Any] | None = None
+
+    async def start(self) -> None:
+        """Load and start the enumerator. Raises ``MillstreamError`` in the user's words."""
+        await self._run(self._start)
+
+    def is_ready(self) -> bool:
+        return self._enumerator is not None
+
+    async def request_split(self, subtask: int) -> None:
+        """A reader has no split left."""
+        assert self._enumerator is not None
+        await self._run(self._enumerator.handle_split_request, subtask)
+
+    def close(self) -> None:
+        """Close the enumerator when its current call is over."""
+        if self._enumerator is not None:
+            self._executor.submit(self._enumerator.close)
+
+    def _start(self) -> None:
+        source: Source[Any] = cloudpickle.loads(self._blob.read_bytes())
+        enumerator = source.create_enumerator(self._context)
+        enumerator.start()
+        self._enumerator = enumerator
+
+    async def _run(self, call: Callable[..., None], *arguments: Any) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._executor, call, *arguments)
+        except MillstreamError:
+            raise
+        except Exception as error:
+            raise UserCodeError(
+                f"the enumerator of source {self._vertex.name!r} failed: {type(error).__name__}: {error}",
+                place=ErrorPlace(operator=self._vertex.name),
+            ) from error
+        outgoing, self._context.outgoing = self._context.outgoing, []
+        for subtask, kind, payload in outgoing:
+            await self._send(self._vertex.vertex_id, subtask, self._operator_id, kind, payload)

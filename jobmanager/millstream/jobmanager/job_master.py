@@ -1,0 +1,309 @@
+"""The shell around one job's ``JobMachine``: performs its instructions over the network and feeds events back.
+
+Runs on the JobManager's event loop; nothing here blocks it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from millstream.core.api.job import JobStatus
+from millstream.core.clock import Clock
+from millstream.core.errors import InsufficientSlotsError, MillstreamError
+from millstream.core.ids import JobId, SlotId, SubtaskId, TaskManagerId, VertexId
+from millstream.core.rpc.channel import RetryPolicy
+from millstream.core.rpc.error_info import from_proto
+from millstream.jobmanager.blob_store import BlobStore
+from millstream.jobmanager.coordinators.collect import CollectCoordinator
+from millstream.jobmanager.coordinators.source import SourceCoordinator
+from millstream.jobmanager.deployment import deployments
+from millstream.jobmanager.job_machine import (
+    AwaitCause,
+    CancelRequested,
+    CancelSubtasks,
+    CauseAwaited,
+    Deploy,
+    Event,
+    Finished,
+    Instruction,
+    JobFailed,
+    JobMachine,
+    SlotsGranted,
+    SubtaskReported,
+    TaskManagerGone,
+)
+from millstream.jobmanager.scheduling.placement import place
+from millstream.jobmanager.taskmanagers import TaskManagers
+from millstream.proto.v1 import common_pb2, job_graph_pb2, jobmanager_pb2, taskmanager_pb2
+
+CAUSE_WAIT_S: Final = 0.5
+DEPLOY_DEADLINE_S: Final = 60.0
+_RETRY: Final = RetryPolicy(attempts_max=3)
+
+log = logging.getLogger("millstream.jobmanager")
+
+
+class JobMaster:
+    """One job from submission to its end, and after it for whoever asks."""
+
+    def __init__(
+        self,
+        graph: job_graph_pb2.JobGraph,
+        taskmanagers: TaskManagers,
+        blobs: BlobStore,
+        clock: Clock,
+        job_token: bytes,
+        slot_timeout_s: float,
+        slots_max: int | None,
+    ) -> None:
+        self.graph = graph
+        self.job_id = JobId(graph.job_id)
+        self.placement = place(graph)
+        self.machine = JobMachine(graph.job_id, self.placement.slots, clock.wall_ms())
+        self.version = 1
+        self.ended = asyncio.Event()
+        self.collectors = {
+            operator.operator_id: CollectCoordinator(vertex.parallelism)
+            for vertex in graph.vertices
+            if vertex.collects
+            for operator in vertex.operators
+            if operator.kind == "collect"
+        }
+        self._taskmanagers = taskmanagers
+        self._blobs = blobs
+        self._clock = clock
+        self._job_token = job_token
+        self._slot_timeout_s = slot_timeout_s
+        self._slots_max = slots_max
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"job-{graph.job_id[:8]}")
+        self._sources: dict[str, SourceCoordinator] = {}
+        self._changed = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._slots: list[SlotId] = []
+        self._slots_deadline_s = clock.monotonic_s() + slot_timeout_s
+
+    # -- questions ------------------------------------------------------------------------------------------------
+
+    @property
+    def status(self) -> JobStatus:
+        return self.machine.status
+
+    def waiting_for(self) -> str:
+        """Why the job does not run yet; empty when it does."""
+        if self.status is not JobStatus.CREATED:
+            return ""
+        needed, pool = self.placement.slots_needed, self._taskmanagers.pool
+        left_s = max(0, round(self._slots_deadline_s - self._clock.monotonic_s()))
+        return (
+            f"{needed} slots; {pool.free()} of {pool.total()} are free. "
+            f"Start TaskManagers or lower the parallelism; gives up in {left_s} s"
+        )
+
+    async def wait_beyond(self, version: int, timeout_s: float) -> None:
+        """Until the job's version exceeds ``version``, at most ``timeout_s``."""
+        deadline_s = self._clock.monotonic_s() + timeout_s
+        while self.version <= version:
+            left_s = deadline_s - self._clock.monotonic_s()
+            if left_s <= 0:
+                return
+            self._changed.clear()
+            try:
+                async with asyncio.timeout(left_s):
+                    await self._changed.wait()
+            except TimeoutError:
+                return
+
+    # -- events ---------------------------------------------------------------------------------------------------
+
+    def try_start(self) -> None:
+        """Take slots if there are enough; called whenever slots may have become free."""
+        if self.status is not JobStatus.CREATED:
+            return
+        slots = self._taskmanagers.pool.allocate(self.job_id, self.placement.slots_needed)
+        if slots is not None:
+            self._slots = [slot.slot_id for slot in slots]
+            self.handle(SlotsGranted(tuple(slots)))
+
+    def check_waiting(self) -> None:
+        """Fail when the job has waited for slots long enough."""
+        if self.status is not JobStatus.CREATED or self._clock.monotonic_s() < self._slots_deadline_s:
+            return
+        pool = self._taskmanagers.pool
+        self.handle(
+            JobFailed(
+                InsufficientSlotsError(
+                    f"job {self.graph.name!r} needs {self.placement.slots_needed} slots, but within "
+                    f"{self._slot_timeout_s:g} s (slot.request.timeout) no more than {pool.free()} of {pool.total()} "
+                    f"were free. Start TaskManagers, or lower the parallelism."
+                )
+            )
+        )
+
+    def cancel(self) -> None:
+        self.handle(CancelRequested())
+
+    def taskmanager_lost(self, taskmanager: TaskManagerId, error: MillstreamError) -> None:
+        self.handle(TaskManagerGone(taskmanager, error))
+
+    def report(self, request: jobmanager_pb2.ReportSubtaskRequest) -> bool:
+        """A subtask's status. False when the attempt is not current."""
+        subtask = _subtask(request.subtask)
+        execution = self.machine.executions.get(subtask)
+        if execution is None or execution.attempt != request.subtask.attempt:
+            return False
+        if request.HasField("final_metrics"):
+            execution.metrics.CopyFrom(request.final_metrics)
+        error = from_proto(request.error) if request.HasField("error") else None
+        self.handle(SubtaskReported(subtask, request.subtask.attempt, request.status, error))
+        return True
+
+    def take_metrics(self, metrics: common_pb2.SubtaskMetrics) -> None:
+        """A reading of a running subtask."""
+        execution = self.machine.executions.get(_subtask(metrics.subtask))
+        if execution is not None and execution.attempt == metrics.subtask.attempt and not execution.has_ended():
+            execution.metrics.CopyFrom(metrics)
+            self._touch()
+
+    async def operator_event(
+        self, request: jobmanager_pb2.OperatorEventRequest
+    ) -> jobmanager_pb2.OperatorEventResponse:
+        """From an operator to its coordinator. Not accepted: offer it again later."""
+        index = request.subtask.index
+        accepted = False
+        match request.kind:
+            case "request_split":
+                coordinator = self._sources.get(request.subtask.vertex_id)
+                accepted = coordinator is not None and coordinator.is_ready()
+                if accepted and coordinator is not None:
+                    self._spawn(lambda: coordinator.request_split(index))
+            case "collect":
+                accepted = self._collector(request.operator_id).offer(request.payload)
+            case "collect_end":
+                self._collector(request.operator_id).end(index)
+                accepted = True
+            case _:
+                raise MillstreamError(f"job {self.job_id} knows no operator event {request.kind!r}")
+        return jobmanager_pb2.OperatorEventResponse(accepted=accepted)
+
+    def handle(self, event: Event) -> None:
+        """Let the machine decide, then do what it says."""
+        before = self.status
+        for instruction in self.machine.handle(event, self._clock.wall_ms()):
+            self._perform(instruction)
+        if self.status is not before:
+            log.info("job %s (%s) is %s", self.job_id, self.graph.name, self.status)
+        self._touch()
+
+    # -- instructions ---------------------------------------------------------------------------------------------
+
+    def _perform(self, instruction: Instruction) -> None:
+        match instruction:
+            case Deploy():
+                self._spawn(self._deploy)
+            case CancelSubtasks():
+                for taskmanager, refs in self._by_taskmanager(instruction.subtasks).items():
+                    self._spawn(lambda t=taskmanager, r=refs: self._cancel_at(t, r))  # type: ignore[misc]
+            case AwaitCause():
+                asyncio.get_running_loop().call_later(CAUSE_WAIT_S, self.handle, CauseAwaited())
+            case Finished():
+                self._finish()
+
+    async def _deploy(self) -> None:
+        for vertex in self.graph.vertices:
+            if vertex.enumerator_blob:
+                blob = self._blobs.path(vertex.enumerator_blob)
+                self._sources[vertex.vertex_id] = SourceCoordinator(vertex, blob, self._executor, self._send_to_subtask)
+        requests = deployments(self.graph, self.machine.executions, self._job_token)
+        await asyncio.gather(
+            *(source.start() for source in self._sources.values()),
+            *(self._deploy_at(taskmanager, request) for taskmanager, request in requests.items()),
+        )
+
+    async def _deploy_at(self, taskmanager: TaskManagerId, request: taskmanager_pb2.DeploySubtasksRequest) -> None:
+        known = self._taskmanagers.registered.get(taskmanager)
+        if known is not None:  # otherwise its loss is reported to the machine
+            await known.peer.call(known.executor.DeploySubtasks, request, deadline_s=DEPLOY_DEADLINE_S)
+
+    async def _cancel_at(self, taskmanager: TaskManagerId, refs: list[common_pb2.SubtaskRef]) -> None:
+        known = self._taskmanagers.registered.get(taskmanager)
+        if known is not None:
+            request = taskmanager_pb2.CancelSubtasksRequest(subtasks=refs)
+            await known.peer.call(known.executor.CancelSubtasks, request, retry=_RETRY)
+
+    async def _send_to_subtask(self, vertex: str, index: int, operator_id: str, kind: str, payload: bytes) -> None:
+        execution = self.machine.executions[SubtaskId(VertexId(vertex), index)]
+        if execution.slot is None or execution.has_ended():
+            return
+        known = self._taskmanagers.registered.get(execution.slot.slot_id.taskmanager)
+        if known is not None:
+            request = taskmanager_pb2.SubtaskEventRequest(
+                subtask=execution.ref(self.job_id), operator_id=operator_id, kind=kind, payload=payload
+            )
+            await known.peer.call(known.executor.SendToSubtask, request)
+
+    def _finish(self) -> None:
+        for source in self._sources.values():
+            source.close()
+        self._executor.shutdown(wait=False)
+        for slot_id in self._slots:
+            self._taskmanagers.pool.release(slot_id)
+            self._spawn(lambda s=slot_id: self._free(s), fails_job=False)  # type: ignore[misc]
+        for collector in self.collectors.values():
+            collector.wake()
+        self.ended.set()
+
+    async def _free(self, slot_id: SlotId) -> None:
+        known = self._taskmanagers.registered.get(slot_id.taskmanager)
+        if known is not None:
+            request = taskmanager_pb2.FreeSlotRequest(job_id=self.job_id, slot=slot_id.index)
+            await known.peer.call(known.executor.FreeSlot, request, retry=_RETRY)
+
+    # -- small things ---------------------------------------------------------------------------------------------
+
+    def _spawn(self, action: Callable[[], Awaitable[None]], fails_job: bool = True) -> None:
+        """Run ``action`` beside; its failure fails the job."""
+
+        async def run() -> None:
+            try:
+                await action()
+            except MillstreamError as error:
+                if fails_job:
+                    self.handle(JobFailed(error))
+                else:
+                    log.warning("job %s: %s", self.job_id, error)
+            except Exception as error:
+                log.exception("job %s: unexpected failure", self.job_id)
+                self.handle(JobFailed(MillstreamError(f"unexpected {type(error).__name__}: {error}")))
+
+        task = asyncio.get_running_loop().create_task(run())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _by_taskmanager(self, subtasks: tuple[SubtaskId, ...]) -> dict[TaskManagerId, list[common_pb2.SubtaskRef]]:
+        refs: dict[TaskManagerId, list[common_pb2.SubtaskRef]] = {}
+        for subtask in subtasks:
+            execution = self.machine.executions[subtask]
+            if execution.slot is not None:
+                refs.setdefault(execution.slot.slot_id.taskmanager, []).append(execution.ref(self.job_id))
+        return refs
+
+    def _collector(self, operator_id: str) -> CollectCoordinator:
+        collector = self.collectors.get(operator_id)
+        if collector is None:
+            raise MillstreamError(f"job {self.job_id} has no collect operator {operator_id}")
+        return collector
+
+    def _touch(self) -> None:
+        self.version += 1
+        self._changed.set()
+        if self.status.is_terminal_state():
+            for collector in self.collectors.values():
+                collector.wake()
+
+
+def _subtask(ref: common_pb2.SubtaskRef) -> SubtaskId:
+    return SubtaskId(VertexId(ref.vertex_id), ref.index)

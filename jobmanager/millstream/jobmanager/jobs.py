@@ -1,0 +1,142 @@
+"""All jobs of a JobManager: accepts, finds, and in time forgets them."""
+
+from __future__ import annotations
+
+import sys
+
+from millstream.core.clock import Clock
+from millstream.core.errors import InsufficientSlotsError, JobGraphError, MillstreamError, UserError
+from millstream.core.graph import PAYLOAD_FORMAT
+from millstream.core.ids import JobId, TaskManagerId
+from millstream.core.rpc.secret import ClusterSecret
+from millstream.jobmanager.blob_store import BlobStore
+from millstream.jobmanager.job_master import JobMaster
+from millstream.jobmanager.taskmanagers import TaskManagers
+from millstream.proto.v1 import job_graph_pb2
+
+
+class Jobs:
+    """Running jobs and the last ended ones."""
+
+    def __init__(
+        self,
+        taskmanagers: TaskManagers,
+        blobs: BlobStore,
+        clock: Clock,
+        secret: ClusterSecret,
+        slot_timeout_s: float,
+        slots_max: int | None,
+        history_max: int,
+    ) -> None:
+        self.masters: dict[JobId, JobMaster] = {}
+        self._taskmanagers = taskmanagers
+        self._blobs = blobs
+        self._clock = clock
+        self._secret = secret
+        self._slot_timeout_s = slot_timeout_s
+        self._slots_max = slots_max
+        self._history_max = history_max
+        taskmanagers.on_lost = self._lost
+        taskmanagers.on_slots = self.start_waiting
+
+    def submit(self, graph: job_graph_pb2.JobGraph) -> str:
+        """Accept a job; returns a warning, empty if there is none. Submitting the same job again changes nothing.
+
+        Raises ``JobGraphError``, ``InsufficientSlotsError`` when the job can never run here.
+        """
+        if graph.job_id in self.masters:
+            return ""
+        self._check(graph)
+        master = JobMaster(
+            graph,
+            self._taskmanagers,
+            self._blobs,
+            self._clock,
+            self._secret.job_token(graph.job_id),
+            self._slot_timeout_s,
+            self._slots_max,
+        )
+        needed = master.placement.slots_needed
+        if self._slots_max is not None and needed > self._slots_max:
+            raise InsufficientSlotsError(
+                f"job {graph.name!r} needs {needed} slots, but this cluster can never have more than {self._slots_max} "
+                f"(slotmanager.number-of-slots.max). Lower the parallelism, or raise the limit."
+            )
+        namesakes = [other.job_id for other in self.running() if other.graph.name == graph.name]
+        self.masters[master.job_id] = master
+        self._forget_old()
+        master.try_start()
+        if namesakes:
+            return f"another job named {graph.name!r} is running: {', '.join(namesakes)}. Tell them apart by id."
+        return ""
+
+    def find(self, text: str) -> JobMaster:
+        """By id, by a unique prefix of it, or by a unique name. Raises ``UserError`` that lists the candidates."""
+        exact = self.masters.get(JobId(text))
+        if exact is not None:
+            return exact
+        named = [master for master in self.masters.values() if master.graph.name == text]
+        candidates = [master for master in named if not master.status.is_terminal_state()] or named
+        if not candidates and len(text) >= 4:
+            candidates = [master for job_id, master in self.masters.items() if job_id.startswith(text)]
+        if len(candidates) == 1:
+            return candidates[0]
+        if not candidates:
+            raise UserError(f"there is no job {text!r}. `millstream list --all` shows those there are.")
+        ids = ", ".join(f"{master.job_id} ({master.status})" for master in candidates)
+        raise UserError(f"{text!r} names {len(candidates)} jobs: {ids}. Use the id.")
+
+    def running(self) -> list[JobMaster]:
+        return [master for master in self.masters.values() if not master.status.is_terminal_state()]
+
+    def start_waiting(self) -> None:
+        """Slots may have become free: the longest waiting job goes first."""
+        for master in list(self.masters.values()):
+            master.try_start()
+
+    def check_waiting(self) -> None:
+        for master in self.running():
+            master.check_waiting()
+
+    def _lost(self, taskmanager: TaskManagerId, error: MillstreamError) -> None:
+        for master in self.running():
+            master.taskmanager_lost(taskmanager, error)
+
+    def _check(self, graph: job_graph_pb2.JobGraph) -> None:
+        if graph.format_version != PAYLOAD_FORMAT:
+            raise JobGraphError(
+                f"job {graph.name!r} was made for payload format {graph.format_version or 'none'}, this cluster reads "
+                f"format {PAYLOAD_FORMAT}. Use the same release of Millstream on both sides."
+            )
+        ours = f"{sys.version_info.major}.{sys.version_info.minor}"
+        if graph.python_version != ours:
+            raise JobGraphError(
+                f"job {graph.name!r} was made by Python {graph.python_version or 'unknown'}, this cluster runs "
+                f"Python {ours}. Functions travel as bytecode, so both sides need the same minor version."
+            )
+        if not graph.job_id or not graph.vertices:
+            raise JobGraphError("a job needs an id and at least one vertex")
+        keys = {graph.modules_blob} - {""}
+        for vertex in graph.vertices:
+            if not 0 < vertex.parallelism <= vertex.max_parallelism:
+                raise JobGraphError(
+                    f"vertex {vertex.name!r} has parallelism {vertex.parallelism} and max parallelism "
+                    f"{vertex.max_parallelism}; the first must be between 1 and the second"
+                )
+            keys |= {vertex.payload_blob, vertex.enumerator_blob} - {""}
+        missing = [key for key in keys if not self._blobs.has(key)]
+        if missing:
+            raise JobGraphError(f"job {graph.name!r} refers to blobs that were not uploaded: {', '.join(missing)}")
+
+    def _forget_old(self) -> None:
+        ended = [job_id for job_id, master in self.masters.items() if master.status.is_terminal_state()]
+        for job_id in ended[: max(0, len(ended) - self._history_max)]:
+            del self.masters[job_id]
+        self._blobs.retain_only(
+            {
+                key
+                for master in self.running()
+                for vertex in master.graph.vertices
+                for key in (vertex.payload_blob, vertex.enumerator_blob, master.graph.modules_blob)
+            }
+        )

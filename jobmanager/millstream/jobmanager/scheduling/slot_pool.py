@@ -1,0 +1,83 @@
+"""All slots of the cluster, and who has them. Pure: reports and requests in, grants out.
+
+A slot is free when this JobManager has given it to nobody *and* its TaskManager says that a fresh process waits in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from millstream.core.ids import JobId, SlotId, TaskManagerId
+from millstream.proto.v1 import common_pb2, jobmanager_pb2
+
+
+@dataclass
+class Slot:
+    """One slot as last reported and as allocated here."""
+
+    slot_id: SlotId
+    address: common_pb2.DataAddress
+    ready: bool = False
+    reported_job: str = ""
+    incarnation: int = 0
+    allocated_to: JobId | None = None
+
+    def is_free(self) -> bool:
+        return self.ready and self.allocated_to is None and not self.reported_job
+
+
+@dataclass
+class SlotPool:
+    """Slots by TaskManager."""
+
+    slots: dict[TaskManagerId, dict[int, Slot]] = field(default_factory=dict)
+
+    def report(self, taskmanager: TaskManagerId, reports: list[jobmanager_pb2.SlotReport]) -> None:
+        """What a TaskManager says of all its slots. Reports of an older process of a slot are ignored."""
+        known = self.slots.setdefault(taskmanager, {})
+        for report in reports:
+            slot = known.setdefault(report.index, Slot(SlotId(taskmanager, report.index), report.data))
+            if report.incarnation < slot.incarnation:
+                continue
+            slot.incarnation = report.incarnation
+            slot.address = report.data
+            slot.ready = report.ready
+            slot.reported_job = report.job_id
+
+    def remove(self, taskmanager: TaskManagerId) -> None:
+        """The TaskManager is gone."""
+        self.slots.pop(taskmanager, None)
+
+    def allocate(self, job: JobId, count: int) -> list[Slot] | None:
+        """``count`` free slots, spread evenly over TaskManagers, or None when there are not that many."""
+        free = {
+            taskmanager: [slot for slot in slots.values() if slot.is_free()]
+            for taskmanager, slots in self.slots.items()
+        }
+        if sum(map(len, free.values())) < count:
+            return None
+        granted: list[Slot] = []
+        while len(granted) < count:
+            fullest = max(free, key=lambda taskmanager: len(free[taskmanager]))
+            granted.append(free[fullest].pop(0))
+        for slot in granted:
+            slot.allocated_to = job
+        return granted
+
+    def release(self, slot_id: SlotId) -> None:
+        """The job is done with the slot; it is free when its TaskManager reports a fresh process."""
+        slot = self.slots.get(slot_id.taskmanager, {}).get(slot_id.index)
+        if slot is not None:
+            slot.allocated_to = None
+            slot.ready = False
+
+    def total(self) -> int:
+        return sum(map(len, self.slots.values()))
+
+    def free(self, taskmanager: TaskManagerId | None = None) -> int:
+        """Free slots, of one TaskManager or of all."""
+        chosen = self.slots.values() if taskmanager is None else [self.slots.get(taskmanager, {})]
+        return sum(slot.is_free() for slots in chosen for slot in slots.values())
+
+    def slots_of(self, taskmanager: TaskManagerId) -> list[Slot]:
+        return list(self.slots.get(taskmanager, {}).values())

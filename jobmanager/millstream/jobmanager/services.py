@@ -1,0 +1,145 @@
+"""The gRPC face of the JobManager: for clients (Dispatcher) and for TaskManagers (ResourceManager)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from millstream.core.api.job import JobStatus
+from millstream.core.clock import Clock
+from millstream.core.errors import MillstreamError, UserError
+from millstream.core.ids import JobId, TaskManagerId
+from millstream.core.rpc.error_info import to_proto
+from millstream.core.rpc.server import answering
+from millstream.jobmanager import describe
+from millstream.jobmanager.jobs import Jobs
+from millstream.jobmanager.taskmanagers import TaskManagers
+from millstream.proto.v1 import common_pb2, jobmanager_pb2
+from millstream.proto.v1.jobmanager_pb2_grpc import DispatcherServicer, ResourceManagerServicer
+
+WAIT_MS_MAX: Final = 30_000
+
+
+class DispatcherService(DispatcherServicer):
+    """For clients."""
+
+    def __init__(
+        self, jobs: Jobs, taskmanagers: TaskManagers, clock: Clock, version: str, metrics_address: str
+    ) -> None:
+        self._jobs = jobs
+        self._taskmanagers = taskmanagers
+        self._clock = clock
+        self._version = version
+        self._metrics_address = metrics_address
+        self._started_ms = clock.wall_ms()
+
+    @answering
+    async def SubmitJob(self, request: jobmanager_pb2.SubmitJobRequest) -> jobmanager_pb2.SubmitJobResponse:
+        warning = self._jobs.submit(request.graph)
+        return jobmanager_pb2.SubmitJobResponse(job_id=request.graph.job_id, warning=warning)
+
+    @answering
+    async def ListJobs(self, request: jobmanager_pb2.ListJobsRequest) -> jobmanager_pb2.ListJobsResponse:
+        masters = self._jobs.masters.values() if request.include_finished else self._jobs.running()
+        return jobmanager_pb2.ListJobsResponse(jobs=[describe.summary(master) for master in masters])
+
+    @answering
+    async def DescribeJob(self, request: jobmanager_pb2.DescribeJobRequest) -> jobmanager_pb2.JobDetails:
+        master = self._jobs.find(request.job)
+        if request.wait_ms > 0 and not master.status.is_terminal_state():
+            await master.wait_beyond(request.known_version, min(request.wait_ms, WAIT_MS_MAX) / 1000)
+        return describe.details(master)
+
+    @answering
+    async def CancelJob(self, request: jobmanager_pb2.CancelJobRequest) -> jobmanager_pb2.CancelJobResponse:
+        master = self._jobs.find(request.job)
+        master.cancel()
+        status = describe.status_to_proto(master.status)
+        return jobmanager_pb2.CancelJobResponse(job_id=master.job_id, status=status)
+
+    @answering
+    async def FetchResults(self, request: jobmanager_pb2.FetchResultsRequest) -> jobmanager_pb2.FetchResultsResponse:
+        master = self._jobs.find(request.job_id)
+        collector = master.collectors.get(request.operator_id)
+        if collector is None:
+            raise UserError(f"job {request.job_id} collects no results under {request.operator_id!r}")
+        deadline_s = self._clock.monotonic_s() + min(request.wait_ms, WAIT_MS_MAX) / 1000
+        while True:
+            batches, next_token, complete = collector.take(request.token)
+            left_s = deadline_s - self._clock.monotonic_s()
+            if batches or complete or master.status.is_terminal_state() or left_s <= 0:
+                break
+            await collector.wait(left_s)
+        response = jobmanager_pb2.FetchResultsResponse(
+            batches=batches, next_token=next_token, end=complete, status=describe.status_to_proto(master.status)
+        )
+        if not batches and master.status is JobStatus.FAILED and master.machine.error is not None:
+            response.error.CopyFrom(to_proto(master.machine.error))
+        return response
+
+    @answering
+    async def DescribeCluster(self, request: common_pb2.Empty) -> jobmanager_pb2.ClusterDetails:
+        running = len(self._jobs.running())
+        return describe.cluster(self._taskmanagers, running, self._version, self._metrics_address, self._started_ms)
+
+
+class ResourceManagerService(ResourceManagerServicer):
+    """For TaskManagers."""
+
+    def __init__(
+        self, jobs: Jobs, taskmanagers: TaskManagers, jobmanager_id: str, interval_ms: int, timeout_ms: int
+    ) -> None:
+        self._jobs = jobs
+        self._taskmanagers = taskmanagers
+        self._jobmanager_id = jobmanager_id
+        self._interval_ms = interval_ms
+        self._timeout_ms = timeout_ms
+
+    @answering
+    async def RegisterTaskManager(
+        self, request: jobmanager_pb2.RegisterTaskManagerRequest
+    ) -> jobmanager_pb2.RegisterTaskManagerResponse:
+        await self._taskmanagers.register(request)
+        return jobmanager_pb2.RegisterTaskManagerResponse(
+            heartbeat_interval_ms=self._interval_ms,
+            heartbeat_timeout_ms=self._timeout_ms,
+            jobmanager_id=self._jobmanager_id,
+        )
+
+    @answering
+    async def Heartbeat(self, request: jobmanager_pb2.HeartbeatRequest) -> jobmanager_pb2.HeartbeatResponse:
+        taskmanager = TaskManagerId(request.taskmanager_id)
+        if not self._taskmanagers.heard(taskmanager):
+            return jobmanager_pb2.HeartbeatResponse(known=False)
+        self._taskmanagers.report(taskmanager, list(request.slots))
+        for metrics in request.subtasks:
+            master = self._jobs.masters.get(JobId(metrics.subtask.job_id))
+            if master is not None:
+                master.take_metrics(metrics)
+        return jobmanager_pb2.HeartbeatResponse(known=True)
+
+    @answering
+    async def ReportSubtask(self, request: jobmanager_pb2.ReportSubtaskRequest) -> jobmanager_pb2.ReportSubtaskResponse:
+        master = self._jobs.masters.get(JobId(request.subtask.job_id))
+        accepted = master is not None and master.report(request)
+        return jobmanager_pb2.ReportSubtaskResponse(accepted=accepted)
+
+    @answering
+    async def ReportSlots(self, request: jobmanager_pb2.ReportSlotsRequest) -> common_pb2.Empty:
+        self._taskmanagers.report(TaskManagerId(request.taskmanager_id), list(request.slots))
+        return common_pb2.Empty()
+
+    @answering
+    async def SendToCoordinator(
+        self, request: jobmanager_pb2.OperatorEventRequest
+    ) -> jobmanager_pb2.OperatorEventResponse:
+        master = self._jobs.masters.get(JobId(request.subtask.job_id))
+        if master is None:
+            raise MillstreamError(f"there is no job {request.subtask.job_id}")
+        return await master.operator_event(request)
+
+    @answering
+    async def UnregisterTaskManager(self, request: jobmanager_pb2.UnregisterTaskManagerRequest) -> common_pb2.Empty:
+        reason = f"TaskManager {request.taskmanager_id} left the cluster: {request.reason}"
+        await asyncio.shield(self._taskmanagers.remove(TaskManagerId(request.taskmanager_id), reason))
+        return common_pb2.Empty()

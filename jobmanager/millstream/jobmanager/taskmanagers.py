@@ -1,0 +1,101 @@
+"""The TaskManagers that are registered, and how to call them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from millstream.core.clock import Clock
+from millstream.core.errors import MillstreamError, TaskManagerLostError
+from millstream.core.ids import TaskManagerId
+from millstream.core.rpc.channel import Peer
+from millstream.core.rpc.secret import ClusterSecret
+from millstream.jobmanager.scheduling.slot_pool import SlotPool
+from millstream.proto.v1 import jobmanager_pb2
+from millstream.proto.v1.taskmanager_pb2_grpc import TaskExecutorStub
+
+
+@dataclass
+class RegisteredTaskManager:
+    """One TaskManager since its registration."""
+
+    taskmanager_id: TaskManagerId
+    address: str
+    version: str
+    metrics_address: str
+    peer: Peer
+    executor: TaskExecutorStub
+    heard_s: float
+    heard_ms: int
+
+
+class TaskManagers:
+    """Registration, heartbeats, loss."""
+
+    def __init__(self, pool: SlotPool, secret: ClusterSecret | None, clock: Clock, timeout_s: float) -> None:
+        self.pool = pool
+        self.registered: dict[TaskManagerId, RegisteredTaskManager] = {}
+        self._secret = secret
+        self._clock = clock
+        self._timeout_s = timeout_s
+        self.on_lost: Callable[[TaskManagerId, MillstreamError], None] = lambda taskmanager, error: None
+        self.on_slots: Callable[[], None] = lambda: None
+
+    async def register(self, request: jobmanager_pb2.RegisterTaskManagerRequest) -> None:
+        """A TaskManager is new, or comes back after it was given up."""
+        taskmanager = TaskManagerId(request.taskmanager_id)
+        if taskmanager in self.registered:
+            await self.remove(taskmanager, f"TaskManager {taskmanager} at {request.rpc_address} registered anew")
+        peer = Peer(request.rpc_address, self._secret, self._clock)
+        self.registered[taskmanager] = RegisteredTaskManager(
+            taskmanager,
+            request.rpc_address,
+            request.version,
+            request.metrics_address,
+            peer,
+            peer.stub(TaskExecutorStub),
+            self._clock.monotonic_s(),
+            self._clock.wall_ms(),
+        )
+        self.report(taskmanager, list(request.slots))
+
+    def heard(self, taskmanager: TaskManagerId) -> bool:
+        """It is alive. False when it is not registered."""
+        known = self.registered.get(taskmanager)
+        if known is None:
+            return False
+        known.heard_s = self._clock.monotonic_s()
+        known.heard_ms = self._clock.wall_ms()
+        return True
+
+    def report(self, taskmanager: TaskManagerId, slots: list[jobmanager_pb2.SlotReport]) -> None:
+        """What it says of its slots."""
+        if taskmanager in self.registered:
+            self.pool.report(taskmanager, slots)
+            self.on_slots()
+
+    async def check(self) -> None:
+        """Give up those that were not heard of for too long."""
+        now_s = self._clock.monotonic_s()
+        for known in list(self.registered.values()):
+            silent_s = now_s - known.heard_s
+            if silent_s > self._timeout_s:
+                await self.remove(
+                    known.taskmanager_id,
+                    f"TaskManager {known.taskmanager_id} at {known.address} was lost: no heartbeat for "
+                    f"{silent_s:.1f} s (heartbeat.timeout is {self._timeout_s:g} s). Look at its log; its machine "
+                    f"may be gone or stalled.",
+                )
+
+    async def remove(self, taskmanager: TaskManagerId, reason: str) -> None:
+        """Forget a TaskManager; its subtasks fail with ``reason``."""
+        known = self.registered.pop(taskmanager, None)
+        if known is None:
+            return
+        self.pool.remove(taskmanager)
+        self.on_lost(taskmanager, TaskManagerLostError(reason))
+        await known.peer.close()
+
+    async def close(self) -> None:
+        for known in self.registered.values():
+            await known.peer.close()
