@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 import grpc.aio
@@ -31,6 +31,11 @@ OPTIONS: Final = (
 )
 
 Handler = grpc.RpcMethodHandler
+
+if TYPE_CHECKING:
+    _Interceptor = grpc.aio.ServerInterceptor[Any, Any]
+else:
+    _Interceptor = grpc.aio.ServerInterceptor  # generic in its stubs only
 
 
 def create_server(secret: ClusterSecret | None, clock: Clock) -> grpc.aio.Server:
@@ -109,7 +114,7 @@ def answering(
     return serve
 
 
-class _Gatekeeper(grpc.aio.ServerInterceptor[Any, Any]):
+class _Gatekeeper(_Interceptor):
     """Looks at metadata only. A refused call is answered by a handler that does not decode the request."""
 
     def __init__(self, secret: ClusterSecret | None, clock: Clock) -> None:
