@@ -3,15 +3,21 @@
 The consumer owns the buffers. Each channel has *exclusive* ones; the channels of a gate share *floating* ones, lent to
 those whose producers report a backlog. All buffers of a slot come from one ``BufferBudget``. At any time, a channel has
 
-    outstanding (granted, not used by the producer) + held (received, not consumed) == exclusive + floating
+    outstanding + unannounced + held == exclusive + floating
 
-seen from the consumer; on the wire outstanding credit is either at the producer or on its way.
+seen from the consumer: outstanding credit is at the producer, on its way there, or on its way back as a frame;
+unannounced credit is free but not told yet, so that one message can announce several; held buffers wait for the task.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 from millstream.core.errors import ConfigError, invariant
 from millstream.taskmanager.network.frames import FrameError
+
+CREDIT_MAX: Final = 1 << 20
+"""No consumer owns that many buffers; a larger grant is damage or malice."""
 
 
 class BufferBudget:
@@ -47,16 +53,33 @@ class FloatingPool:
 
     def __init__(self, budget: BufferBudget, buffers_max: int) -> None:
         self._budget = budget
-        self._borrowable = buffers_max
+        self.borrowable = buffers_max
 
     def borrow(self, buffers: int) -> int:
-        taken = self._budget.take(min(buffers, self._borrowable))
-        self._borrowable -= taken
+        taken = self._budget.take(min(buffers, self.borrowable))
+        self.borrowable -= taken
         return taken
 
     def give_back(self, buffers: int) -> None:
-        self._borrowable += buffers
+        self.borrowable += buffers
         self._budget.give(buffers)
+
+
+class SenderCredit:
+    """The account of one channel at its producer."""
+
+    def __init__(self) -> None:
+        self.available = 0
+
+    def grant(self, number: int) -> None:
+        """The consumer allows ``number`` more frames. Raises ``FrameError`` for a number that cannot be."""
+        if not 0 < number <= CREDIT_MAX - self.available:
+            raise FrameError(f"a consumer granted a credit of {number} on top of {self.available}")
+        self.available += number
+
+    def spend(self) -> None:
+        self.available -= 1
+        invariant(self.available >= 0, f"a producer sent a frame without credit: {self.available}")
 
 
 class ReceiverCredit:
@@ -66,45 +89,73 @@ class ReceiverCredit:
         self.exclusive = exclusive
         self.floating = 0
         self.outstanding = exclusive
+        self.unannounced = 0
         self.held = 0
         self.backlog = 0
         self._pool = pool
 
-    def received(self, backlog: int) -> int:
-        """A frame arrived, its producer has ``backlog`` more. Returns the credit to announce now."""
+    def received(self, backlog: int) -> None:
+        """A frame arrived, its producer has ``backlog`` more. Raises ``FrameError`` when it had no credit."""
         if self.outstanding == 0:
             raise FrameError("a producer sent a frame without credit")
         self.outstanding -= 1
         self.held += 1
         self.backlog = backlog
-        wanted = backlog - self.outstanding
-        lent = self._pool.borrow(wanted) if wanted > 0 else 0
-        self.floating += lent
-        self.outstanding += lent
-        self.check()
-        return lent
+        wanted = backlog - self.outstanding - self.unannounced
+        if wanted > 0:
+            lent = self._pool.borrow(wanted)
+            self.floating += lent
+            self.unannounced += lent
 
-    def consumed(self) -> int:
-        """A held buffer became free. Returns the credit to announce: 0 when a floating buffer goes back instead."""
-        self.held -= 1
-        if self.floating and self.outstanding >= self.backlog:
-            self.floating -= 1
-            self._pool.give_back(1)
-            self.check()
-            return 0
-        self.outstanding += 1
+    def consumed(self, buffers: int = 1) -> None:
+        """Held buffers became free: floating ones go back unless the producer has use for them."""
+        self.held -= buffers
+        spare = min(buffers, self.floating, max(0, self.outstanding + self.unannounced + buffers - self.backlog))
+        if spare:
+            self.floating -= spare
+            self._pool.give_back(spare)
+        self.unannounced += buffers - spare
         self.check()
-        return 1
+
+    def announce(self) -> int:
+        """Credit to tell the producer now; 0 while it can wait for more."""
+        if self.unannounced == 0:
+            return 0
+        if self.outstanding > 0 and 2 * self.unannounced < self.exclusive + self.floating:
+            return 0
+        number, self.unannounced = self.unannounced, 0
+        self.outstanding += number
+        return number
 
     def close(self) -> None:
         """Give all floating buffers back; the account is not used any more."""
         self._pool.give_back(self.floating)
-        self.floating = self.outstanding = self.held = self.exclusive = 0
+        self.floating = self.outstanding = self.unannounced = self.held = self.exclusive = 0
 
     def check(self) -> None:
         """Credit is conserved."""
         invariant(
-            self.outstanding + self.held == self.exclusive + self.floating
-            and min(self.outstanding, self.held, self.floating) >= 0,
-            f"outstanding={self.outstanding} held={self.held} exclusive={self.exclusive} floating={self.floating}",
+            self.outstanding + self.unannounced + self.held == self.exclusive + self.floating
+            and min(self.outstanding, self.unannounced, self.held, self.floating) >= 0,
+            f"outstanding={self.outstanding} unannounced={self.unannounced} held={self.held} "
+            f"exclusive={self.exclusive} floating={self.floating}",
         )
+
+
+class AssemblyAccount:
+    """Bytes of batches that span several frames, over all channels of a slot, until their consumers take them."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self.bytes_max = bytes_max
+        self.bytes = 0
+
+    def take(self, size: int) -> bool:
+        """False when the limit would be passed."""
+        if self.bytes + size > self.bytes_max:
+            return False
+        self.bytes += size
+        return True
+
+    def give(self, size: int) -> None:
+        self.bytes -= size
+        invariant(self.bytes >= 0, f"{self.bytes} bytes in assembly after giving {size} back")

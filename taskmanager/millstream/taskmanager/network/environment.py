@@ -1,69 +1,63 @@
-"""All data connections of one slot process: listens, dials, and brings partitions and gates together.
+"""All data connections of one slot process: brings the partitions and gates of its tasks together.
 
-Everything happens inside ``Reactor.poll`` or in calls of the task loop, on one thread. Channel numbers are the dialling
-side's: it opens channel 1, 2, ... on each connection and names the partition it wants.
+Everything happens inside ``Reactor.poll`` or in calls of the task loop, on one thread. Producers of this process are
+read by reference through a ``LocalChannel``; those of others through ``Fetching``, whose counterpart there is
+``Serving``.
 """
 
 from __future__ import annotations
 
 import logging
 import random
-import socket
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-import msgpack
-
 from millstream.core.clock import Clock
-from millstream.core.errors import ExternalError, UnavailableError
+from millstream.core.errors import MillstreamError
 from millstream.core.graph.specs import OutputPayload
 from millstream.core.ids import ChannelId, PartitionId
 from millstream.proto.v1 import common_pb2, taskmanager_pb2
-from millstream.taskmanager.network.compression import Compression
-from millstream.taskmanager.network.connection import Connection
-from millstream.taskmanager.network.credit import BufferBudget, FloatingPool, ReceiverCredit
-from millstream.taskmanager.network.dialler import Dialler
+from millstream.taskmanager.network.credit import BufferBudget, FloatingPool
+from millstream.taskmanager.network.deadlines import Deadlines
 from millstream.taskmanager.network.exchange import create_partitioner
-from millstream.taskmanager.network.frames import Frame, FrameError, FrameKind
-from millstream.taskmanager.network.gate import InputChannel, InputGate, LocalChannel, ReceivingChannel
+from millstream.taskmanager.network.fetching import Fetching
+from millstream.taskmanager.network.gate import InputChannel, InputGate, LocalChannel
+from millstream.taskmanager.network.job_access import JobAccess
 from millstream.taskmanager.network.listener import Listener
 from millstream.taskmanager.network.partition import ResultPartition
 from millstream.taskmanager.network.reactor import Reactor
-from millstream.taskmanager.network.sending import SendingChannel
+from millstream.taskmanager.network.registry import PartitionRegistry
+from millstream.taskmanager.network.serving import Serving
 from millstream.taskmanager.network.settings import NetworkSettings
 
-__all__ = ["NetworkEnvironment", "NetworkSettings"]
+__all__ = ["NetworkEnvironment", "NetworkSettings", "NetworkStatistics"]
 
 
 @dataclass(frozen=True)
 class NetworkStatistics:
+    """Current numbers of the slot. ``buffers_free`` of ``buffers_total`` are not granted to any channel."""
+
     connections: int
     partitions: int
+    waiting_consumers: int
     buffers_total: int
     buffers_free: int
-
-
-@dataclass
-class _Peer:
-    """The channels of one connection, by number: sending on accepted ones, receiving on dialled ones."""
-
-    sending: dict[int, tuple[ChannelId, SendingChannel]] = field(default_factory=dict)
-    receiving: dict[int, ReceivingChannel] = field(default_factory=dict)
-    next_channel: int = 1
-
-
-@dataclass
-class _Waiting:
-    """A consumer that came before its partition."""
-
-    deadline_s: float
-    attach: Callable[[ResultPartition], None]
-    refuse: Callable[[str], None]
+    assembly_bytes: int
 
 
 class NetworkEnvironment:
-    """The data plane of one slot process."""
+    """The data plane of one slot process.
+
+    Example, in a process that has both ends::
+
+        network = NetworkEnvironment(Reactor(), SystemClock(), NetworkSettings(), host_id="h", unix_path=None,
+                                     tcp_host="127.0.0.1")
+        network.listen()
+        partition = network.create_partition(PartitionId(0, 0, 0), edge, payload, 0, 128, True, 100)
+        gate = network.create_gate([input_edge], 0)
+        partition.emit(ObjectBatch([1, 2, 3]))
+        gate.poll()  # (0, ObjectBatch(3 rows))
+    """
 
     def __init__(
         self,
@@ -78,23 +72,22 @@ class NetworkEnvironment:
         advertised_host: str = "",
         log: logging.Logger | None = None,
     ) -> None:
-        self.job_id = ""
-        self.job_token = b""
-        self._reactor = reactor
         self._clock = clock
         self._settings = settings
-        self._log = log or logging.getLogger("millstream.network")
-        self._listener = Listener(reactor, self._accepted, unix_path, tcp_host, tcp_port, self._log)
-        self._dialler = Dialler(host_id, clock, settings.partition_request_timeout_s)
+        self._job = JobAccess()
+        self._deadlines = Deadlines()
+        self._registry = PartitionRegistry(
+            clock, self._deadlines, settings.partition_request_timeout_s, settings.channels_max
+        )
+        log = log or logging.getLogger("millstream.network")
+        self._serving = Serving(self._job, self._registry, reactor, clock, self._deadlines, settings, log)
+        self._fetching = Fetching(self._job, reactor, clock, self._deadlines, settings, host_id)
+        self._listener = Listener(reactor, self._serving.accepted, unix_path, tcp_host, tcp_port, log)
         self._host_id = host_id
         self._advertised_host = advertised_host or tcp_host
         self._unix_path = unix_path
-        self._connections: dict[Connection, _Peer] = {}
-        self._dialled: dict[str, Connection] = {}
-        self._partitions: dict[PartitionId, ResultPartition] = {}
-        self._waiting: dict[ChannelId, _Waiting] = {}
-        self._compression = Compression(settings.compression, settings.message_bytes_max)
-        self._budget = BufferBudget(max(1, settings.memory_bytes // settings.segment_bytes))
+        self._budget = BufferBudget(settings.memory_bytes // settings.segment_bytes)
+        self._holding: set[ResultPartition] = set()
 
     # -- set-up -------------------------------------------------------------------------------------------------
 
@@ -114,9 +107,8 @@ class NetworkEnvironment:
 
     def set_job(self, job_id: str, job_token: bytes) -> None:
         """The job whose slots may connect; connections that came early go on now."""
-        self.job_id, self.job_token = job_id, job_token
-        for connection in list(self._connections):
-            connection.advance_handshake()
+        self._job.job_id, self._job.job_token = job_id, job_token
+        self._serving.job_set()
 
     # -- partitions and gates -----------------------------------------------------------------------------------
 
@@ -132,26 +124,25 @@ class NetworkEnvironment:
     ) -> ResultPartition:
         """The output of one subtask on one edge; consumers that wait for it are attached."""
         key_groups = edge.consumer_max_parallelism or max_parallelism
-        partitioner = create_partitioner(edge, payload, subtask_index, key_groups, random.Random(subtask_index))
         created = ResultPartition(
             partition,
-            partitioner,
+            create_partitioner(edge, payload, subtask_index, key_groups, random.Random(subtask_index)),
             list(edge.consumers),
-            queue_bytes_max=4 * self._settings.segment_bytes,
-            merge_bytes=self._settings.segment_bytes,
-            buffer_timeout_s=buffer_timeout_ms / 1000,
+            queue_bytes_max=self._settings.queue_bytes_max,
+            segment_bytes=self._settings.segment_bytes,
+            buffer_timeout_ms=buffer_timeout_ms,
             generic_types=generic_types,
             clock=self._clock,
+            on_holding=self._holding.add,
         )
-        self._partitions[partition] = created
-        for consumer in edge.consumers:
-            waiting = self._waiting.pop(ChannelId(partition, consumer), None)
-            if waiting is not None:
-                waiting.attach(created)
+        self._registry.add(created)
         return created
 
     def create_gate(self, edges: list[taskmanager_pb2.InputEdge], consumer_index: int) -> InputGate:
-        """One input of a subtask: a channel for each producer of each edge. Dials producers in other processes."""
+        """One input of a subtask: a channel for each producer of each edge. Dials producers in other processes.
+
+        Raises ``ConfigError`` when the slot has too few buffers for its channels.
+        """
         own = self.address
         producers = [(edge.edge_id, producer) for edge in edges for producer in edge.channels]
         remote = sum(producer.address != own for _, producer in producers)
@@ -164,229 +155,65 @@ class NetworkEnvironment:
             if producer.address == own:
                 channels.append(self._open_local(channel_id))
             else:
-                channels.append(self._open_remote(channel_id, producer.address, pool))
+                channels.append(self._fetching.open(channel_id, producer.address, pool))
         return InputGate(edges[0].input_index, channels, lambda: self._budget.give(exclusive))
-
-    def release_gate(self, gate: InputGate) -> None:
-        """Its task has ended: producers drop what they hold for it."""
-        gate.release()
-
-    def release_partition(self, partition: ResultPartition) -> None:
-        """Its task has ended. Consumers that did not get everything are told."""
-        self._partitions.pop(partition.partition_id, None)
-        for consumer, subpartition in partition.subpartitions.items():
-            if subpartition.is_drained():
-                continue
-            reader = partition.readers.get(consumer)
-            if reader is not None:
-                reader.fail("the producer ended before its data was taken")
-            subpartition.abandon()
 
     def _open_local(self, channel_id: ChannelId) -> LocalChannel:
         channel = LocalChannel()
 
-        def attach(partition: ResultPartition) -> None:
-            channel.attach(partition.subpartitions[channel_id.consumer])
+        def producer_failed(failure: MillstreamError) -> None:
+            self._fetching.fail_later([channel.fail], failure)
 
-        def refuse(reason: str) -> None:
-            channel.failure = UnavailableError(reason)
-
-        self._attach_or_wait(channel_id, attach, refuse)
+        channel.on_producer_failed = producer_failed
+        self._registry.request(
+            channel_id, lambda partition: channel.attach(partition.subpartitions[channel_id.consumer]), channel.fail
+        )
         return channel
 
-    def _open_remote(
-        self, channel_id: ChannelId, address: common_pb2.DataAddress, pool: FloatingPool
-    ) -> ReceivingChannel:
-        credit = ReceiverCredit(self._settings.exclusive_buffers, pool)
-        channel = ReceivingChannel(
-            f"channel {channel_id}", credit, self._settings.message_bytes_max, self._compression.decompress
-        )
-        connection = self._connection_to(address)
-        if connection is None:
-            channel.fail(UnavailableError(f"no connection to the producer of {channel_id} at {_name(address)}"))
-            return channel
-        peer = self._connections[connection]
-        number = peer.next_channel
-        peer.next_channel += 1
-        peer.receiving[number] = channel
-        channel.announce = lambda amount: connection.send(FrameKind.CREDIT, number, 0, amount)
-        channel.send_close = lambda: self._close_channel(connection, number)
-        wanted = msgpack.packb([*channel_id.partition, channel_id.consumer])
+    def release_gate(self, gate: InputGate) -> None:
+        """Its task has ended: producers drop what they hold for it. Idempotent."""
+        gate.release()
 
-        def open_channel() -> None:
-            connection.send(FrameKind.OPEN, number, 0, self._settings.exclusive_buffers, wanted)
-
-        self._dialler.when_established(connection, open_channel)
-        return channel
-
-    def _close_channel(self, connection: Connection, number: int) -> None:
-        connection.send(FrameKind.CLOSE, number, 0, 0)
-        peer = self._connections.get(connection)
-        if peer is not None:
-            peer.receiving.pop(number, None)
-
-    def _attach_or_wait(
-        self, channel_id: ChannelId, attach: Callable[[ResultPartition], None], refuse: Callable[[str], None]
-    ) -> None:
-        partition = self._partitions.get(channel_id.partition)
-        if partition is not None and channel_id.consumer in partition.subpartitions:
-            attach(partition)
-            return
-        deadline_s = self._clock.monotonic_s() + self._settings.partition_request_timeout_s
-        self._waiting[channel_id] = _Waiting(deadline_s, attach, refuse)
-
-    # -- connections --------------------------------------------------------------------------------------------
-
-    def _connection_to(self, address: common_pb2.DataAddress) -> Connection | None:
-        """The connection to that slot, dialled if there is none yet."""
-        name = _name(address)
-        existing = self._dialled.get(name)
-        if existing is not None and not existing.closed:
-            return existing
-        sock = self._dialler.dial(address)
-        if sock is None:
-            return None
-        connection = self._connection(sock, dialled=True, peer=name)
-        self._dialled[name] = connection
-        return connection
-
-    def _accepted(self, sock: socket.socket, peer: str) -> None:
-        unauthenticated = sum(not connection.established for connection in self._connections)
-        if unauthenticated >= self._settings.unauthenticated_connections_max:
-            self._log.warning("refused a data connection from %s: too many that have not authenticated", peer)
-            sock.close()
-            return
-        self._connection(sock, dialled=False, peer=peer)
-
-    def _connection(self, sock: socket.socket, *, dialled: bool, peer: str) -> Connection:
-        # A peer may be deployed before this slot has its job, so the handshake may last as long as a partition request.
-        patient = dialled or not self.job_id
-        timeout_s = self._settings.partition_request_timeout_s if patient else self._settings.handshake_timeout_s
-        connection = Connection(
-            sock,
-            self._reactor,
-            self,
-            dialled=dialled,
-            peer=peer,
-            segment_bytes=self._settings.segment_bytes,
-            deadline_s=self._clock.monotonic_s() + timeout_s,
-        )
-        if not connection.closed:
-            self._connections[connection] = _Peer()
-        return connection
-
-    # -- ConnectionOwner ----------------------------------------------------------------------------------------
-
-    def on_established(self, connection: Connection) -> None:
-        self._dialler.established(connection)
-
-    def on_frame(self, connection: Connection, frame: Frame) -> None:
-        """Hand a frame to its channel. Raises ``FrameError`` for one that this side does not expect."""
-        peer = self._connections[connection]
-        if connection.dialled:
-            self._receive(peer, frame)
-            return
-        match frame.kind:
-            case FrameKind.OPEN:
-                self._serve(connection, peer, frame)
-            case FrameKind.CREDIT:
-                served = peer.sending.get(frame.channel)
-                if served is not None:
-                    served[1].add_credit(frame.number)
-            case FrameKind.CLOSE:
-                closed = peer.sending.pop(frame.channel, None)
-                if closed is not None:
-                    closed[1].acknowledge_end()
-            case _:
-                raise FrameError(f"a consumer sent a {frame.kind.name} frame")
-
-    def on_writable(self, connection: Connection) -> None:
-        """The socket took everything: channels may encode more."""
-        for _, channel in list(self._connections[connection].sending.values()):
-            channel.pump(flush=True)
-
-    def on_closed(self, connection: Connection, reason: str, authenticated: bool) -> None:
-        peer = self._connections.pop(connection, None)
-        self._dialler.forget(connection)
-        if not authenticated and not connection.dialled:
-            self._log.warning("closed a data connection from %s before it authenticated: %s", connection.peer, reason)
-        if peer is None:
-            return
-        for channel in peer.receiving.values():
-            channel.fail(ExternalError(f"the data connection to the slot at {connection.peer} was lost: {reason}"))
-        for _, sender in peer.sending.values():
-            sender.closed = True
-
-    def _receive(self, peer: _Peer, frame: Frame) -> None:
-        channel = peer.receiving.get(frame.channel)
-        match frame.kind:
-            case FrameKind.DATA | FrameKind.DATA_MORE | FrameKind.CONTROL:
-                if channel is not None:
-                    channel.receive(frame)
-            case FrameKind.REFUSE | FrameKind.ERROR:
-                if channel is not None:
-                    channel.fail(ExternalError(f"{channel.name}: {frame.payload.decode(errors='replace')}"))
-            case _:
-                raise FrameError(f"a producer sent a {frame.kind.name} frame")
-
-    def _serve(self, connection: Connection, peer: _Peer, frame: Frame) -> None:
-        """A consumer wants a partition."""
-        try:
-            edge, producer, attempt, consumer = map(int, msgpack.unpackb(frame.payload))
-        except (ValueError, TypeError, msgpack.UnpackException) as error:
-            raise FrameError(f"a request for a partition is damaged: {error}") from error
-        channel_id = ChannelId(PartitionId(edge, producer, attempt), consumer)
-
-        def attach(partition: ResultPartition) -> None:
-            if connection.closed:
-                return
-            sender = SendingChannel(
-                frame.channel,
-                partition.subpartitions[consumer],
-                connection,
-                self._settings.segment_bytes,
-                partition.generic_types,
-                self._compression.compress,
-                partition.fail,
-            )
-            peer.sending[frame.channel] = (channel_id, sender)
-            partition.readers[consumer] = sender
-            sender.add_credit(frame.number)
-
-        def refuse(reason: str) -> None:
-            connection.send(FrameKind.REFUSE, frame.channel, 0, 0, reason.encode()[:4096])
-
-        self._attach_or_wait(channel_id, attach, refuse)
+    def release_partition(self, partition: ResultPartition) -> None:
+        """Its task has ended. Consumers that did not get everything are told. Idempotent."""
+        self._registry.remove(partition.partition_id)
+        self._holding.discard(partition)
+        partition.release()
 
     # -- time ---------------------------------------------------------------------------------------------------
 
     def on_time(self, now_s: float) -> None:
-        """Refuse what has waited too long. Cheap when nothing waits."""
-        if self._waiting:
-            for channel_id, waiting in list(self._waiting.items()):
-                if now_s >= waiting.deadline_s:
-                    del self._waiting[channel_id]
-                    waited_s = self._settings.partition_request_timeout_s
-                    waiting.refuse(f"the producer of {channel_id} was not there within {waited_s:g} s")
-        for connection in list(self._connections):
-            if connection.deadline_s is not None and now_s >= connection.deadline_s:
-                connection.close("the handshake took too long")
+        """Time-outs, new attempts to connect, and rows held back for long enough. Cheap when nothing is due."""
+        self._deadlines.run_due(now_s)
+        if self._holding:
+            for partition in list(self._holding):
+                deadline_s = partition.flush_deadline()
+                if deadline_s is None:
+                    self._holding.discard(partition)
+                elif deadline_s <= now_s:
+                    self._holding.discard(partition)
+                    partition.flush()
 
     def next_deadline(self) -> float | None:
-        """Monotonic seconds of the next time-out."""
-        deadlines = [waiting.deadline_s for waiting in self._waiting.values()]
-        deadlines += [c.deadline_s for c in self._connections if c.deadline_s is not None]
+        """Monotonic seconds of the next thing that ``on_time`` has to do."""
+        deadlines = [d for partition in self._holding if (d := partition.flush_deadline()) is not None]
+        planned_s = self._deadlines.next_s()
+        if planned_s is not None:
+            deadlines.append(planned_s)
         return min(deadlines, default=None)
 
     def statistics(self) -> NetworkStatistics:
-        return NetworkStatistics(len(self._connections), len(self._partitions), self._budget.total, self._budget.free)
+        return NetworkStatistics(
+            connections=self._serving.connections + self._fetching.connections,
+            partitions=len(self._registry.partitions),
+            waiting_consumers=len(self._registry),
+            buffers_total=self._budget.total,
+            buffers_free=self._budget.free,
+            assembly_bytes=self._fetching.assembly_bytes,
+        )
 
     def close(self) -> None:
         """Close all sockets; remove the Unix socket's file."""
-        for connection in list(self._connections):
-            connection.close("this slot ends")
+        self._fetching.close()
+        self._serving.close()
         self._listener.close()
-
-
-def _name(address: common_pb2.DataAddress) -> str:
-    return f"{address.tcp_host}:{address.tcp_port}"

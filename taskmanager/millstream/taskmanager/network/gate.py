@@ -9,16 +9,12 @@ from typing import Protocol
 
 from millstream.core.elements.control import Element, EndOfData
 from millstream.core.errors import MillstreamError
-from millstream.core.serde import decode_batch
-from millstream.taskmanager.network.control_codec import decode_control
-from millstream.taskmanager.network.credit import ReceiverCredit
-from millstream.taskmanager.network.frames import Frame, FrameError, FrameKind
 from millstream.taskmanager.network.subpartition import Subpartition
 
 
 @dataclass(frozen=True)
 class GateStatistics:
-    """Cumulative ``*_in``, current ``queued_buffers``."""
+    """Cumulative ``*_in`` (channels from other processes only), current ``queued_buffers``."""
 
     bytes_in: int
     buffers_in: int
@@ -32,6 +28,8 @@ class InputChannel(Protocol):
     ended: bool
     bytes_in: int
     buffers_in: int
+    on_data: Callable[[], None]
+    """Set by the gate; called when the channel has something to poll or has failed."""
 
     def has_data(self) -> bool: ...
 
@@ -50,119 +48,51 @@ class LocalChannel:
         self.ended = False
         self.bytes_in = 0
         self.buffers_in = 0
+        self.on_data: Callable[[], None] = lambda: None
+        self.on_producer_failed: Callable[[MillstreamError], None] = self.fail
         self._subpartition: Subpartition | None = None
         self._released = False
 
     def attach(self, subpartition: Subpartition) -> None:
         """The producer's queue is there now."""
         self._subpartition = subpartition
+        subpartition.has_reader = True
         if self._released:
-            subpartition.abandon()
+            subpartition.drain()
+            return
+        subpartition.on_data = self._added
+        subpartition.on_failure = self.on_producer_failed
+        if subpartition.queued_elements:
+            self.on_data()
+
+    def _added(self) -> None:
+        self.on_data()
 
     def has_data(self) -> bool:
         return self._subpartition is not None and self._subpartition.queued_elements > 0
 
     def poll(self) -> Element | None:
-        return None if self._subpartition is None else self._subpartition.take()
+        if self._subpartition is None:
+            return None
+        element = self._subpartition.take()
+        if isinstance(element, EndOfData):
+            self.ended = True
+            self._subpartition.drain()
+        return element
 
     def queued(self) -> int:
         return 0 if self._subpartition is None else self._subpartition.queued_elements
 
+    def fail(self, failure: MillstreamError) -> None:
+        """Nothing more will come; what is there can still be read."""
+        if not self.ended and self.failure is None:
+            self.failure = failure
+            self.on_data()
+
     def release(self) -> None:
         self._released = True
         if self._subpartition is not None:
-            self._subpartition.abandon()
-
-
-class ReceivingChannel:
-    """The producer is in another process: frames arrive, credit goes back."""
-
-    def __init__(
-        self,
-        name: str,
-        credit: ReceiverCredit,
-        message_bytes_max: int,
-        decompress: Callable[[bytes], bytes],
-    ) -> None:
-        self.failure: MillstreamError | None = None
-        self.ended = False
-        self.bytes_in = 0
-        self.buffers_in = 0
-        self.credit = credit
-        self.name = name
-        self.announce: Callable[[int], None] = lambda number: None
-        self.send_close: Callable[[], None] = lambda: None
-        self.closed = False
-        self._message_bytes_max = message_bytes_max
-        self._decompress = decompress
-        self._complete: deque[tuple[FrameKind, bytes]] = deque()
-        self._pieces: list[bytes] = []
-        self._pieces_bytes = 0
-        self._sequence = 0
-
-    def receive(self, frame: Frame) -> None:
-        """A data or control frame of this channel. Raises ``FrameError`` when it breaks the protocol."""
-        if self.closed:
-            return
-        if frame.sequence != self._sequence:
-            raise FrameError(f"{self.name}: frame {frame.sequence} where {self._sequence} was expected")
-        self._sequence = (self._sequence + 1) & 0xFFFFFFFF
-        self.buffers_in += 1
-        self.bytes_in += len(frame.payload)
-        announced = self.credit.received(frame.number)
-        if frame.kind is FrameKind.DATA_MORE:
-            # Pieces of one message do not hold credit: else a message larger than the credit would wait for itself.
-            self._pieces_bytes += len(frame.payload)
-            if self._pieces_bytes > self._message_bytes_max:
-                raise FrameError(f"{self.name}: a batch is larger than the limit of {self._message_bytes_max} bytes")
-            self._pieces.append(frame.payload)
-            announced += self.credit.consumed()
-        else:
-            payload = frame.payload
-            if self._pieces:
-                payload = b"".join([*self._pieces, payload])
-                self._pieces, self._pieces_bytes = [], 0
-            self._complete.append((frame.kind, payload))
-        if announced:
-            self.announce(announced)
-
-    def has_data(self) -> bool:
-        return bool(self._complete) or self.failure is not None
-
-    def poll(self) -> Element | None:
-        if not self._complete:
-            return None
-        kind, payload = self._complete.popleft()
-        element: Element
-        if kind is FrameKind.CONTROL:
-            element = decode_control(payload)
-            if isinstance(element, EndOfData):
-                self.closed = True
-                self.credit.close()
-                self.send_close()
-                return element
-        else:
-            element = decode_batch(self._decompress(payload))
-        announced = self.credit.consumed()
-        if announced:
-            self.announce(announced)
-        return element
-
-    def queued(self) -> int:
-        return len(self._complete)
-
-    def fail(self, failure: MillstreamError) -> None:
-        """Nothing more will come; what is there can still be read."""
-        if not self.closed and self.failure is None:
-            self.failure = failure
-
-    def release(self) -> None:
-        if not self.closed:
-            self.closed = True
-            self._complete.clear()
-            self._pieces.clear()
-            self.credit.close()
-            self.send_close()
+            self._subpartition.drain()
 
 
 class InputGate:
@@ -172,42 +102,65 @@ class InputGate:
         self.input_index = input_index
         self.channels = channels
         self._on_release = on_release
-        self._next = 0
+        self._released = False
         self._open = len(channels)
+        self._ready: deque[int] = deque()
+        self._is_ready = [False] * len(channels)
+        for number, channel in enumerate(channels):
+            self._listen(number, channel)
+
+    def _listen(self, number: int, channel: InputChannel) -> None:
+        channel.on_data = lambda: self._mark(number)
+        if channel.has_data() or channel.failure is not None:
+            self._mark(number)
+
+    def _mark(self, number: int) -> None:
+        if not self._is_ready[number]:
+            self._is_ready[number] = True
+            self._ready.append(number)
 
     @property
     def num_channels(self) -> int:
         return len(self.channels)
 
     def poll(self) -> tuple[int, Element] | None:
-        """``(channel, element)`` from the next channel that has one; raises the failure of a channel that has ended."""
-        channels = self.channels
-        count = len(channels)
-        for step in range(count):
-            number = (self._next + step) % count
-            channel = channels[number]
-            if channel.ended:
-                continue
+        """``(channel, element)`` from the next channel in turn that has one.
+
+        Raises the failure of a channel of which everything that arrived was taken.
+        """
+        ready = self._ready
+        while ready:
+            number = ready.popleft()
+            self._is_ready[number] = False
+            channel = self.channels[number]
             element = channel.poll()
+            failed = channel.failure is not None and not channel.ended
+            if failed or channel.has_data():
+                self._mark(number)
             if element is not None:
-                self._next = (number + 1) % count
                 if isinstance(element, EndOfData):
-                    channel.ended = True
                     self._open -= 1
                 return number, element
-            if channel.failure is not None:
+            if failed:
+                assert channel.failure is not None
                 raise channel.failure
         return None
 
     def has_data(self) -> bool:
-        return any(channel.has_data() for channel in self.channels if not channel.ended)
+        """Whether ``poll`` has an element, or a failure to raise."""
+        return bool(self._ready)
 
     def all_ended(self) -> bool:
         return self._open == 0
 
     def release(self) -> None:
-        """Wants no more: producers drop what they hold for it."""
+        """Wants no more: producers drop what they hold for it. Idempotent."""
+        if self._released:
+            return
+        self._released = True
+        self._ready.clear()
         for channel in self.channels:
+            channel.on_data = lambda: None
             channel.release()
         self._on_release()
 

@@ -8,7 +8,8 @@
     HMAC(token, "C" server client)            ->
 
 The token is the job's; it never travels. All messages have fixed sizes, so an unauthenticated peer can make the server
-hold less than a hundred bytes. HMAC is SHA-256.
+hold less than a hundred bytes. HMAC is SHA-256. A server that meets another version answers with its own and no proof,
+so that the client can name both.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from millstream.core.errors import AuthenticationError, ProtocolVersionError
 from millstream.taskmanager.network.frames import VERSION
 
 _MAGIC: Final = b"MSTRDATA"
-_HELLO: Final = struct.Struct("<8sH32s16s")
+_HELLO: Final = struct.Struct("<8sH32s16s")  # the first two fields must stay what they are in all versions
 _CHALLENGE: Final = struct.Struct("<8sH16s32s")
 HELLO_BYTES: Final = _HELLO.size
 CHALLENGE_BYTES: Final = _CHALLENGE.size
@@ -58,6 +59,11 @@ def read_challenge(data: bytes, token: bytes, client_nonce: bytes) -> bytes:
     return server_nonce
 
 
+def refusal() -> bytes:
+    """A challenge that proves nothing: it tells a client of another version which one is spoken here."""
+    return _CHALLENGE.pack(_MAGIC, VERSION, b"", b"")
+
+
 def proof(token: bytes, client_nonce: bytes, server_nonce: bytes) -> bytes:
     return _mac(token, b"C", server_nonce, client_nonce)
 
@@ -74,12 +80,12 @@ def _mac(token: bytes, side: bytes, first: bytes, second: bytes) -> bytes:
 def check_magic(data: bytes) -> None:
     """Refuse a stranger by its first bytes, before there is a job to check."""
     if data[: len(_MAGIC)] != _MAGIC[: len(data)]:
-        raise AuthenticationError("bytes on the data port that are no Millstream")
+        raise AuthenticationError("bytes that are no Millstream data connection")
 
 
 def _check(magic: bytes, version: int) -> None:
     if magic != _MAGIC:
-        raise AuthenticationError("bytes on the data port that are no Millstream")
+        raise AuthenticationError("bytes that are no Millstream data connection")
     if version != VERSION:
         raise ProtocolVersionError(
             f"a peer speaks data-plane version {version}, this process version {VERSION}; run one release everywhere"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from millstream.core.errors import ExternalError
+from millstream.taskmanager.network.dialling import tune_tcp
 from millstream.taskmanager.network.reactor import Reactor
 
 _BACKLOG: Final = 128
@@ -72,7 +73,7 @@ class Listener:
                 return
             sock.setblocking(False)
             if sock.family != socket.AF_UNIX:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                tune_tcp(sock)
             self._on_connection(sock, f"{address[0]}:{address[1]}" if address else "this host")
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ records that go to one consumer.
 from __future__ import annotations
 
 import random
+import traceback
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -14,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from millstream.core.elements.batch import ArrowBatch, Batch, ObjectBatch
-from millstream.core.errors import JobGraphError, RecordTypeError
+from millstream.core.errors import ErrorPlace, MillstreamError, RecordTypeError, UserCodeError
 from millstream.core.keys import KeyGroupCache, arrow_key_groups, key_groups, subtasks_of_key_groups
+from millstream.taskmanager.operators.user_code import NO_RECORD, current, function_name, preview_of, user_frames
 
 Routed = list[tuple[int, Batch]]
 
@@ -81,7 +83,7 @@ class Shuffle:
 
 
 class ByKey:
-    """Each record to the owner of its key group."""
+    """Each record to the owner of its key group; object batches carry their keys on, for the keyed operator there."""
 
     def __init__(self, select: Callable[[Any], Any], max_parallelism: int, consumers: int) -> None:
         self._select = select
@@ -90,16 +92,19 @@ class ByKey:
         self._cache = KeyGroupCache(max_parallelism)
 
     def route(self, batch: Batch) -> Routed:
-        if isinstance(batch, ObjectBatch):
-            keys = batch.keys
-            if keys is None:
-                keys = [self._select(value) for value in batch.values]
+        columns = getattr(self._select, "arrow_columns", None)
+        if isinstance(batch, ArrowBatch) and columns is not None:
+            if self._consumers == 1:
+                return [(0, batch)]
+            groups = arrow_key_groups([batch.records.column(name) for name in columns], self._max_parallelism)
+        else:
+            # Keys that came with the batch are of an earlier key_by.
+            keys = call_on_rows(self._select, _rows(batch), "the key selector")
+            if isinstance(batch, ObjectBatch):
                 batch = ObjectBatch(batch.values, batch.timestamps, keys)
             if self._consumers == 1:
                 return [(0, batch)]
             groups = key_groups(keys, self._max_parallelism, self._cache)
-        else:
-            groups = arrow_key_groups(_key_columns(batch, self._select), self._max_parallelism)
         targets = subtasks_of_key_groups(groups, self._max_parallelism, self._consumers)
         return scatter(batch, targets, self._consumers)
 
@@ -115,17 +120,46 @@ class ByFunction:
         self._consumers = consumers
 
     def route(self, batch: Batch) -> Routed:
-        values = batch.values if isinstance(batch, ObjectBatch) else batch.records.to_pylist()
-        select, partition, consumers = self._select, self._partition, self._consumers
-        keys = values if select is None else [select(value) for value in values]
-        chosen = [partition(key, consumers) for key in keys]
+        values, consumers, partition = _rows(batch), self._consumers, self._partition
+        keys = values if self._select is None else call_on_rows(self._select, values, "the key selector")
+        chosen = call_on_rows(lambda key: partition(key, consumers), keys, "the custom partitioner", partition)
         for choice, key in zip(chosen, keys, strict=True):
-            if type(choice) is not int or not 0 <= choice < consumers:
+            if not isinstance(choice, int) or not 0 <= choice < consumers:
                 raise RecordTypeError(
-                    f"the custom partitioner returned {choice!r} for the key {key!r:.200}; it must return an int "
-                    f"from 0 to {consumers - 1}"
+                    f"the custom partitioner {function_name(partition)} returned {choice!r} for the key "
+                    f"{preview_of(key)}; it must return an int from 0 to {consumers - 1}"
                 )
         return scatter(batch, np.array(chosen, np.int64), consumers)
+
+
+def _rows(batch: Batch) -> list[Any]:
+    """The records as Python values; a dict each for Arrow records."""
+    if isinstance(batch, ObjectBatch):
+        return batch.values
+    rows: list[Any] = batch.records.to_pylist()
+    return rows
+
+
+def call_on_rows(function: Callable[[Any], Any], rows: list[Any], role: str, described: Any = None) -> list[Any]:
+    """``function`` of each row. What it raises becomes a ``UserCodeError`` that names the row and the user's line."""
+    pending = iter(rows)
+    try:
+        return [function(row) for row in pending]
+    except Exception as error:
+        if isinstance(error, MillstreamError):
+            raise
+        name = function_name(described or function)
+        record = current(rows, pending)
+        preview = "" if record is NO_RECORD else preview_of(record)
+        frames = user_frames(error.__traceback__)
+        file, line = (frames[-1].filename, frames[-1].lineno or 0) if frames else ("", 0)
+        where = f" ({file}, line {line})" if file else ""
+        cause = f"{type(error).__name__}: {error}"
+        shown = "".join(traceback.format_list(frames)) + cause
+        raise UserCodeError(
+            f"{role} {name} failed{where} on the record {preview}\n{cause}",
+            place=ErrorPlace(function=name, file=file, line=line, record=preview, user_traceback=shown),
+        ) from error
 
 
 def scatter(batch: Batch, targets: npt.NDArray[Any], consumers: int) -> Routed:
@@ -137,12 +171,3 @@ def scatter(batch: Batch, targets: npt.NDArray[Any], consumers: int) -> Routed:
     order = np.argsort(targets, kind="stable")
     edges = np.cumsum(counts)
     return [(int(t), batch.take(order[edges[t] - counts[t] : edges[t]])) for t in busy]
-
-
-def _key_columns(batch: ArrowBatch, select: Callable[[Any], Any]) -> list[Any]:
-    columns = getattr(select, "arrow_columns", None)
-    if columns is None:
-        raise JobGraphError(
-            "records of an Arrow stream were given a Python key selector; key by column names, or convert to rows first"
-        )
-    return [batch.records.column(name) for name in columns]

@@ -7,26 +7,33 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from millstream.core.elements.batch import ArrowBatch, Batch, ObjectBatch
-from millstream.core.elements.control import Control, Element
+from millstream.core.errors import MillstreamError, RecordTypeError
 from millstream.core.serde import encode_batch
+from millstream.taskmanager.network.compression import Compression
 from millstream.taskmanager.network.control_codec import encode_control
-from millstream.taskmanager.network.frames import FrameKind
-from millstream.taskmanager.network.partition import RemoteReader
+from millstream.taskmanager.network.credit import SenderCredit
+from millstream.taskmanager.network.frames import FLAG_MORE, Bytes, FrameKind
 from millstream.taskmanager.network.subpartition import Subpartition
 
-UNSENT_CONNECTION_BYTES_MAX: Final = 1024 * 1024
-"""A channel encodes no more while this much waits for the socket."""
+UNSENT_BYTES_MAX: Final = 512 * 1024
+"""A channel encodes no more while this much waits for the socket of its connection."""
+_FLUSH_BYTES: Final = 64 * 1024
+REASON_BYTES_MAX: Final = 1024
 
 
 class FrameSender(Protocol):
     """The connection, as a channel sees it."""
 
-    def send(self, kind: FrameKind, channel: int, sequence: int, number: int, payload: bytes) -> None: ...
+    unsent_bytes: int
 
-    def unsent_bytes(self) -> int: ...
+    def queue(
+        self, kind: int, channel: int, sequence: int, number: int, payload: Bytes = b"", flags: int = 0
+    ) -> None: ...
+
+    def flush(self) -> None: ...
 
 
-class SendingChannel(RemoteReader):
+class SendingChannel:
     """Sends one subpartition over a connection that it shares with other channels."""
 
     def __init__(
@@ -35,87 +42,137 @@ class SendingChannel(RemoteReader):
         subpartition: Subpartition,
         connection: FrameSender,
         segment_bytes: int,
+        message_bytes_max: int,
         generic_types: bool,
-        compress: Callable[[bytes], bytes],
-        on_error: Callable[[Exception], None],
+        compression: Compression,
+        on_error: Callable[[MillstreamError], None],
     ) -> None:
         self.channel = channel
         self.subpartition = subpartition
-        self.credit = 0
+        self.credit = SenderCredit()
         self.bytes_out = 0
         self.buffers_out = 0
         self.closed = False
         self._connection = connection
         self._segment_bytes = segment_bytes
+        self._message_bytes_max = message_bytes_max
         self._generic_types = generic_types
-        self._compress = compress
+        self._compression = compression
         self._on_error = on_error
         self._sequence = 0
-        self._frames: deque[tuple[FrameKind, bytes]] = deque()
+        self._flush_wanted = False
+        self._frames: deque[tuple[FrameKind, int, Bytes]] = deque()
+        subpartition.has_reader = True
+        subpartition.on_failure = self._producer_failed
 
     @property
-    def unsent_frames(self) -> int:  # type: ignore[override]
+    def unsent_frames(self) -> int:
         return len(self._frames)
 
     def add_credit(self, number: int) -> None:
-        self.credit += number
-        self.pump(flush=True)
+        """Raises ``FrameError`` for a number that cannot be."""
+        self.credit.grant(number)
+        self.pump()
+        self._connection.flush()
 
-    def pump(self, flush: bool) -> None:
-        """Send while there is credit, something to send, and room in the connection."""
-        while self.credit and not self.closed:
+    def pump(self, flush: bool = False) -> None:
+        """Queue frames while there is credit, something worth sending, and room in the connection.
+
+        ``flush``: send small batches too, now or as soon as credit and room allow. The caller flushes the connection.
+        """
+        self._flush_wanted |= flush
+        connection, subpartition = self._connection, self.subpartition
+        while self.credit.available and not self.closed:
             if not self._frames:
-                if self._connection.unsent_bytes() > UNSENT_CONNECTION_BYTES_MAX:
+                if connection.unsent_bytes > UNSENT_BYTES_MAX:
                     return
-                if not flush and not self.subpartition.wants_flush():
+                if not self._flush_wanted and not subpartition.is_worth_sending():
                     return
-                element = self.subpartition.take()
-                if element is None:
+                if not self._encode_next():
+                    self._flush_wanted = False
                     return
-                try:
-                    self._encode(element)
-                except Exception as error:  # a record that cannot be encoded fails its task, not the connection
-                    self.closed = True
-                    self._on_error(error)
-                    return
-            kind, payload = self._frames.popleft()
-            self.credit -= 1
-            backlog = len(self._frames) + self.subpartition.queued_elements
-            self._connection.send(kind, self.channel, self._sequence, backlog, payload)
+            kind, flags, payload = self._frames.popleft()
+            self.credit.spend()
+            backlog = len(self._frames) + subpartition.backlog()
+            connection.queue(kind, self.channel, self._sequence, backlog, payload, flags)
             self._sequence = (self._sequence + 1) & 0xFFFFFFFF
             self.bytes_out += len(payload)
             self.buffers_out += 1
+            if connection.unsent_bytes > _FLUSH_BYTES:
+                connection.flush()
 
-    def acknowledge_end(self) -> None:
+    def flush_connection(self) -> None:
+        """Hand queued frames to the socket."""
+        self._connection.flush()
+
+    def consumer_closed(self) -> None:
         """The consumer sent CLOSE: it took the end, or wants no more."""
         self.closed = True
         self._frames.clear()
-        self.subpartition.abandon()
+        self.subpartition.drain()
 
-    def fail(self, reason: str) -> None:
+    def _producer_failed(self, failure: MillstreamError) -> None:
         if not self.closed:
             self.closed = True
-            self._connection.send(FrameKind.ERROR, self.channel, 0, 0, reason.encode()[:4096])
+            self._frames.clear()
+            reason = str(failure).encode()[:REASON_BYTES_MAX]
+            self._connection.queue(FrameKind.ERROR, self.channel, 0, 0, reason)
+            self._connection.flush()
 
-    def _encode(self, element: Element) -> None:
-        if isinstance(element, ObjectBatch | ArrowBatch):
-            self._encode_batch(element)
-        else:
-            self._encode_control(element)
+    # -- encoding -----------------------------------------------------------------------------------------------
 
-    def _encode_control(self, control: Control) -> None:
-        self._frames.append((FrameKind.CONTROL, encode_control(control)))
+    def _encode_next(self) -> bool:
+        """Make frames of the next element; False when there is none or it cannot be encoded."""
+        element = self.subpartition.take()
+        if element is None:
+            return False
+        if not isinstance(element, ObjectBatch | ArrowBatch):
+            self._frames.append((FrameKind.CONTROL, 0, encode_control(element)))
+            return True
+        try:
+            self._encode_batch(self._cut_rows(element))
+        except Exception as error:  # a record that cannot be encoded fails its task, not the connection
+            failure = error if isinstance(error, MillstreamError) else _cannot_encode(error)
+            self._on_error(failure)
+            self._producer_failed(failure)
+            return False
+        return True
+
+    def _cut_rows(self, batch: Batch) -> Batch:
+        """The first rows of ``batch``, about a segment by estimate; the others wait their turn."""
+        size = batch.estimated_bytes()
+        rows = batch.num_rows
+        if size <= self._segment_bytes or rows <= 1:
+            return batch
+        # A little less than a segment, for what encoding adds: two frames for one would cost more than a smaller frame.
+        first = max(1, int(rows * (self._segment_bytes * 0.97 - 512) / size))
+        if first >= rows:
+            return batch
+        self.subpartition.put_back(batch.slice(first, rows), size - size * first // rows)
+        return batch.slice(0, first)
 
     def _encode_batch(self, batch: Batch) -> None:
-        """Cut rows so that a batch fits a segment where it can, then cut its bytes into frames."""
-        size = batch.estimated_bytes()
-        if size > self._segment_bytes and batch.num_rows > 1:
-            rows = max(1, batch.num_rows * self._segment_bytes // size)
-            self.subpartition.put_back(batch.slice(rows, batch.num_rows))
-            batch = batch.slice(0, rows)
         buffers = encode_batch(batch, generic_types=self._generic_types)
-        message = self._compress(b"".join(buffers))
-        last = max(0, len(message) - 1) // self._segment_bytes * self._segment_bytes
-        for start in range(0, last, self._segment_bytes):
-            self._frames.append((FrameKind.DATA_MORE, message[start : start + self._segment_bytes]))
-        self._frames.append((FrameKind.DATA, message[last:]))
+        flags, message = self._compression.compress(buffers[0] if len(buffers) == 1 else b"".join(buffers))
+        size, segment = len(message), self._segment_bytes
+        if size <= segment:
+            self._frames.append((FrameKind.DATA, flags, message))
+            return
+        if size > self._message_bytes_max:
+            raise RecordTypeError(
+                f"a batch of {batch.num_rows} rows takes {size} bytes encoded; the limit is {self._message_bytes_max}. "
+                f"Send smaller records, for example references to large objects."
+            )
+        view = memoryview(message)
+        for start in range(0, size, segment):
+            more = FLAG_MORE if start + segment < size else 0
+            self._frames.append((FrameKind.DATA, flags | more, view[start : start + segment]))
+
+
+def _cannot_encode(error: Exception) -> MillstreamError:
+    failure = RecordTypeError(
+        f"a record cannot be sent to another process: {type(error).__name__}: {error}. "
+        f"Emit plain values, tuples, dicts, dataclasses or other objects that pickle accepts."
+    )
+    failure.__cause__ = error
+    return failure

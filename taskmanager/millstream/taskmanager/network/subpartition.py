@@ -11,112 +11,109 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-import numpy as np
-
 from millstream.core.elements.batch import ArrowBatch, Batch, ObjectBatch
-from millstream.core.elements.control import Element, EndOfData
+from millstream.core.elements.control import Element, LatencyMarker, Watermark
+from millstream.core.errors import MillstreamError
+from millstream.taskmanager.network.coalescing import MERGED_ROWS_MAX, can_merge, merge_batches
 
-MERGED_ROWS_MAX: Final = 16_384
 ELEMENTS_MAX: Final = 64
 
 
 class Subpartition:
     """Elements for one consumer, oldest first."""
 
-    def __init__(self, queue_bytes_max: int, merge_bytes: int) -> None:
+    def __init__(self, queue_bytes_max: int, segment_bytes: int) -> None:
+        self.queued_bytes = 0
+        """Estimate, rows only."""
+        self.drained = False
+        """The consumer took the end of the data, or wants no more; whatever is added is dropped."""
+        self.has_reader = False
+        self.on_data: Callable[[], None] | None = None
+        """Called after each element; set by a local reader."""
+        self.on_failure: Callable[[MillstreamError], None] | None = None
+        """Called when the producer ends before its data was taken; set by whoever reads."""
         self._elements: deque[tuple[Element, int]] = deque()
         self._queue_bytes_max = queue_bytes_max
-        self._merge_bytes = merge_bytes
-        self.queued_bytes = 0
-        self.queued_since_s: float | None = None
-        self.abandoned = False
-        """The consumer wants no more: everything is dropped."""
-        self.end_taken = False
-        """The consumer took the end of the data."""
-        self.on_data: Callable[[], None] | None = None
-        """Called after each element; set by whoever reads."""
+        self._segment_bytes = segment_bytes
+        self._urgent = 0
 
-    def add(self, element: Element, now_s: float) -> None:
-        if self.abandoned:
+    def add(self, element: Element) -> None:
+        """Queue an element, whether or not there is room: the producer asks before it makes one."""
+        if self.drained:
             return
-        size = element.estimated_bytes() if isinstance(element, ObjectBatch | ArrowBatch) else 0
-        if not self._elements:
-            self.queued_since_s = now_s
-        self._elements.append((element, size))
-        self.queued_bytes += size
+        elements = self._elements
+        if isinstance(element, ObjectBatch | ArrowBatch):
+            size = element.estimated_bytes()
+            self.queued_bytes += size
+        else:
+            size = 0
+            if isinstance(element, Watermark):
+                if elements and isinstance(elements[-1][0], Watermark):
+                    elements.pop()  # the later one says it all
+            elif not isinstance(element, LatencyMarker):
+                self._urgent += 1
+        elements.append((element, size))
         if self.on_data is not None:
             self.on_data()
 
     def take(self) -> Element | None:
-        """The next element; object batches that wait behind each other come merged, up to a bound."""
+        """The next element; batches that wait behind each other come merged, up to a segment."""
         if not self._elements:
             return None
         element, size = self._elements.popleft()
-        self.queued_bytes -= size
-        if isinstance(element, ObjectBatch) and self._elements and size < self._merge_bytes:
-            element = self._merge(element, size)
-        if not self._elements:
-            self.queued_since_s = None
-        if isinstance(element, EndOfData):
-            self.end_taken = True
+        if isinstance(element, ObjectBatch | ArrowBatch):
+            self.queued_bytes -= size
+            return self._merge(element, size)
+        if not isinstance(element, Watermark | LatencyMarker):
+            self._urgent -= 1
         return element
 
-    def put_back(self, batch: Batch) -> None:
-        """Return the rest of a batch that was taken and cut."""
-        size = batch.estimated_bytes()
+    def put_back(self, batch: Batch, size: int) -> None:
+        """Return the rest of a batch that was taken and cut; ``size`` is its share of the estimate."""
         self._elements.appendleft((batch, size))
         self.queued_bytes += size
 
-    def _merge(self, first: ObjectBatch, size: int) -> ObjectBatch:
+    def _merge(self, first: Batch, size: int) -> Batch:
         parts, rows = [first], first.num_rows
-        while self._elements:
-            following, following_size = self._elements[0]
+        elements = self._elements
+        while elements and size < self._segment_bytes:
+            following, following_size = elements[0]
             if (
-                not isinstance(following, ObjectBatch)
-                or size + following_size > self._merge_bytes
+                not isinstance(following, ObjectBatch | ArrowBatch)
+                or size + following_size > self._segment_bytes
                 or rows + following.num_rows > MERGED_ROWS_MAX
-                or (following.timestamps is None) != (first.timestamps is None)
+                or not can_merge(first, following)
             ):
                 break
-            self._elements.popleft()
+            elements.popleft()
             self.queued_bytes -= following_size
             parts.append(following)
             rows += following.num_rows
             size += following_size
-        return first if len(parts) == 1 else merge_batches(parts)
+        return merge_batches(parts)
 
-    def abandon(self) -> None:
-        """The consumer is gone or has enough."""
-        self.abandoned = True
-        self._elements.clear()
-        self.queued_bytes = 0
-        self.queued_since_s = None
+    def is_worth_sending(self) -> bool:
+        """Enough rows wait to fill a segment, or an element that should not wait for more."""
+        return self._urgent > 0 or self.queued_bytes >= self._segment_bytes or len(self._elements) >= ELEMENTS_MAX
 
     def is_full(self) -> bool:
         return self.queued_bytes >= self._queue_bytes_max or len(self._elements) >= ELEMENTS_MAX
 
-    def is_drained(self) -> bool:
-        """The consumer has everything, or wants nothing."""
-        return self.abandoned or self.end_taken
+    def backlog(self) -> int:
+        """Segments that wait, by estimate."""
+        return max(len(self._elements) and 1, -(-self.queued_bytes // self._segment_bytes))
 
     @property
     def queued_elements(self) -> int:
         return len(self._elements)
 
-    def wants_flush(self) -> bool:
-        """Something waits that is worth sending without waiting for more."""
-        return bool(self._elements) and (
-            self.queued_bytes >= self._merge_bytes or not isinstance(self._elements[-1][0], ObjectBatch)
-        )
+    def drain(self) -> None:
+        """The consumer took the end or wants no more."""
+        self.drained = True
+        self._elements.clear()
+        self.queued_bytes = self._urgent = 0
 
-
-def merge_batches(parts: list[ObjectBatch]) -> ObjectBatch:
-    """One batch of all rows in order. All parts have timestamps, or none has."""
-    values = [value for part in parts for value in part.values]
-    timestamps = None
-    if parts[0].timestamps is not None:
-        timestamps = np.concatenate([part.timestamps for part in parts if part.timestamps is not None])
-    keys = None
-    if all(part.keys is not None for part in parts):
-        keys = [key for part in parts for key in part.keys or ()]
-    return ObjectBatch(values, timestamps, keys)
+    def fail(self, failure: MillstreamError) -> None:
+        """The producer ends early: tell the reader."""
+        if not self.drained and self.on_failure is not None:
+            self.on_failure(failure)
