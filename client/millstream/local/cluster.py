@@ -165,7 +165,7 @@ class LocalCluster:
             options.TASKMANAGER_DATA_PORT.key: 0,
             options.SECURITY_SECRET.key: None,
             options.SECURITY_SECRET_FILE.key: self._secret_file,
-            options.BLOB_STORAGE_DIRECTORY.key: None,
+            options.BLOB_STORAGE_DIRECTORY.key: self.directory / "blobs",
             options.IO_TMP_DIRS.key: self.directory,
         }
         if self._base.is_default(options.CLIENT_TIMEOUT):
