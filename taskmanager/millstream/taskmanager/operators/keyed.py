@@ -36,6 +36,7 @@ class KeyedOperator(Operator):
             self.timers.restore(self._restored["timers"])
             self._restored = None
         context.metrics.gauge("state_entries", lambda: float(self.backend.entries()))
+        context.metrics.gauge("state_bytes", lambda: float(self.backend.estimated_bytes()))
         self._life.open(OperatorRuntimeContext(context, self.backend))
 
     def close(self) -> None:

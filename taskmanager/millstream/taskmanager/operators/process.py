@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from operator import index
+from typing import Any, NamedTuple
 
 from millstream.core.api.functions import KeyedProcessContext, TimeDomain, TimerContext, TimerService
 from millstream.core.elements.batch import NO_TIMESTAMP_MS, Batch, ObjectBatch
 from millstream.core.elements.control import MIN_WATERMARK_MS, Watermark
-from millstream.core.errors import JobGraphError, MillstreamError
+from millstream.core.errors import JobGraphError
 from millstream.core.graph.specs import (
     ChainedOperator,
     CoProcessSpec,
@@ -44,14 +45,17 @@ class ProcessOperator(Operator):
     def process(self, batch: Batch, input_index: int) -> None:
         rows = as_rows(batch)
         method = self._methods[input_index]
-        context, collector, name = self._context, self._collector, self.chained.name
-        for value, time_ms in zip(rows.values, times_of(rows), strict=True):
-            context.time_ms = time_ms
-            try:
-                collector.take(method(value, context), time_ms, name)
-            except Exception as error:
-                raise wrap_user_error(error, chained=self.chained, function=method, record=value) from error
-        collector.flush()
+        context, take = self._context, self._collector.take
+        value: Any = NO_RECORD
+        try:
+            for value, time_ms in zip(rows.values, times_of(rows), strict=True):
+                context.time_ms = time_ms
+                returned = method(value, context)
+                if returned is not None:
+                    take(returned, time_ms)
+        except Exception as error:
+            raise wrap_user_error(error, chained=self.chained, function=method, record=value) from error
+        self._collector.flush()
 
     def process_watermark(self, watermark: Watermark) -> None:
         self.watermark_ms = watermark.timestamp_ms
@@ -77,15 +81,18 @@ class KeyedProcessOperator(KeyedOperator):
     def process(self, batch: Batch, input_index: int) -> None:
         rows, keys = self.rows_and_keys(batch, input_index)
         method = self._methods[input_index]
-        backend, context, collector, name = self.backend, self._context, self._collector, self.chained.name
-        for key, value, time_ms in zip(keys, rows.values, times_of(rows), strict=True):
-            backend.current_key = key
-            context.time_ms = time_ms
-            try:
-                collector.take(method(value, context), time_ms, name)
-            except Exception as error:
-                raise wrap_user_error(error, chained=self.chained, function=method, record=value) from error
-        collector.flush()
+        backend, context, take = self.backend, self._context, self._collector.take
+        value: Any = NO_RECORD
+        try:
+            for key, value, time_ms in zip(keys, rows.values, times_of(rows), strict=True):
+                backend.current_key = key
+                context.time_ms = time_ms
+                returned = method(value, context)
+                if returned is not None:
+                    take(returned, time_ms)
+        except Exception as error:
+            raise wrap_user_error(error, chained=self.chained, function=method, record=value) from error
+        self._collector.flush()
 
     def process_watermark(self, watermark: Watermark) -> None:
         self.watermark_ms = watermark.timestamp_ms
@@ -95,12 +102,9 @@ class KeyedProcessOperator(KeyedOperator):
         super().process_watermark(watermark)
 
     def on_processing_time(self, now_ms: int) -> None:
-        while (due := self.timers.processing.pop_due(now_ms)) is not None:
+        while (due := self.timers.pop_processing(now_ms)) is not None:
             self._fire(due, TimeDomain.PROCESSING_TIME)
         self._collector.flush()
-        following_ms = self.timers.processing.first_ms()
-        if following_ms is not None:
-            self.context.schedule(following_ms)
 
     def _fire(self, due: tuple[int, Any, Any], domain: TimeDomain) -> None:
         time_ms, key, _ = due
@@ -109,13 +113,21 @@ class KeyedProcessOperator(KeyedOperator):
         self._context.domain = domain
         self.context.metrics.timers_fired += 1
         on_timer = self._function.on_timer
+        emitted_ms = time_ms if domain is TimeDomain.EVENT_TIME else None
         try:
-            emitted_ms = time_ms if domain is TimeDomain.EVENT_TIME else None
-            self._collector.take(on_timer(time_ms, self._context), emitted_ms, self.chained.name)
-        except MillstreamError:
-            raise
+            returned = on_timer(time_ms, self._context)
+            if returned is not None:
+                self._collector.take(returned, emitted_ms)
         except Exception as error:
-            raise wrap_user_error(error, chained=self.chained, function=on_timer, record=NO_RECORD) from error
+            fired = TimerOfKey(key, time_ms)
+            raise wrap_user_error(error, chained=self.chained, function=on_timer, record=fired) from error
+
+
+class TimerOfKey(NamedTuple):
+    """What ``on_timer`` worked on when it raised; takes the record's place in the error message."""
+
+    key: Any
+    timestamp_ms: int
 
 
 class _UnkeyedContext(TimerService):
@@ -176,16 +188,16 @@ class _KeyedContext(TimerContext, KeyedProcessContext, TimerService):
         return self._operator.watermark_ms
 
     def register_processing_time_timer(self, timestamp: int) -> None:
-        self._timers.add_processing(timestamp, self.get_current_key())
+        self._timers.add_processing(index(timestamp), self.get_current_key())
 
     def register_event_time_timer(self, timestamp: int) -> None:
-        self._timers.event.add(timestamp, self.get_current_key())
+        self._timers.event.add(index(timestamp), self.get_current_key())
 
     def delete_processing_time_timer(self, timestamp: int) -> None:
-        self._timers.processing.remove(timestamp, self.get_current_key())
+        self._timers.processing.remove(index(timestamp), self.get_current_key())
 
     def delete_event_time_timer(self, timestamp: int) -> None:
-        self._timers.event.remove(timestamp, self.get_current_key())
+        self._timers.event.remove(index(timestamp), self.get_current_key())
 
 
 def methods_of(function: Any) -> list[Method]:
@@ -199,4 +211,7 @@ def times_of(rows: ObjectBatch) -> list[int | None]:
     """Event times as ints, None where a record has none."""
     if rows.timestamps is None:
         return [None] * rows.num_rows
-    return [None if time == NO_TIMESTAMP_MS else time for time in rows.timestamps.tolist()]
+    times: list[int | None] = rows.timestamps.tolist()
+    if (rows.timestamps == NO_TIMESTAMP_MS).any():
+        return [None if time == NO_TIMESTAMP_MS else time for time in times]
+    return times

@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from millstream.core.api.functions import Function
 from millstream.core.errors import invariant
 from millstream.core.graph import specs
 from millstream.core.graph.specs import ChainedOperator
-from millstream.taskmanager.operators.co_map import CoFlatMapOperator, CoMapOperator
 from millstream.taskmanager.operators.collect import CollectOperator
 from millstream.taskmanager.operators.operator import Operator
+from millstream.taskmanager.operators.per_row import (
+    CoFlatMapOperator,
+    CoMapOperator,
+    KeyedFilterOperator,
+    KeyedFlatMapOperator,
+    KeyedMapOperator,
+)
 from millstream.taskmanager.operators.process import KeyedProcessOperator, ProcessOperator
 from millstream.taskmanager.operators.reduce import AggregationOperator, ReduceOperator
 from millstream.taskmanager.operators.sink import SinkOperator
@@ -38,10 +45,19 @@ _OPERATORS: Final[dict[type, Callable[[ChainedOperator, Any], Operator]]] = {
     specs.CollectSpec: CollectOperator,
 }
 
+_KEYED_OPERATORS: Final[dict[type, Callable[[ChainedOperator, Any], Operator]]] = {
+    specs.MapSpec: KeyedMapOperator,
+    specs.FilterSpec: KeyedFilterOperator,
+    specs.FlatMapSpec: KeyedFlatMapOperator,
+}
+"""For functions that can ask for keyed state, on streams that have keys."""
+
 
 def create_operator(chained: ChainedOperator) -> Operator:
     """A new operator, not opened."""
     create = _OPERATORS.get(type(chained.spec))
+    if isinstance(getattr(chained.spec, "function", None), Function) and chained.key_selectors[0] is not None:
+        create = _KEYED_OPERATORS.get(type(chained.spec), create)
     invariant(create is not None, f"no operator for a {type(chained.spec).__name__} ({chained.name})")
     assert create is not None
     return create(chained, chained.spec)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from millstream.core.elements.batch import Batch
+from millstream.core.elements.batch import Batch, ObjectBatch
 from millstream.core.elements.control import MAX_WATERMARK_MS, MIN_WATERMARK_MS, Watermark, WatermarkStatus
 from millstream.core.event_time.stamping import BatchStamper
 from millstream.core.graph.specs import ChainedOperator, TimestampsAndWatermarksSpec
 from millstream.taskmanager.operators.operator import Operator, OperatorContext, Output
 from millstream.taskmanager.operators.user_code import wrap_user_error
 
-WATERMARK_INTERVAL: Final = "pipeline.auto-watermark-interval"
-WATERMARK_INTERVAL_MS: Final = 200
+_IDLE_CHECK_MS: Final = 200
 
 
 class TimestampsOperator(Operator):
@@ -40,6 +39,9 @@ class TimestampsOperator(Operator):
                 error, chained=self.chained, function=self._strategy.assigner, record=record
             ) from error
         self._set_idle(False)
+        if isinstance(stamped, ObjectBatch):
+            # Without keys: they are those of the key_by before, and the next one has its own.
+            stamped = ObjectBatch(stamped.values, stamped.timestamps)
         self.output.emit(stamped)
         self._advance()
 
@@ -77,4 +79,4 @@ class TimestampsOperator(Operator):
         """Watermarks follow batches; time alone matters only for idleness."""
         wait_ms = self._stamper.ms_until_idle()
         if wait_ms is not None:
-            self.context.schedule(self.context.clock.wall_ms() + max(wait_ms, WATERMARK_INTERVAL_MS))
+            self.context.schedule(self.context.clock.wall_ms() + max(wait_ms, _IDLE_CHECK_MS))
