@@ -1,0 +1,1 @@
+"""The TaskManager: registers at the JobManager, supervises slot processes, runs subtasks in them."""

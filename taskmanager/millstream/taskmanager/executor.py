@@ -1,0 +1,55 @@
+"""The gRPC face of the TaskManager, for the JobManager."""
+
+from __future__ import annotations
+
+from millstream.core.rpc.channel import Peer
+from millstream.core.rpc.server import answering
+from millstream.proto.v1 import common_pb2, taskmanager_pb2
+from millstream.proto.v1.taskmanager_pb2_grpc import TaskExecutorServicer
+from millstream.taskmanager.blob_cache import BlobCache
+from millstream.taskmanager.slots import Slots
+
+
+class TaskExecutorService(TaskExecutorServicer):
+    """Deploys, cancels, frees, delivers events."""
+
+    def __init__(self, slots: Slots, blobs: BlobCache, jobmanager: Peer, cancellation_timeout_s: float) -> None:
+        self._slots = slots
+        self._blobs = blobs
+        self._jobmanager = jobmanager
+        self._cancellation_timeout_s = cancellation_timeout_s
+
+    @answering
+    async def DeploySubtasks(
+        self, request: taskmanager_pb2.DeploySubtasksRequest
+    ) -> taskmanager_pb2.DeploySubtasksResponse:
+        blobs = [request.modules_blob, *(deployment.payload_blob for deployment in request.subtasks)]
+        paths = await self._blobs.fetch(self._jobmanager, blobs)
+        by_slot: dict[int, list[taskmanager_pb2.SubtaskDeployment]] = {}
+        for deployment in request.subtasks:
+            by_slot.setdefault(deployment.slot, []).append(deployment)
+        for slot, deployments in by_slot.items():
+            part = taskmanager_pb2.DeploySubtasksRequest()
+            part.CopyFrom(request)
+            del part.subtasks[:]
+            part.subtasks.extend(deployments)
+            self._slots.deploy(slot, part, paths)
+        return taskmanager_pb2.DeploySubtasksResponse()
+
+    @answering
+    async def CancelSubtasks(self, request: taskmanager_pb2.CancelSubtasksRequest) -> common_pb2.Empty:
+        self._slots.cancel(list(request.subtasks), self._cancellation_timeout_s)
+        return common_pb2.Empty()
+
+    @answering
+    async def FreeSlot(self, request: taskmanager_pb2.FreeSlotRequest) -> common_pb2.Empty:
+        self._slots.free(request.slot, request.job_id)
+        return common_pb2.Empty()
+
+    @answering
+    async def SendToSubtask(self, request: taskmanager_pb2.SubtaskEventRequest) -> taskmanager_pb2.SubtaskEventResponse:
+        process = self._slots.find(request.subtask)
+        if process is None:
+            return taskmanager_pb2.SubtaskEventResponse(delivered=False)
+        process.send(taskmanager_pb2.ToSlot(event=request))
+        return taskmanager_pb2.SubtaskEventResponse(delivered=True)

@@ -1,0 +1,190 @@
+"""The TaskManager's side of its JobManager: registers, sends heartbeats and reports, starts over when it is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from millstream.core.clock import Clock
+from millstream.core.errors import AuthenticationError, MillstreamError, ProtocolVersionError, UnavailableError
+from millstream.core.rpc.channel import Peer, RetryPolicy
+from millstream.proto.v1 import jobmanager_pb2, taskmanager_pb2
+from millstream.proto.v1.jobmanager_pb2_grpc import ResourceManagerStub
+from millstream.taskmanager.slot_process import SlotProcess
+from millstream.taskmanager.slots import Slots
+
+METRICS_INTERVAL_S: Final = 1.0
+REGISTER_WAIT_S: Final = 0.1
+REGISTER_WAIT_S_MAX: Final = 2.0
+REPORTS_MAX: Final = 100_000
+EVENT_DEADLINE_S: Final = 30.0
+_RETRY: Final = RetryPolicy(attempts_max=5)
+
+log = logging.getLogger("millstream.taskmanager")
+
+
+class Registration:
+    """Keeps this TaskManager known at the JobManager until ``stop``."""
+
+    def __init__(
+        self,
+        taskmanager_id: str,
+        rpc_address: str,
+        host_id: str,
+        version: str,
+        metrics_address: str,
+        slots: Slots,
+        jobmanager: Peer,
+        clock: Clock,
+        give_up_s: float,
+        on_given_up: Callable[[MillstreamError], None],
+    ) -> None:
+        self._taskmanager_id = taskmanager_id
+        self._request = jobmanager_pb2.RegisterTaskManagerRequest(
+            taskmanager_id=taskmanager_id,
+            rpc_address=rpc_address,
+            host_id=host_id,
+            version=version,
+            metrics_address=metrics_address,
+        )
+        self._slots = slots
+        self._jobmanager = jobmanager
+        self._stub: ResourceManagerStub = jobmanager.stub(ResourceManagerStub)
+        self._clock = clock
+        self._give_up_s = give_up_s
+        self._on_given_up = on_given_up
+        self._reports: asyncio.Queue[taskmanager_pb2.SubtaskReport] = asyncio.Queue(REPORTS_MAX)
+        self._changed = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._registered = False
+        slots.on_report = self._reports.put_nowait
+        slots.on_event = self._relay_event
+        slots.on_change = self._changed.set
+
+    def start(self) -> None:
+        """Register, and stay registered, in the background."""
+        self._spawn(self._stay_registered())
+        self._spawn(self._send_reports())
+
+    async def stop(self, reason: str) -> None:
+        """Say good-bye if there is somebody to say it to."""
+        for task in list(self._tasks):
+            task.cancel()
+        if self._registered:
+            request = jobmanager_pb2.UnregisterTaskManagerRequest(taskmanager_id=self._taskmanager_id, reason=reason)
+            with contextlib.suppress(MillstreamError):
+                await self._jobmanager.call(self._stub.UnregisterTaskManager, request, deadline_s=1.0)
+
+    # -- registration and heartbeats --------------------------------------------------------------------------------
+
+    async def _stay_registered(self) -> None:
+        while True:
+            response = await self._register()
+            if response is None:
+                return
+            self._registered = True
+            log.info("registered at the JobManager %s", self._jobmanager.address)
+            await self._beat(response.heartbeat_interval_ms / 1000, response.heartbeat_timeout_ms / 1000)
+            self._registered = False
+            log.warning("lost the JobManager %s: all subtasks are dropped", self._jobmanager.address)
+            self._slots.free_all()
+
+    async def _register(self) -> jobmanager_pb2.RegisterTaskManagerResponse | None:
+        """Until it works; None when it cannot or takes too long."""
+        wait_s, started_s, said = REGISTER_WAIT_S, self._clock.monotonic_s(), False
+        while True:
+            del self._request.slots[:]
+            self._request.slots.extend(process.report() for process in self._slots.processes.values())
+            try:
+                response: jobmanager_pb2.RegisterTaskManagerResponse = await self._jobmanager.call(
+                    self._stub.RegisterTaskManager, self._request, deadline_s=5.0
+                )
+                return response
+            except (AuthenticationError, ProtocolVersionError) as error:
+                self._on_given_up(error)
+                return None
+            except MillstreamError as error:
+                waited_s = self._clock.monotonic_s() - started_s
+                if waited_s > self._give_up_s:
+                    story = f"no JobManager within {waited_s:.0f} s (taskmanager.registration.timeout): {error}"
+                    self._on_given_up(UnavailableError(story))
+                    return None
+                if waited_s > 2.0 and not said:
+                    log.warning("cannot register yet, trying on: %s", error)
+                    said = True
+            await self._pause(wait_s)
+            wait_s = min(REGISTER_WAIT_S_MAX, wait_s * 1.5)
+
+    async def _beat(self, interval_s: float, timeout_s: float) -> None:
+        """Heartbeats until the JobManager does not know us or does not answer for ``timeout_s``."""
+        answered_s = self._clock.monotonic_s()
+        while True:
+            slots = [process.report() for process in self._slots.processes.values()]
+            metrics = self._slots.metrics()
+            request = jobmanager_pb2.HeartbeatRequest(
+                taskmanager_id=self._taskmanager_id, slots=slots, subtasks=metrics
+            )
+            self._changed.clear()
+            try:
+                response = await self._jobmanager.call(self._stub.Heartbeat, request, deadline_s=timeout_s)
+                if not response.known:
+                    return
+                answered_s = self._clock.monotonic_s()
+            except MillstreamError as error:
+                if self._clock.monotonic_s() - answered_s > timeout_s:
+                    return
+                log.warning("a heartbeat was not answered: %s", error)
+                await self._pause(min(interval_s, 1.0))
+                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(METRICS_INTERVAL_S if metrics else interval_s):
+                    await self._changed.wait()
+
+    # -- reports and events -----------------------------------------------------------------------------------------
+
+    async def _send_reports(self) -> None:
+        """One after the other, so that the JobManager sees a subtask's life in order."""
+        while True:
+            report = await self._reports.get()
+            request = jobmanager_pb2.ReportSubtaskRequest(
+                taskmanager_id=self._taskmanager_id, subtask=report.subtask, status=report.status
+            )
+            if report.HasField("error"):
+                request.error.CopyFrom(report.error)
+            if report.HasField("final_metrics"):
+                request.final_metrics.CopyFrom(report.final_metrics)
+            try:
+                response = await self._jobmanager.call(self._stub.ReportSubtask, request, retry=_RETRY)
+                if not response.accepted:
+                    self._slots.cancel([report.subtask], timeout_s=10.0)
+            except MillstreamError as error:
+                log.warning("a report did not reach the JobManager: %s", error)
+
+    def _relay_event(self, process: SlotProcess, event: taskmanager_pb2.SlotEvent) -> None:
+        self._spawn(self._send_event(process, event))
+
+    async def _send_event(self, process: SlotProcess, event: taskmanager_pb2.SlotEvent) -> None:
+        request = jobmanager_pb2.OperatorEventRequest(
+            subtask=event.subtask, operator_id=event.operator_id, kind=event.kind, payload=event.payload
+        )
+        reply = taskmanager_pb2.EventReply(request_id=event.request_id)
+        try:
+            response = await self._jobmanager.call(self._stub.SendToCoordinator, request, deadline_s=EVENT_DEADLINE_S)
+            reply.accepted, reply.payload = response.accepted, response.payload
+        except MillstreamError as error:
+            log.warning("an operator event (%s) was not answered: %s", event.kind, error)
+            reply.unreachable = True
+        process.send(taskmanager_pb2.ToSlot(event_reply=reply))
+
+    def _spawn(self, work: object) -> None:
+        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)  # type: ignore[arg-type]
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await asyncio.get_running_loop().create_future()

@@ -1,0 +1,122 @@
+"""One slot as its TaskManager sees it: the process that serves it now, and the connection to it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from millstream.core.errors import ExternalError
+from millstream.proto.v1 import common_pb2, jobmanager_pb2, taskmanager_pb2
+from millstream.taskmanager.slot.framing import Unpacker, pack
+
+_READ_BYTES: Final = 256 * 1024
+SubtaskKey = tuple[str, str, int, int]
+
+ENDED: Final = frozenset(
+    {
+        common_pb2.SUBTASK_STATUS_FINISHED,
+        common_pb2.SUBTASK_STATUS_CANCELED,
+        common_pb2.SUBTASK_STATUS_FAILED,
+    }
+)
+
+
+@dataclass
+class SlotProcess:
+    """``ready`` once the process said where it listens; ``subtasks`` are deployed and have not ended."""
+
+    index: int
+    incarnation: int
+    work_dir: Path
+    on_message: Callable[[SlotProcess, taskmanager_pb2.FromSlot], None]
+    pid: int = 0
+    ready: bool = False
+    job_id: str = ""
+    data: common_pb2.DataAddress = field(default_factory=common_pb2.DataAddress)
+    subtasks: dict[SubtaskKey, common_pb2.SubtaskRef] = field(default_factory=dict)
+    metrics: dict[SubtaskKey, common_pb2.SubtaskMetrics] = field(default_factory=dict)
+    being_replaced: bool = False
+    kill_reason: str = ""
+    """Why the TaskManager itself killed the process; empty when it did not."""
+    _writer: asyncio.StreamWriter | None = None
+    _reading: asyncio.Task[None] | None = None
+
+    async def connect(self, control: socket.socket) -> None:
+        """Take over our end of the control pair."""
+        reader, self._writer = await asyncio.open_unix_connection(sock=control)
+        self._reading = asyncio.get_running_loop().create_task(self._read(reader))
+
+    def send(self, message: taskmanager_pb2.ToSlot) -> None:
+        """Queue a message; the process may be gone already, which its exit tells."""
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write(pack(message))
+
+    def kill(self, reason: str = "") -> None:
+        """SIGKILL, once."""
+        self.kill_reason = self.kill_reason or reason
+        if self.pid:
+            try:
+                os.kill(self.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                return
+
+    def close(self) -> None:
+        """Close the connection; an idle process ends by that."""
+        if self._reading is not None:
+            self._reading.cancel()
+        if self._writer is not None:
+            self._writer.close()
+
+    def report(self) -> jobmanager_pb2.SlotReport:
+        """For the JobManager."""
+        return jobmanager_pb2.SlotReport(
+            index=self.index,
+            ready=self.ready and not self.being_replaced,
+            job_id=self.job_id,
+            data=self.data,
+            pid=self.pid,
+            incarnation=self.incarnation,
+        )
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        unpacker = Unpacker(taskmanager_pb2.FromSlot)
+        try:
+            while data := await reader.read(_READ_BYTES):
+                for message in unpacker.feed(data):
+                    self.on_message(self, message)
+        except ExternalError as error:  # a slot that breaks the protocol cannot be trusted any more
+            self.kill(f"it sent what is no control message: {error}")
+        except ConnectionError:
+            return
+
+
+def subtask_key(ref: common_pb2.SubtaskRef) -> SubtaskKey:
+    return (ref.job_id, ref.vertex_id, ref.index, ref.attempt)
+
+
+def describe_exit(status: int) -> str:
+    """A wait status in words."""
+    code = os.waitstatus_to_exitcode(status)
+    if code >= 0:
+        return f"exited with code {code}"
+    number = -code
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        name = f"signal {number}"
+    hint = _HINTS.get(name, "")
+    return f"was killed by {name}{hint}"
+
+
+_HINTS: Final = {
+    "SIGKILL": " (if nobody sent it, the kernel was out of memory: look at dmesg)",
+    "SIGSEGV": " (segmentation fault in native code)",
+    "SIGABRT": " (abort in native code)",
+    "SIGBUS": " (bus error in native code)",
+}

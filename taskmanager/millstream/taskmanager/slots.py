@@ -1,0 +1,259 @@
+"""All slots of a TaskManager: starts the fork server, replaces slot processes that end, relays messages."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from millstream.core.clock import Clock
+from millstream.core.errors import ExternalError, MillstreamError, SlotDiedError
+from millstream.core.rpc.error_info import to_proto
+from millstream.proto.v1 import common_pb2, taskmanager_pb2
+from millstream.taskmanager.fork_server import MESSAGE_BYTES_MAX, request_bytes
+from millstream.taskmanager.slot.bootstrap import SlotBootstrap
+from millstream.taskmanager.slot_process import ENDED, SlotProcess, describe_exit, subtask_key
+
+RESTART_WAIT_S: Final = 0.2
+RESTART_WAIT_S_MAX: Final = 30.0
+STABLE_S: Final = 5.0
+"""A slot process that lived this long, or that served a job, did not die of its start."""
+
+log = logging.getLogger("millstream.taskmanager")
+
+
+class Slots:
+    """``count`` slots. ``on_report``, ``on_event`` and ``on_change`` are set by who registers the TaskManager."""
+
+    def __init__(
+        self,
+        count: int,
+        taskmanager_id: str,
+        host_id: str,
+        bind_host: str,
+        advertised_host: str,
+        data_port: int,
+        work_dir: Path,
+        configuration: dict[str, Any],
+        clock: Clock,
+    ) -> None:
+        self.processes: dict[int, SlotProcess] = {}
+        self.on_report: Callable[[taskmanager_pb2.SubtaskReport], None] = lambda report: None
+        self.on_event: Callable[[SlotProcess, taskmanager_pb2.SlotEvent], None] = lambda slot, event: None
+        self.on_change: Callable[[], None] = lambda: None
+        self._count = count
+        self._taskmanager_id = taskmanager_id
+        self._host_id = host_id
+        self._bind_host = bind_host
+        self._advertised_host = advertised_host
+        self._data_port = data_port
+        self._work_dir = work_dir
+        self._configuration = configuration
+        self._clock = clock
+        self._started_s: dict[int, float] = {}
+        self._failed_starts: dict[int, int] = {}
+        self._fork_server: subprocess.Popen[bytes] | None = None
+        self._connection: socket.socket | None = None
+        self._closing = False
+
+    def start_fork_server(self) -> None:
+        """Start it first, and early: it imports for half a second while the rest of the TaskManager starts."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._fork_server = subprocess.Popen(
+            [sys.executable, "-m", "millstream.taskmanager.fork_server", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+        )
+        theirs.close()
+        ours.setblocking(False)
+        self._connection = ours
+
+    async def start(self) -> None:
+        """Ask for all slot processes; they report themselves ready."""
+        assert self._connection is not None
+        asyncio.get_running_loop().add_reader(self._connection.fileno(), self._answered)
+        for index in range(self._count):
+            await self._fork(index, 0)
+
+    # -- processes ------------------------------------------------------------------------------------------------
+
+    async def _fork(self, index: int, incarnation: int) -> None:
+        assert self._connection is not None
+        ours, theirs = socket.socketpair()
+        work_dir = self._work_dir / f"slot-{index}-{incarnation}"
+        work_dir.mkdir(mode=0o700)
+        bootstrap = SlotBootstrap(
+            slot_index=index,
+            incarnation=incarnation,
+            taskmanager_id=self._taskmanager_id,
+            host_id=self._host_id,
+            unix_path=str(work_dir / "data.sock"),
+            tcp_host=self._bind_host,
+            tcp_port=self._data_port + index if self._data_port else 0,
+            work_dir=str(work_dir),
+            configuration=self._configuration,
+            advertised_host=self._advertised_host,
+        )
+        process = SlotProcess(index, incarnation, work_dir, self._received)
+        self.processes[index] = process
+        self._started_s[index] = self._clock.monotonic_s()
+        await process.connect(ours)
+        request = request_bytes(bootstrap)
+        if len(request) > MESSAGE_BYTES_MAX:
+            raise ExternalError(f"the settings of a slot take {len(request)} bytes; the limit is {MESSAGE_BYTES_MAX}")
+        socket.send_fds(self._connection, [request], [theirs.fileno()])
+        theirs.close()
+
+    def _answered(self) -> None:
+        """The fork server says that a process started or ended."""
+        assert self._connection is not None
+        try:
+            data = self._connection.recv(MESSAGE_BYTES_MAX)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            asyncio.get_running_loop().remove_reader(self._connection.fileno())
+            if not self._closing:
+                log.critical("the fork server ended; this TaskManager cannot run slots any more and stops")
+                os.kill(os.getpid(), 15)
+            return
+        answer = json.loads(data)
+        if "status" in answer:
+            self._ended(answer["pid"], answer["status"])
+        else:
+            process = self.processes.get(answer["slot"])
+            if process is not None and process.incarnation == answer["incarnation"]:
+                process.pid = answer["pid"]
+
+    def _ended(self, pid: int, status: int) -> None:
+        process = next((process for process in self.processes.values() if process.pid == pid), None)
+        if process is None or self._closing:
+            return
+        if not process.being_replaced:
+            reason = process.kill_reason or describe_exit(status)
+            story = f"slot {process.index} of TaskManager {self._taskmanager_id} (process {pid}) {reason}"
+            log.warning("%s; it is replaced", story)
+            error = SlotDiedError(f"{story}. The slot gets a new process; its subtasks are lost.")
+            for ref in list(process.subtasks.values()):
+                self._fail(ref, error)
+        self._replace(process)
+
+    def _fail(self, ref: common_pb2.SubtaskRef, error: MillstreamError) -> None:
+        self.on_report(
+            taskmanager_pb2.SubtaskReport(subtask=ref, status=common_pb2.SUBTASK_STATUS_FAILED, error=to_proto(error))
+        )
+
+    def _replace(self, process: SlotProcess) -> None:
+        """Fork the next incarnation; wait longer and longer while it dies at its start."""
+        process.close()
+        index = process.index
+        lived_s = self._clock.monotonic_s() - self._started_s[index]
+        died_early = not process.being_replaced and not process.job_id and lived_s < STABLE_S
+        failed = self._failed_starts.get(index, 0) + 1 if died_early else 0
+        self._failed_starts[index] = failed
+        wait_s = min(RESTART_WAIT_S_MAX, RESTART_WAIT_S * 2**failed) if failed else 0.0
+        process.ready = False
+        process.subtasks.clear()
+        process.metrics.clear()
+        self.on_change()
+        loop = asyncio.get_running_loop()
+        loop.call_later(wait_s, lambda: loop.create_task(self._fork(index, process.incarnation + 1)))
+        shutil.rmtree(process.work_dir, ignore_errors=True)
+
+    # -- messages from slots ----------------------------------------------------------------------------------------
+
+    def _received(self, process: SlotProcess, message: taskmanager_pb2.FromSlot) -> None:
+        match message.WhichOneof("message"):
+            case "ready":
+                process.data.CopyFrom(message.ready.data)
+                process.ready = True
+                self.on_change()
+            case "report":
+                if message.report.status in ENDED:
+                    process.subtasks.pop(subtask_key(message.report.subtask), None)
+                    process.metrics.pop(subtask_key(message.report.subtask), None)
+                self.on_report(message.report)
+            case "event":
+                self.on_event(process, message.event)
+            case "metrics":
+                for metrics in message.metrics.subtasks:
+                    process.metrics[subtask_key(metrics.subtask)] = metrics
+
+    # -- orders -----------------------------------------------------------------------------------------------------
+
+    def deploy(self, index: int, request: taskmanager_pb2.DeploySubtasksRequest, blob_paths: dict[str, str]) -> None:
+        """Hand subtasks to a slot. Raises ``ExternalError`` when the slot cannot take them."""
+        process = self.processes.get(index)
+        if process is None or not process.ready or process.being_replaced:
+            raise ExternalError(f"slot {index} of TaskManager {self._taskmanager_id} has no process ready")
+        if process.job_id not in ("", request.job_id):
+            raise ExternalError(f"slot {index} of TaskManager {self._taskmanager_id} serves job {process.job_id}")
+        process.job_id = request.job_id
+        for deployment in request.subtasks:
+            process.subtasks[subtask_key(deployment.subtask)] = deployment.subtask
+        deploy = taskmanager_pb2.SlotDeploy(request=request, blob_paths=blob_paths)
+        process.send(taskmanager_pb2.ToSlot(deploy=deploy))
+
+    def cancel(self, refs: list[common_pb2.SubtaskRef], timeout_s: float) -> None:
+        """Cancel subtasks; kill the slot process of any that does not end in time."""
+        for process in self.processes.values():
+            own = [ref for ref in refs if subtask_key(ref) in process.subtasks]
+            if own:
+                request = taskmanager_pb2.CancelSubtasksRequest(subtasks=own)
+                process.send(taskmanager_pb2.ToSlot(cancel=request))
+                asyncio.get_running_loop().call_later(timeout_s, self._check_cancelled, process, own, timeout_s)
+
+    def _check_cancelled(self, process: SlotProcess, refs: list[common_pb2.SubtaskRef], timeout_s: float) -> None:
+        if any(subtask_key(ref) in process.subtasks for ref in refs):
+            process.kill(
+                f"was killed because a cancelled subtask did not end within {timeout_s:g} s "
+                f"(task.cancellation.timeout): user code may hang"
+            )
+
+    def free(self, index: int, job_id: str) -> None:
+        """The job is done with the slot: replace its process by a fresh one."""
+        process = self.processes.get(index)
+        if process is not None and process.job_id == job_id and not process.being_replaced:
+            process.being_replaced = True
+            process.kill()
+
+    def free_all(self) -> None:
+        """Drop all jobs: the JobManager is gone, or gave this TaskManager up."""
+        for process in list(self.processes.values()):
+            if process.job_id:
+                self.free(process.index, process.job_id)
+
+    def find(self, ref: common_pb2.SubtaskRef) -> SlotProcess | None:
+        """The slot that runs a subtask."""
+        key = subtask_key(ref)
+        return next((process for process in self.processes.values() if key in process.subtasks), None)
+
+    def metrics(self) -> list[common_pb2.SubtaskMetrics]:
+        """The last reading of every running subtask."""
+        return [metrics for process in self.processes.values() for metrics in process.metrics.values()]
+
+    async def close(self) -> None:
+        """End all slots and the fork server."""
+        self._closing = True
+        for process in self.processes.values():
+            process.kill()
+            process.close()
+        if self._connection is not None:
+            asyncio.get_running_loop().remove_reader(self._connection.fileno())
+            self._connection.close()
+        if self._fork_server is not None:
+            try:
+                await asyncio.to_thread(self._fork_server.wait, 2.0)
+            except subprocess.TimeoutExpired:
+                self._fork_server.kill()
+                self._fork_server.wait()
