@@ -200,9 +200,11 @@ def test_keys_that_the_partitioner_found_are_used_and_not_passed_on() -> None:
 
 
 def test_errors_of_reduce_and_of_the_key_selector() -> None:
-    with OperatorHarness(ReduceSpec(lambda a, b: a / b), key_selector=lambda r: 0, name="quotient") as harness:
-        with pytest.raises(UserCodeError, match=r"'quotient' failed in lambda.*record 0\nZeroDivisionError"):
-            harness.push([1, 0])
+    with (
+        OperatorHarness(ReduceSpec(lambda a, b: a / b), key_selector=lambda r: 0, name="quotient") as harness,
+        pytest.raises(UserCodeError, match=r"'quotient' failed in lambda.*record 0\nZeroDivisionError"),
+    ):
+        harness.push([1, 0])
     with OperatorHarness(ReduceSpec(lambda a, b: a), key_selector=lambda r: r["k"], name="keyed") as harness:
         with pytest.raises(UserCodeError, match=r"'keyed' failed in lambda.*\{\}\nKeyError") as caught:
             harness.push([{}])

@@ -229,9 +229,11 @@ def test_an_error_in_the_middle_of_a_generator() -> None:
 
 
 def test_a_builtin_that_raises_is_named() -> None:
-    with OperatorHarness(MapSpec(int)) as harness:
-        with pytest.raises(UserCodeError, match=r"failed in int on the record 'x'\nValueError"):
-            harness.push(["1", "x"])
+    with (
+        OperatorHarness(MapSpec(int)) as harness,
+        pytest.raises(UserCodeError, match=r"failed in int on the record 'x'\nValueError"),
+    ):
+        harness.push(["1", "x"])
 
 
 class Unprintable:
@@ -280,9 +282,11 @@ def test_a_wrong_return_value_names_operator_and_line(spec: Any, message: str) -
 
 
 def test_a_type_error_inside_flat_map_is_the_users_not_a_wrong_return() -> None:
-    with OperatorHarness(FlatMapSpec(lambda v: [v + "x"])) as harness:
-        with pytest.raises(UserCodeError, match="TypeError"):
-            harness.push([1])
+    with (
+        OperatorHarness(FlatMapSpec(lambda v: [v + "x"])) as harness,
+        pytest.raises(UserCodeError, match="TypeError"),
+    ):
+        harness.push([1])
 
 
 class FailsToOpen(MapFunction[int, int]):

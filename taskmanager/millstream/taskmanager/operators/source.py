@@ -12,7 +12,7 @@ from millstream.core.errors import MillstreamError
 from millstream.core.event_time.splits import SplitWatermarks
 from millstream.core.graph.specs import ChainedOperator, SourceSpec
 from millstream.taskmanager.operators.operator import OperatorContext, Output, SourceOperator
-from millstream.taskmanager.operators.user_code import wrap_user_error
+from millstream.taskmanager.operators.user_code import wrap_connector_error, wrap_user_error
 
 BATCH_ROWS_MAX: Final = 4096
 _SPLIT_RETRY_MS: Final = 50
@@ -161,4 +161,4 @@ class ReadOperator(SourceOperator):
         self.context.send_to_coordinator("request_split", b"", answered)
 
     def _failed(self, error: Exception) -> MillstreamError:
-        return wrap_user_error(error, chained=self.chained, function=self._spec.source)
+        return wrap_connector_error(error, chained=self.chained, connector=self._spec.source)

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Final
 
 import millstream
-from millstream.core.errors import ErrorPlace, MillstreamError, RecordTypeError, UserCodeError
+from millstream.core.errors import ErrorPlace, ExternalError, MillstreamError, RecordTypeError, UserCodeError
 from millstream.core.graph.specs import ChainedOperator
 
 PREVIEW_CHARACTERS_MAX: Final = 300
@@ -65,6 +65,19 @@ def wrap_user_error(
         wrapped = UserCodeError(message, place=ErrorPlace(chained.name, name, file, line, preview, f"{shown}{told}"))
     wrapped.__cause__ = error
     return wrapped
+
+
+def wrap_connector_error(error: Exception, *, chained: ChainedOperator, connector: Any) -> MillstreamError:
+    """Of a source or sink: what the operating system refuses is nobody's code, but a trouble outside."""
+    if isinstance(error, OSError):
+        name = type(connector).__name__
+        wrapped = ExternalError(
+            f"operator {chained.name!r}: {name} failed: {type(error).__name__}: {error}",
+            place=ErrorPlace(operator=chained.name, function=name),
+        )
+        wrapped.__cause__ = error
+        return wrapped
+    return wrap_user_error(error, chained=chained, function=connector)
 
 
 def _placed(error: MillstreamError, chained: ChainedOperator, function: Any, record: Any) -> MillstreamError:
