@@ -1,7 +1,7 @@
 """How the built-in aggregations read one field of a record and make a record with another value in it.
 
-Records may be tuples, NamedTuples, lists, dicts, Rows, dataclasses, other objects, or the value itself. For tuples the
-update is generated for their length, so that it costs one unpacking and one building: ``(a, b + value[1], c)``.
+Records may be tuples, NamedTuples, lists, dicts, Rows, dataclasses, other objects, or the value itself. The update
+is chosen once for the type of the records, so that nothing is looked up for each of them.
 """
 
 from __future__ import annotations
@@ -18,11 +18,6 @@ from millstream.core.graph.specs import AggregationKind, AggregationSpec
 Combine = Callable[[Any, Any], Any]
 """``(record so far, next record) -> record``"""
 
-_CHOICES: Final[dict[str, str]] = {
-    "sum": "{old} + {new}",
-    "min": "{new} if {new} < {old} else {old}",
-    "max": "{new} if {new} > {old} else {old}",
-}
 _VALUES: Final[dict[str, Combine]] = {
     "sum": lambda old, new: old + new,
     "min": lambda old, new: new if new < old else old,
@@ -46,7 +41,7 @@ def combine_like(spec: AggregationSpec, record: Any) -> Combine:
     if _is_scalar(spec.field, record):
         return value_of
     if type(record) is tuple and isinstance(spec.field, int):
-        return _tuple_update(spec.aggregation, len(record), spec.field)
+        return _tuple_update(spec.aggregation, spec.field, len(record))
     field = spec.field
     if type(record) is dict:
         return lambda old, new: {**old, field: value_of(old[field], new[field])}
@@ -107,30 +102,17 @@ def _with_attribute(old: Any, name: Any, value: Any) -> Any:
     return changed
 
 
-_generated: dict[tuple[str, int, int], Combine] = {}
+def _tuple_update(aggregation: AggregationKind, field: int, length: int) -> Combine:
+    """For plain tuples; the pair of a key and a number, by far the most frequent, without slicing."""
+    value_of = _VALUES[aggregation]
 
+    def general(old: Any, new: Any) -> Any:
+        position = field if field >= 0 else len(old) + field
+        return (*old[:position], value_of(old[position], new[field]), *old[position + 1 :])
 
-def _tuple_update(aggregation: AggregationKind, length: int, field: int) -> Combine:
-    """For tuples of ``length`` fields; a record of another length gets the update of its own length."""
-    identity = (aggregation, length, field)
-    known = _generated.get(identity)
-    if known is not None:
-        return known
-    position = range(length)[field]
-    names = [f"f{i}" for i in range(length)]
-    choice = _CHOICES[aggregation].format(old=names[position], new="value")
-    built = [choice if i == position else name for i, name in enumerate(names)]
-    source = (
-        "def update(old, new):\n"
-        "    try:\n"
-        f"        {', '.join(names)}, = old\n"
-        "    except ValueError:\n"
-        "        return update_like(old)(old, new)\n"
-        f"    value = new[{field}]\n"
-        f"    return ({', '.join(f'({part})' for part in built)},)\n"
-    )
-    namespace: dict[str, Any] = {"update_like": lambda old: _tuple_update(aggregation, len(old), field)}
-    exec(compile(source, f"<{aggregation} of field {position} of {length}>", "exec"), namespace)  # noqa: S102
-    update: Combine = namespace["update"]
-    _generated[identity] = update
-    return update
+    if length == 2 and field in (1, -1):
+        # A tuple of another length in the same stream is left to the general way, which keeps all its fields.
+        if aggregation == "sum":
+            return lambda old, new: (old[0], old[1] + new[field]) if len(old) == 2 else general(old, new)
+        return lambda old, new: (old[0], value_of(old[1], new[field])) if len(old) == 2 else general(old, new)
+    return general
