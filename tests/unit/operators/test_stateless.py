@@ -141,6 +141,29 @@ def test_rich_functions_are_opened_and_closed() -> None:
             assert harness.values == expected
 
 
+def test_all_kinds_of_user_metrics() -> None:
+    class Measures(MapFunction[int, int]):
+        def open(self, runtime_context: RuntimeContext) -> None:
+            group = runtime_context.get_metrics_group().add_group("outer").add_group("city", "Bern")
+            self.counter, self.meter = group.counter("c"), group.meter("m")
+            self.distribution = group.distribution("d")
+
+        def map(self, value: int) -> int:
+            self.counter.inc(value)
+            self.counter.dec()
+            self.meter.mark_event(2)
+            self.distribution.update(value)
+            return self.counter.get_count() + self.meter.get_count()
+
+    with OperatorHarness(MapSpec(Measures())) as harness:
+        assert harness.metrics.snapshot()["user_outer_city_Bern_d_count"] == 0
+        harness.push([5, -3, 4])
+        assert harness.values == [4 + 2, 0 + 4, 3 + 6]
+        figures = harness.metrics.snapshot()
+        user = {name.removeprefix("user_outer_city_Bern_"): figures[name] for name in figures if "Bern" in name}
+        assert user == {"c_total": 3, "m_total": 6, "d_count": 3, "d_sum": 6, "d_min": -3, "d_max": 5}
+
+
 class CountPerKey(MapFunction[str, int], FilterFunction[str], FlatMapFunction[str, int]):
     """Uses keyed state outside process functions, as PyFlink allows."""
 

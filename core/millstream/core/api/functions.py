@@ -70,14 +70,41 @@ class Counter(ABC):
     def get_count(self) -> int: ...
 
 
+class Meter(ABC):
+    """Counts events; the rate is for the monitoring system to derive from the count."""
+
+    @abstractmethod
+    def mark_event(self, value: int = 1) -> None: ...
+
+    @abstractmethod
+    def get_count(self) -> int: ...
+
+
+class Distribution(ABC):
+    """Count, sum, smallest and largest of the values reported."""
+
+    @abstractmethod
+    def update(self, value: float) -> None: ...
+
+
 class MetricGroup(ABC):
     """Where a function registers its metrics; they appear as ``millstream_operator_user_<name>``."""
+
+    @abstractmethod
+    def add_group(self, name: str, extra: str | None = None) -> MetricGroup:
+        """A group whose metrics have ``name_`` (and ``extra_``) before their names."""
 
     @abstractmethod
     def counter(self, name: str) -> Counter: ...
 
     @abstractmethod
     def gauge(self, name: str, obj: Callable[[], float]) -> None: ...
+
+    @abstractmethod
+    def meter(self, name: str, time_span_in_seconds: int = 60) -> Meter: ...
+
+    @abstractmethod
+    def distribution(self, name: str) -> Distribution: ...
 
 
 class RuntimeContext(KeyedStateStore):
@@ -140,7 +167,7 @@ class FlatMapFunction(Function, Generic[IN, OUT]):
 
 
 class ReduceFunction(Function, Generic[IN]):
-    """Combines two values into one of the same kind."""
+    """Combines two values into one of the same kind. Neither may be changed in place: both may be in use elsewhere."""
 
     def reduce(self, value1: IN, value2: IN) -> IN:
         raise TypeError(f"{type(self).__name__} does not define reduce")

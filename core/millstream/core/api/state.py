@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
-from millstream.core.api.time import DurationLike, parse_duration_ms
+from millstream.core.api.time import DurationLike, Time, parse_duration_ms
 from millstream.core.errors import ConfigError
 
 T = TypeVar("T")
@@ -154,6 +154,15 @@ class StateTtlConfig:
     def get_ttl_ms(self) -> int:
         return self.ttl_ms
 
+    def get_ttl(self) -> Time:
+        return Time.milliseconds(self.ttl_ms)
+
+    def get_update_type(self) -> UpdateType:
+        return self.update_type
+
+    def get_state_visibility(self) -> StateVisibility:
+        return self.visibility
+
     def is_enabled(self) -> bool:
         return self.update_type is not StateTtlConfig.UpdateType.Disabled
 
@@ -188,6 +197,16 @@ class StateTtlConfig:
 
         def never_return_expired(self) -> StateTtlConfig.Builder:
             return self.set_state_visibility(StateTtlConfig.StateVisibility.NeverReturnExpired)
+
+        def cleanup_full_snapshot(self) -> StateTtlConfig.Builder:
+            """For programs of PyFlink: expired values are always removed along the way, a few with each access."""
+            return self
+
+        def cleanup_incrementally(
+            self, cleanup_size: int, run_cleanup_for_every_record: bool = False
+        ) -> StateTtlConfig.Builder:
+            """As ``cleanup_full_snapshot``: what this asks for is always done."""
+            return self
 
         def build(self) -> StateTtlConfig:
             return StateTtlConfig(self._ttl_ms, self._update_type, self._visibility)

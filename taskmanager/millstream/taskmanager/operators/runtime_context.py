@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from millstream.core.api.functions import Counter, MetricGroup, RuntimeContext
+from millstream.core.api.functions import Counter, Distribution, Meter, MetricGroup, RuntimeContext
 from millstream.core.api.state import StateDescriptor
 from millstream.core.errors import JobGraphError
 from millstream.core.graph.specs import ChainedOperator
@@ -72,16 +72,28 @@ class OperatorRuntimeContext(RuntimeContext):
 
 
 class OperatorUserMetrics(MetricGroup):
-    """User metrics of one operator."""
+    """User metrics of one operator; ``prefix`` ends in an underscore or is empty."""
 
-    def __init__(self, context: OperatorContext) -> None:
+    def __init__(self, context: OperatorContext, prefix: str = "") -> None:
+        self._context = context
         self._metrics = context.metrics
+        self._prefix = prefix
+
+    def add_group(self, name: str, extra: str | None = None) -> MetricGroup:
+        inner = f"{name}_" if extra is None else f"{name}_{extra}_"
+        return OperatorUserMetrics(self._context, self._prefix + inner)
 
     def counter(self, name: str) -> Counter:
-        return _UserCounter(self._metrics.add, f"user_{name}_total")
+        return _UserCounter(self._metrics.add, f"user_{self._prefix}{name}_total")
 
     def gauge(self, name: str, obj: Callable[[], float]) -> None:
-        self._metrics.gauge(f"user_{name}", lambda: float(obj()))
+        self._metrics.gauge(f"user_{self._prefix}{name}", lambda: float(obj()))
+
+    def meter(self, name: str, time_span_in_seconds: int = 60) -> Meter:
+        return _UserMeter(self.counter(name))
+
+    def distribution(self, name: str) -> Distribution:
+        return _UserDistribution(self, name)
 
 
 class _UserCounter(Counter):
@@ -99,6 +111,39 @@ class _UserCounter(Counter):
 
     def get_count(self) -> int:
         return self._count
+
+
+class _UserMeter(Meter):
+    def __init__(self, counter: Counter) -> None:
+        self._counter = counter
+
+    def mark_event(self, value: int = 1) -> None:
+        self._counter.inc(value)
+
+    def get_count(self) -> int:
+        return self._counter.get_count()
+
+
+class _UserDistribution(Distribution):
+    """``name_count`` and ``name_sum`` from the start; ``name_min`` and ``name_max`` from the first value."""
+
+    def __init__(self, group: OperatorUserMetrics, name: str) -> None:
+        self._group = group
+        self._name = name
+        self._count = 0
+        self._sum = self._smallest = self._largest = 0.0
+        group.gauge(f"{name}_count", lambda: self._count)
+        group.gauge(f"{name}_sum", lambda: self._sum)
+
+    def update(self, value: float) -> None:
+        if self._count == 0:
+            self._smallest = self._largest = value
+            self._group.gauge(f"{self._name}_min", lambda: self._smallest)
+            self._group.gauge(f"{self._name}_max", lambda: self._largest)
+        self._count += 1
+        self._sum += value
+        self._smallest = min(self._smallest, value)
+        self._largest = max(self._largest, value)
 
 
 class FunctionLife:
