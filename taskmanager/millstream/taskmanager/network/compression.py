@@ -28,9 +28,13 @@ class Compression:
         self._message_bytes_max = message_bytes_max
         self._codecs: dict[str, Any] = {}
 
+    @property
+    def is_on(self) -> bool:
+        return self._name != "none"
+
     def compress(self, data: Bytes) -> tuple[int, Bytes]:
         """The flags for the frames of a message, and its bytes; as they are where compression does not pay."""
-        if self._name == "none" or len(data) < _WORTHWHILE_BYTES:
+        if not self.is_on or len(data) < _WORTHWHILE_BYTES:
             return 0, data
         packed = self._codec(self._name).compress(data, asbytes=True)
         if len(packed) + _SIZE.size >= len(data):
@@ -39,6 +43,7 @@ class Compression:
 
     def decompress(self, flags: int, data: Bytes) -> Bytes:
         """Raises ``MalformedRecordError`` when the bytes are damaged or claim too much."""
+        flags &= FLAG_LZ4 | FLAG_ZSTD
         if not flags:
             return data
         name = _NAMES.get(flags)

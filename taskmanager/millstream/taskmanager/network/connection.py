@@ -11,12 +11,13 @@ import secrets
 import select
 import socket
 from collections import deque
+from collections.abc import Sequence
 from itertools import islice
 from typing import Final, Protocol
 
 from millstream.core.errors import AuthenticationError, MillstreamError, ProtocolVersionError
 from millstream.taskmanager.network import handshake
-from millstream.taskmanager.network.frames import Bytes, Frame, FrameParser, pack_header
+from millstream.taskmanager.network.frames import FLAG_PLAIN, Bytes, Frame, FrameParser, pack_header
 from millstream.taskmanager.network.reactor import Reactor
 
 _READS_PER_EVENT: Final = 8
@@ -75,6 +76,7 @@ class Connection:
         self._fd = sock.fileno()
         self._reactor = reactor
         self._owner = owner
+        self._flags = FLAG_PLAIN if sock.family == socket.AF_UNIX else 0
         self._segment_bytes = segment_bytes
         self._parser: FrameParser | None = None
         self._unread = bytearray()
@@ -89,15 +91,23 @@ class Connection:
 
     # -- sending ------------------------------------------------------------------------------------------------
 
-    def queue(self, kind: int, channel: int, sequence: int, number: int, payload: Bytes = b"", flags: int = 0) -> None:
+    def queue(
+        self, kind: int, channel: int, sequence: int, number: int, payload: Sequence[Bytes] = (), flags: int = 0
+    ) -> None:
         """Put a frame behind the others; ``flush`` sends."""
         if self.closed:
             return
-        self._queue(pack_header(kind, channel, sequence, number, payload, flags))
-        if len(payload):
-            self._queue(payload)
+        header = pack_header(kind, channel, sequence, number, payload, flags | self._flags)
+        self._outgoing.append(header)
+        self.unsent_bytes += len(header)
+        for part in payload:
+            if size := len(part):
+                self._outgoing.append(part)
+                self.unsent_bytes += size
 
-    def send(self, kind: int, channel: int, sequence: int, number: int, payload: Bytes = b"", flags: int = 0) -> None:
+    def send(
+        self, kind: int, channel: int, sequence: int, number: int, payload: Sequence[Bytes] = (), flags: int = 0
+    ) -> None:
         """Queue a frame and send what the socket takes now."""
         self.queue(kind, channel, sequence, number, payload, flags)
         self.flush()

@@ -21,48 +21,67 @@ CREDIT_MAX: Final = 1 << 20
 
 
 class BufferBudget:
-    """The buffers of one slot process."""
+    """The buffers of one slot process: reserved ones belong to channels, others are lent."""
 
     def __init__(self, buffers: int) -> None:
         self.total = buffers
-        self.free = buffers
+        self.reserved = 0
+        self.lent = 0
+
+    @property
+    def free(self) -> int:
+        """Negative for as long as a new gate reserved buffers that others still have to give back."""
+        return self.total - self.reserved - self.lent
 
     def reserve(self, buffers: int, what: str, segment_bytes: int) -> None:
         """Take buffers that must be there. Raises ``ConfigError`` with the numbers."""
-        if buffers > self.free:
-            needed = (self.total - self.free + buffers) * segment_bytes
+        if self.reserved + buffers > self.total:
             raise ConfigError(
-                f"{what} needs {buffers} network buffers, but only {self.free} of {self.total} are free in this slot. "
-                f"Set taskmanager.memory.network.size to at least {needed} bytes, or lower the parallelism."
+                f"{what} needs {buffers} network buffers, but {self.reserved} of the {self.total} of this slot belong "
+                f"to other channels. Set taskmanager.memory.network.size to at least "
+                f"{(self.reserved + buffers) * segment_bytes} bytes, or lower the parallelism."
             )
-        self.free -= buffers
+        self.reserved += buffers
 
-    def take(self, buffers: int) -> int:
+    def unreserve(self, buffers: int) -> None:
+        self.reserved -= buffers
+        invariant(self.reserved >= 0, f"reserved={self.reserved} after giving {buffers} back")
+
+    def lend(self, buffers: int) -> int:
         """Up to ``buffers``; returns how many."""
-        taken = min(buffers, self.free)
-        self.free -= taken
-        return taken
+        lent = max(0, min(buffers, self.free))
+        self.lent += lent
+        return lent
 
-    def give(self, buffers: int) -> None:
-        self.free += buffers
-        invariant(self.free <= self.total, f"free={self.free} of {self.total} buffers after giving {buffers} back")
+    def give_back(self, buffers: int) -> None:
+        self.lent -= buffers
+        invariant(self.lent >= 0, f"lent={self.lent} after giving {buffers} back")
 
 
 class FloatingPool:
-    """The floating buffers that one gate may borrow from the budget."""
+    """The floating buffers that the channels of one gate may borrow from the budget.
 
-    def __init__(self, budget: BufferBudget, buffers_max: int) -> None:
-        self._budget = budget
+    A channel may keep its fair share of them while nothing is short: taking them away whenever a fast consumer has
+    caught up would leave the producer waiting for credit half of the time.
+    """
+
+    def __init__(self, budget: BufferBudget, buffers_max: int, channels: int) -> None:
         self.borrowable = buffers_max
+        self._budget = budget
+        self._fair_share = buffers_max // max(1, channels)
+
+    @property
+    def share_to_keep(self) -> int:
+        return self._fair_share if self._budget.free >= 0 else 0
 
     def borrow(self, buffers: int) -> int:
-        taken = self._budget.take(min(buffers, self.borrowable))
-        self.borrowable -= taken
-        return taken
+        lent = self._budget.lend(min(buffers, self.borrowable))
+        self.borrowable -= lent
+        return lent
 
     def give_back(self, buffers: int) -> None:
         self.borrowable += buffers
-        self._budget.give(buffers)
+        self._budget.give_back(buffers)
 
 
 class SenderCredit:
@@ -78,8 +97,8 @@ class SenderCredit:
         self.available += number
 
     def spend(self) -> None:
+        invariant(self.available > 0, "a producer sent a frame without credit")
         self.available -= 1
-        invariant(self.available >= 0, f"a producer sent a frame without credit: {self.available}")
 
 
 class ReceiverCredit:
@@ -110,11 +129,13 @@ class ReceiverCredit:
     def consumed(self, buffers: int = 1) -> None:
         """Held buffers became free: floating ones go back unless the producer has use for them."""
         self.held -= buffers
-        spare = min(buffers, self.floating, max(0, self.outstanding + self.unannounced + buffers - self.backlog))
-        if spare:
+        unused = self.outstanding + self.unannounced + buffers - self.backlog
+        spare = min(buffers, self.floating - self._pool.share_to_keep, unused)
+        if spare > 0:
             self.floating -= spare
             self._pool.give_back(spare)
-        self.unannounced += buffers - spare
+            buffers -= spare
+        self.unannounced += buffers
         self.check()
 
     def announce(self) -> int:
@@ -134,12 +155,15 @@ class ReceiverCredit:
 
     def check(self) -> None:
         """Credit is conserved."""
-        invariant(
-            self.outstanding + self.unannounced + self.held == self.exclusive + self.floating
-            and min(self.outstanding, self.unannounced, self.held, self.floating) >= 0,
-            f"outstanding={self.outstanding} unannounced={self.unannounced} held={self.held} "
-            f"exclusive={self.exclusive} floating={self.floating}",
-        )
+        if (
+            self.outstanding + self.unannounced + self.held != self.exclusive + self.floating
+            or self.outstanding < 0
+            or self.unannounced < 0
+            or self.held < 0
+            or self.floating < 0
+        ):
+            numbers = ("outstanding", "unannounced", "held", "exclusive", "floating")
+            invariant(False, f"credit: {', '.join(f'{name}={getattr(self, name)}' for name in numbers)}")
 
 
 class AssemblyAccount:

@@ -148,7 +148,7 @@ class NetworkEnvironment:
         remote = sum(producer.address != own for _, producer in producers)
         exclusive = remote * self._settings.exclusive_buffers
         self._budget.reserve(exclusive, f"an input with {remote} remote channels", self._settings.segment_bytes)
-        pool = FloatingPool(self._budget, self._settings.floating_buffers)
+        pool = FloatingPool(self._budget, self._settings.floating_buffers, remote)
         channels: list[InputChannel] = []
         for edge_id, producer in producers:
             channel_id = ChannelId(PartitionId(edge_id, producer.producer, producer.attempt), consumer_index)
@@ -156,7 +156,7 @@ class NetworkEnvironment:
                 channels.append(self._open_local(channel_id))
             else:
                 channels.append(self._fetching.open(channel_id, producer.address, pool))
-        return InputGate(edges[0].input_index, channels, lambda: self._budget.give(exclusive))
+        return InputGate(edges[0].input_index, channels, lambda: self._budget.unreserve(exclusive))
 
     def _open_local(self, channel_id: ChannelId) -> LocalChannel:
         channel = LocalChannel()

@@ -209,7 +209,7 @@ class Fetching:
 
     def _request(self, producer: _Producer, connection: Connection) -> None:
         for number, request in producer.requests.items():
-            connection.queue(FrameKind.OPEN, number, 0, self._settings.exclusive_buffers, request)
+            connection.queue(FrameKind.OPEN, number, 0, self._settings.exclusive_buffers, (request,))
         producer.requests.clear()
         connection.flush()
 

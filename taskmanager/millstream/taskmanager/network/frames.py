@@ -7,14 +7,15 @@ Header, little-endian, 28 bytes::
 
 ``number`` is the backlog in DATA and CONTROL, the credit in OPEN and CREDIT. A payload is at most one segment; a larger
 message is cut into DATA frames of which all but the last carry the flag MORE. The flags LZ4 and ZSTD say how the whole
-message is compressed. Checksums are CRC32C. Whatever does not fit closes the connection: nothing beyond a segment is
-allocated on the word of a header.
+message is compressed, PLAIN that the payload has no checksum. Checksums are CRC32C. Whatever does not fit closes the
+connection: nothing beyond a segment is allocated on the word of a header.
 """
 
 from __future__ import annotations
 
 import enum
 import struct
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import google_crc32c
@@ -31,6 +32,8 @@ _AHEAD_BYTES: Final = 16 * 1024
 KIND_BITS: Final = 0x0F
 FLAG_LZ4: Final = 0x10
 FLAG_ZSTD: Final = 0x20
+FLAG_PLAIN: Final = 0x40
+"""The payload has no checksum: the frame goes through a Unix socket, from memory to memory of one machine."""
 FLAG_MORE: Final = 0x80
 
 Bytes = bytes | memoryview
@@ -77,10 +80,14 @@ def crc32c(data: Bytes) -> int:
     return checksum
 
 
-def pack_header(kind: int, channel: int, sequence: int, number: int, payload: Bytes, flags: int = 0) -> bytes:
-    """The header of a frame with this payload."""
-    length = len(payload)
-    crc = crc32c(payload) if length else 0
+def pack_header(
+    kind: int, channel: int, sequence: int, number: int, payload: Sequence[Bytes] = (), flags: int = 0
+) -> bytes:
+    """The header of a frame whose payload is the concatenation of ``payload``; ``FLAG_PLAIN``: no checksum of it."""
+    length, crc = sum(map(len, payload)), 0
+    if not flags & FLAG_PLAIN:
+        for part in payload:
+            crc = google_crc32c.extend(crc, part if type(part) is bytes else np.frombuffer(part, np.uint8))
     checked = _CHECKED.pack(MAGIC, VERSION, kind | flags, channel, sequence, length, number, crc)
     header_crc: int = google_crc32c.value(checked)
     return checked + header_crc.to_bytes(4, "little")
@@ -173,7 +180,7 @@ class FrameParser:
             )
         known = _KINDS.get(kind & KIND_BITS)
         flags = kind & ~KIND_BITS
-        if known is None or (flags and known is not FrameKind.DATA):
+        if known is None or (flags & ~FLAG_PLAIN and known is not FrameKind.DATA):
             raise FrameError(f"a frame has the unknown kind {kind:#04x}")
         self._header = known, flags, channel, sequence, number, crc
         return int(length)
@@ -181,6 +188,6 @@ class FrameParser:
     def _frame(self, payload: Bytes) -> Frame:
         assert self._header is not None
         kind, flags, channel, sequence, number, crc = self._header
-        if len(payload) and crc32c(payload) != crc:
+        if not flags & FLAG_PLAIN and len(payload) and crc32c(payload) != crc:
             raise FrameError(f"the checksum of a frame of {len(payload)} bytes on channel {channel} does not match")
         return Frame(kind, flags, channel, sequence, number, payload)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from millstream.core.elements.batch import ArrowBatch, Batch, ObjectBatch
@@ -18,6 +18,8 @@ from millstream.taskmanager.network.subpartition import Subpartition
 UNSENT_BYTES_MAX: Final = 512 * 1024
 """A channel encodes no more while this much waits for the socket of its connection."""
 _FLUSH_BYTES: Final = 64 * 1024
+_SCATTER_BYTES_MIN: Final = 16 * 1024
+_SCATTER_MAX: Final = 8
 REASON_BYTES_MAX: Final = 1024
 
 
@@ -27,7 +29,7 @@ class FrameSender(Protocol):
     unsent_bytes: int
 
     def queue(
-        self, kind: int, channel: int, sequence: int, number: int, payload: Bytes = b"", flags: int = 0
+        self, kind: int, channel: int, sequence: int, number: int, payload: Sequence[Bytes] = (), flags: int = 0
     ) -> None: ...
 
     def flush(self) -> None: ...
@@ -61,7 +63,7 @@ class SendingChannel:
         self._on_error = on_error
         self._sequence = 0
         self._flush_wanted = False
-        self._frames: deque[tuple[FrameKind, int, Bytes]] = deque()
+        self._frames: deque[tuple[FrameKind, int, Sequence[Bytes], int]] = deque()
         subpartition.has_reader = True
         subpartition.on_failure = self._producer_failed
 
@@ -91,12 +93,12 @@ class SendingChannel:
                 if not self._encode_next():
                     self._flush_wanted = False
                     return
-            kind, flags, payload = self._frames.popleft()
+            kind, flags, payload, size = self._frames.popleft()
             self.credit.spend()
             backlog = len(self._frames) + subpartition.backlog()
             connection.queue(kind, self.channel, self._sequence, backlog, payload, flags)
             self._sequence = (self._sequence + 1) & 0xFFFFFFFF
-            self.bytes_out += len(payload)
+            self.bytes_out += size
             self.buffers_out += 1
             if connection.unsent_bytes > _FLUSH_BYTES:
                 connection.flush()
@@ -116,21 +118,23 @@ class SendingChannel:
             self.closed = True
             self._frames.clear()
             reason = str(failure).encode()[:REASON_BYTES_MAX]
-            self._connection.queue(FrameKind.ERROR, self.channel, 0, 0, reason)
+            self._connection.queue(FrameKind.ERROR, self.channel, 0, 0, (reason,))
             self._connection.flush()
 
     # -- encoding -----------------------------------------------------------------------------------------------
 
     def _encode_next(self) -> bool:
         """Make frames of the next element; False when there is none or it cannot be encoded."""
-        element = self.subpartition.take()
-        if element is None:
+        taken = self.subpartition.take_sized()
+        if taken is None:
             return False
+        element, size = taken
         if not isinstance(element, ObjectBatch | ArrowBatch):
-            self._frames.append((FrameKind.CONTROL, 0, encode_control(element)))
+            payload = encode_control(element)
+            self._frames.append((FrameKind.CONTROL, 0, (payload,), len(payload)))
             return True
         try:
-            self._encode_batch(self._cut_rows(element))
+            self._encode_batch(self._cut_rows(element, size))
         except Exception as error:  # a record that cannot be encoded fails its task, not the connection
             failure = error if isinstance(error, MillstreamError) else _cannot_encode(error)
             self._on_error(failure)
@@ -138,9 +142,8 @@ class SendingChannel:
             return False
         return True
 
-    def _cut_rows(self, batch: Batch) -> Batch:
+    def _cut_rows(self, batch: Batch, size: int) -> Batch:
         """The first rows of ``batch``, about a segment by estimate; the others wait their turn."""
-        size = batch.estimated_bytes()
         rows = batch.num_rows
         if size <= self._segment_bytes or rows <= 1:
             return batch
@@ -153,10 +156,15 @@ class SendingChannel:
 
     def _encode_batch(self, batch: Batch) -> None:
         buffers = encode_batch(batch, generic_types=self._generic_types)
+        size, segment = sum(map(len, buffers)), self._segment_bytes
+        if _SCATTER_BYTES_MIN <= size <= segment and len(buffers) <= _SCATTER_MAX and not self._compression.is_on:
+            # Large buffers go to the socket as they are; many small ones are cheaper in one piece.
+            self._frames.append((FrameKind.DATA, 0, buffers, size))
+            return
         flags, message = self._compression.compress(buffers[0] if len(buffers) == 1 else b"".join(buffers))
-        size, segment = len(message), self._segment_bytes
+        size = len(message)
         if size <= segment:
-            self._frames.append((FrameKind.DATA, flags, message))
+            self._frames.append((FrameKind.DATA, flags, (message,), size))
             return
         if size > self._message_bytes_max:
             raise RecordTypeError(
@@ -166,7 +174,8 @@ class SendingChannel:
         view = memoryview(message)
         for start in range(0, size, segment):
             more = FLAG_MORE if start + segment < size else 0
-            self._frames.append((FrameKind.DATA, flags | more, view[start : start + segment]))
+            piece = view[start : start + segment]
+            self._frames.append((FrameKind.DATA, flags | more, (piece,), len(piece)))
 
 
 def _cannot_encode(error: Exception) -> MillstreamError:

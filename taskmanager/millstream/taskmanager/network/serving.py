@@ -195,7 +195,7 @@ class Serving:
 
         def refuse(failure: MillstreamError) -> None:
             consumer.channels.pop(number, None)
-            connection.send(FrameKind.REFUSE, number, 0, 0, str(failure).encode()[:REASON_BYTES_MAX])
+            connection.send(FrameKind.REFUSE, number, 0, 0, (str(failure).encode()[:REASON_BYTES_MAX],))
 
         self._registry.request(channel_id, attach, refuse)
 

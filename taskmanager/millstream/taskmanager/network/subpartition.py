@@ -14,7 +14,7 @@ from typing import Final
 from millstream.core.elements.batch import ArrowBatch, Batch, ObjectBatch
 from millstream.core.elements.control import Element, LatencyMarker, Watermark
 from millstream.core.errors import MillstreamError
-from millstream.taskmanager.network.coalescing import MERGED_ROWS_MAX, can_merge, merge_batches
+from millstream.taskmanager.network.coalescing import MERGED_ROWS_MAX, batch_bytes, can_merge, merge_batches
 
 ELEMENTS_MAX: Final = 64
 
@@ -43,7 +43,7 @@ class Subpartition:
             return
         elements = self._elements
         if isinstance(element, ObjectBatch | ArrowBatch):
-            size = element.estimated_bytes()
+            size = batch_bytes(element)
             self.queued_bytes += size
         else:
             size = 0
@@ -58,22 +58,27 @@ class Subpartition:
 
     def take(self) -> Element | None:
         """The next element; batches that wait behind each other come merged, up to a segment."""
+        taken = self.take_sized()
+        return None if taken is None else taken[0]
+
+    def take_sized(self) -> tuple[Element, int] | None:
+        """The same with its estimated bytes."""
         if not self._elements:
             return None
         element, size = self._elements.popleft()
         if isinstance(element, ObjectBatch | ArrowBatch):
             self.queued_bytes -= size
-            return self._merge(element, size)
+            return self._merge(element, size) if self._elements and size < self._segment_bytes else (element, size)
         if not isinstance(element, Watermark | LatencyMarker):
             self._urgent -= 1
-        return element
+        return element, 0
 
     def put_back(self, batch: Batch, size: int) -> None:
         """Return the rest of a batch that was taken and cut; ``size`` is its share of the estimate."""
         self._elements.appendleft((batch, size))
         self.queued_bytes += size
 
-    def _merge(self, first: Batch, size: int) -> Batch:
+    def _merge(self, first: Batch, size: int) -> tuple[Batch, int]:
         parts, rows = [first], first.num_rows
         elements = self._elements
         while elements and size < self._segment_bytes:
@@ -90,7 +95,7 @@ class Subpartition:
             parts.append(following)
             rows += following.num_rows
             size += following_size
-        return merge_batches(parts)
+        return merge_batches(parts), size
 
     def is_worth_sending(self) -> bool:
         """Enough rows wait to fill a segment, or an element that should not wait for more."""
