@@ -1,0 +1,23 @@
+"""What DataStream and Table programs share, under PyFlink's names."""
+
+from millstream.common.configuration import Configuration
+from millstream.common.job_execution_result import JobExecutionResult
+from millstream.common.job_status import JobStatus
+from millstream.common.time import Duration, Time
+from millstream.common.typeinfo import TypeInformation, Types
+from millstream.common.types import Row, RowKind
+from millstream.common.watermark_strategy import TimestampAssigner, WatermarkStrategy
+
+__all__ = [
+    "Configuration",
+    "Duration",
+    "JobExecutionResult",
+    "JobStatus",
+    "Row",
+    "RowKind",
+    "Time",
+    "TimestampAssigner",
+    "TypeInformation",
+    "Types",
+    "WatermarkStrategy",
+]

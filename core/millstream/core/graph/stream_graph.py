@@ -44,6 +44,8 @@ class StreamEdge:
     side_output: str = ""
     key_selector: KeySelectorCallable | None = None
     custom_partitioner: Callable[[Any, int], int] | None = None
+    explicit: bool = False
+    """The user named the exchange; it is not the default."""
 
 
 @dataclass

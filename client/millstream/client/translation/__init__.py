@@ -1,0 +1,1 @@
+"""Stream graph to job graph: chains, exchanges, ids, pickled code, shipped modules."""

@@ -1,0 +1,5 @@
+"""Rows (``pyflink.common.types``)."""
+
+from millstream.core.api.row import Row, RowKind
+
+__all__ = ["Row", "RowKind"]

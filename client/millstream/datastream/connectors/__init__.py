@@ -1,0 +1,1 @@
+"""Connectors under PyFlink's module paths."""
