@@ -16,7 +16,7 @@ from millstream.core.elements.control import Element, LatencyMarker, Watermark
 from millstream.core.errors import MillstreamError
 from millstream.taskmanager.network.coalescing import MERGED_ROWS_MAX, batch_bytes, can_merge, merge_batches
 
-ELEMENTS_MAX: Final = 64
+ELEMENTS_MAX: Final = 256
 
 
 class Subpartition:
