@@ -28,6 +28,12 @@ class Point(NamedTuple):
     name: str
 
 
+class NamedBid(NamedTuple):
+    price: int
+    auction: int
+    missing: str = "none"
+
+
 @dataclass
 class Bid:
     auction: int
@@ -71,6 +77,8 @@ def test_json_with_and_without_schema(tmp_path: Path) -> None:
     assert SourceRun(json_source(str(file))).all == rows
     typed = SourceRun(json_source(str(file), schema=Bid), parallelism=2, rows_max=20).all
     assert sorted(typed, key=lambda bid: bid.auction) == [Bid(i, i * 2) for i in range(300)]
+    named = SourceRun(json_source(str(file), schema=NamedBid)).all
+    assert named == [NamedBid(i * 2, i) for i in range(300)] and type(named[0]) is NamedBid
     assert SourceRun(json_source(str(file), schema={"price": int})).all == [{"price": i * 2} for i in range(300)]
 
 

@@ -61,7 +61,7 @@ class LineChunks:
 
     def _read_whole_lines(self) -> bytes:
         """At least one line, and the start of an unfinished one kept in ``_rest``."""
-        parts = [self._rest]
+        parts: list[bytes | memoryview] = [self._rest]
         held = len(self._rest)
         self._rest = b""
         while True:
@@ -70,7 +70,7 @@ class LineChunks:
                 return b"".join(parts)
             cut = piece.rfind(b"\n")
             if cut >= 0:
-                parts.append(piece[: cut + 1])
+                parts.append(memoryview(piece)[: cut + 1])
                 self._rest = piece[cut + 1 :]
                 return b"".join(parts)
             parts.append(piece)

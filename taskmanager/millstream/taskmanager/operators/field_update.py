@@ -43,6 +43,8 @@ def combine_like(spec: AggregationSpec, record: Any) -> Combine:
     if type(record) is tuple and isinstance(spec.field, int):
         return _tuple_update(spec.aggregation, spec.field, len(record))
     field = spec.field
+    if type(record) is dict and spec.aggregation == "sum":
+        return lambda old, new: {**old, field: old[field] + new[field]}
     if type(record) is dict:
         return lambda old, new: {**old, field: value_of(old[field], new[field])}
     replace = replacer(field, record)

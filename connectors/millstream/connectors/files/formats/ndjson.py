@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any, TypedDict
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any, TypedDict, get_type_hints
 
 import msgspec
 
@@ -44,13 +46,17 @@ def _target_type(schema: Any) -> Any:
 
 class _NdjsonDecoder(LineDecoder):
     def __init__(self, target: Any) -> None:
+        self._make: Callable[[Any], Any] | None = None
+        if isinstance(target, type) and issubclass(target, tuple) and hasattr(target, "_fields"):
+            target, self._make = _object_of(target)
         self._decoder = msgspec.json.Decoder(target)
 
     def decode(self, chunk: bytes, at_file_start: bool) -> DecodedChunk:
         if at_file_start:
             chunk = chunk.removeprefix(b"\xef\xbb\xbf")
         try:
-            return DecodedChunk(self._decoder.decode_lines(chunk))
+            values = self._decoder.decode_lines(chunk)
+            return DecodedChunk(values if self._make is None else [self._make(value) for value in values])
         except (msgspec.DecodeError, UnicodeDecodeError):
             return self._decode_each(chunk)
 
@@ -60,10 +66,23 @@ class _NdjsonDecoder(LineDecoder):
             if not line.strip():
                 continue
             try:
-                decoded.values.append(self._decoder.decode(line))
+                value = self._decoder.decode(line)
+                decoded.values.append(value if self._make is None else self._make(value))
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 decoded.bad.append(BadLine(index, line.decode(errors="backslashreplace"), _reason(str(error), line)))
         return decoded
+
+
+def _object_of(record_class: Any) -> tuple[Any, Callable[[Any], Any]]:
+    """A struct with the fields of a NamedTuple, and how to make the NamedTuple of it.
+
+    msgspec itself reads a NamedTuple from a JSON array only, and lines hold objects.
+    """
+    names, hints, defaults = record_class._fields, get_type_hints(record_class), record_class._field_defaults
+    fields: list[Any] = [(n, hints.get(n, Any), *([defaults[n]] if n in defaults else [])) for n in names]
+    read = attrgetter(*names)
+    make = record_class if len(names) == 1 else record_class._make
+    return msgspec.defstruct(record_class.__name__, fields), lambda struct: make(read(struct))
 
 
 def _reason(message: str, line: bytes) -> str:
