@@ -83,6 +83,7 @@ def test_clocks_and_randomness_come_as_arguments() -> None:
 def test_code_is_deserialised_in_known_places_only() -> None:
     allowed = {
         "core/millstream/core/serde": "the fallback for values without typed encoding, between authenticated peers",
+        "client/millstream/testing": "the harness copies state in its own process",
     }
     found = []
     for file in product_files():
@@ -154,3 +155,21 @@ def test_shell_scripts_are_executable() -> None:
 @pytest.mark.parametrize("name", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE"])
 def test_the_usual_documents_exist(name: str) -> None:
     assert (ROOT / name).read_text().strip()
+
+
+def test_the_architecture_names_files_that_exist() -> None:
+    roots = [
+        "",
+        "taskmanager/millstream/taskmanager/",
+        "jobmanager/millstream/jobmanager/",
+        "connectors/millstream/connectors/",
+        "core/millstream/core/",
+        "core/millstream/core/event_time/",
+        "client/millstream/",
+        "client/millstream/client/",
+        "client/millstream/datastream/",
+    ]
+    named = re.findall(r"`([\w/.]+\.(?:py|proto))`", (ROOT / "ARCHITECTURE.md").read_text())
+    assert named
+    missing = [name for name in named if not any((ROOT / root / name).exists() for root in roots)]
+    assert not missing
