@@ -69,8 +69,7 @@ class ResultPartition:
         """A consumer in another process has opened its channel."""
         self._channels[self._positions[consumer]] = channel
         self._remote.append(channel)
-        if self._holding_since_s is None and channel.subpartition.queued_elements:
-            self._hold()
+        channel.pump(flush=True)  # what waits has waited for its reader; the task may have nothing more to add
 
     def fail(self, failure: MillstreamError) -> None:
         """A reader could not go on; the first failure wins."""
