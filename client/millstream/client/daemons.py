@@ -157,7 +157,7 @@ class ClusterStarter:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("MILLSTREAM_")}
         with (self._directory / f"{role}.log").open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", module, *arguments],
+                [sys.executable, "-P", "-m", module, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

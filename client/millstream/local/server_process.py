@@ -31,7 +31,8 @@ class ServerProcess:
     ) -> None:
         self.module = module
         self.log = log
-        command = [sys.executable, "-m", "millstream.local.child"]
+        # -P: the working directory is the user's, and a file there may have the name of a module of the library.
+        command = [sys.executable, "-P", "-m", "millstream.local.child"]
         if remove is not None:
             command += ["--remove", str(remove)]
         with log.open("ab") as stream:

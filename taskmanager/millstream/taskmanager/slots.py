@@ -68,7 +68,8 @@ class Slots:
         """Start it first, and early: it imports for half a second while the rest of the TaskManager starts."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._fork_server = subprocess.Popen(
-            [sys.executable, "-m", "millstream.taskmanager.fork_server", str(theirs.fileno())],
+            # -P: the working directory may hold files with the names of library modules.
+            [sys.executable, "-P", "-m", "millstream.taskmanager.fork_server", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
         )

@@ -44,7 +44,7 @@ def become(module: str, arguments: list[str], configuration: Configuration) -> N
     sys.stderr.flush()
     os.execve(
         sys.executable,
-        [sys.executable, "-m", module, *arguments],
+        [sys.executable, "-P", "-m", module, *arguments],
         {**inherited, **configuration.as_environment()},
     )
 
