@@ -14,7 +14,8 @@ from millstream.core.elements import ObjectBatch
 from millstream.core.errors import ExternalError, MalformedRecordError
 from millstream.core.serde import encode_batch
 from millstream.taskmanager.network import handshake
-from millstream.taskmanager.network.frames import FLAG_LZ4, FLAG_MORE, FrameKind, pack_header
+from millstream.taskmanager.network.compression import Compression
+from millstream.taskmanager.network.frames import FLAG_LZ4, FLAG_MORE, FLAG_ZSTD, FrameKind, pack_header
 
 JOB = "a" * 32
 TOKEN = b"token of the job"
@@ -57,6 +58,7 @@ def opening(credit: int = 2) -> bytes:
         opening() + frame(FrameKind.CREDIT, 1, 0, 2**32 - 1),
         b"\x00" * 100,
     ],
+    ids=range(11),
 )
 def test_senseless_consumers_lose_their_connection(slots: Any, sent: bytes) -> None:
     slot = slots.new()
@@ -156,6 +158,7 @@ batch = b"".join(encode_batch(ObjectBatch([1, 2, 3])))
         (b"".join(frame(FrameKind.DATA, 1, n, 0, bytes(900), FLAG_MORE) for n in range(2)), "larger than the limit"),
         (b"\xff" * 64, "no Millstream frame"),
     ],
+    ids=range(7),
 )
 def test_senseless_producers_lose_their_connection(slots: Any, sent: bytes, reason: str) -> None:
     producer = Producer(slots, floating_buffers=0, message_bytes_max=1500)
@@ -180,6 +183,7 @@ def test_senseless_producers_lose_their_connection(slots: Any, sent: bytes, reas
         frame(FrameKind.DATA, 1, 0, 0, b"\xff\xff\xff\xff" + batch, FLAG_LZ4),
         frame(FrameKind.DATA, 1, 0, 0, b"\x10\x00\x00\x00" + batch, FLAG_LZ4),
     ],
+    ids=range(6),
 )
 def test_frames_with_senseless_content_fail_the_task(slots: Any, sent: bytes) -> None:
     producer = Producer(slots)
@@ -187,6 +191,16 @@ def test_frames_with_senseless_content_fail_the_task(slots: Any, sent: bytes) ->
     with pytest.raises(MalformedRecordError):
         producer.gate.poll()
     producer.close()
+
+
+def test_compressed_batches_cannot_claim_more_than_the_limit() -> None:
+    compression = Compression("zstd", 10_000)
+    flags, packed = compression.compress(bytes(10_000))
+    assert bytes(compression.decompress(flags, packed)) == bytes(10_000)
+    with pytest.raises(MalformedRecordError, match="claims 10000 bytes; the limit is 9999"):
+        Compression("none", 9_999).decompress(flags, packed)
+    with pytest.raises(MalformedRecordError, match="two codecs"):
+        compression.decompress(FLAG_LZ4 | FLAG_ZSTD, packed)
 
 
 def test_large_batches_share_a_bound(slots: Any) -> None:

@@ -75,6 +75,7 @@ def connected(slots: Any, slot: Any) -> socket.socket:
         (handshake.hello(JOB, bytes(16)) + bytes(handshake.PROOF_BYTES), "does not know the job's token"),
         (handshake.hello(JOB, bytes(16)) + bytes(5000), "does not know the job's token"),
     ],
+    ids=["http", "tls", "another job", "no proof", "a flood"],
 )
 def test_strangers_get_one_line_in_the_log(
     slots: Any, caplog: pytest.LogCaptureFixture, first: bytes, reason: str

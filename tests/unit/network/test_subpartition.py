@@ -57,6 +57,7 @@ def test_small_batches_come_merged_up_to_a_segment() -> None:
     while (batch := queue.take()) is not None:
         sizes.append(batch.num_rows)  # type: ignore[union-attr]
     assert sum(sizes) == 500 and len(sizes) < 30
+    assert max(sizes) < 120, "a merged batch should fit a segment"
 
 
 def test_merged_batches_keep_keys_and_event_times() -> None:
