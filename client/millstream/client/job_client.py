@@ -116,7 +116,7 @@ class JobClient:
         def fetch(token: int, wait_ms: int) -> FetchResultsResponse:
             return self._guarded(lambda: self._connection.fetch_results(self.job_id, operator_id, token, wait_ms))
 
-        return result_values(self.name, fetch)
+        return result_values(self.job_id, self.name, fetch)
 
     def _guarded(self, call: Callable[[], R]) -> R:
         """``call``; if it cannot reach an embedded cluster, say which of its processes died rather than "no answer"."""
@@ -135,7 +135,9 @@ def execution_result(details: JobDetails) -> JobExecutionResult:
     if status is JobStatus.FAILED:
         from millstream.core.rpc.error_info import from_proto
 
-        raise from_proto(details.error)
+        error = from_proto(details.error)
+        error.job_id = summary.job_id
+        raise error
     if status is JobStatus.CANCELED:
         raise JobCanceledError(f"job {summary.name!r} ({summary.job_id}) was cancelled.")
     running_ms = [change.at_ms for change in details.history if JobStatus(change.status) is JobStatus.RUNNING]

@@ -18,7 +18,7 @@ WAIT_MS = 5000
 """How long one request may wait in the JobManager for a first batch."""
 
 
-def result_values(job_name: str, fetch: Callable[[int, int], FetchResultsResponse]) -> Iterator[Any]:
+def result_values(job_id: str, job_name: str, fetch: Callable[[int, int], FetchResultsResponse]) -> Iterator[Any]:
     """All records; ``fetch(token, wait_ms)`` asks for batches after the first ``token`` ones."""
     token = 0
     while True:
@@ -27,7 +27,9 @@ def result_values(job_name: str, fetch: Callable[[int, int], FetchResultsRespons
             yield from batch_values(decode_batch(encoded))
         token = response.next_token
         if response.HasField("error"):
-            raise from_proto(response.error)
+            error = from_proto(response.error)
+            error.job_id = job_id
+            raise error
         if JobStatus(response.status) is JobStatus.CANCELED:
             raise JobCanceledError(f"job {job_name!r} was cancelled before all of its results were read.")
         if response.end:

@@ -72,6 +72,8 @@ class MillstreamError(Exception):
         super().__init__(message)
         self.message = message
         self.place = place or ErrorPlace()
+        self.job_id = ""
+        """The job that failed because of it; empty when a call failed."""
 
     def __str__(self) -> str:
         return self.message

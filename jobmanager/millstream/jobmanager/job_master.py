@@ -206,7 +206,8 @@ class JobMaster:
                 self._spawn(self._deploy)
             case CancelSubtasks():
                 for taskmanager, refs in self._by_taskmanager(instruction.subtasks).items():
-                    self._spawn(lambda t=taskmanager, r=refs: self._cancel_at(t, r))  # type: ignore[misc]
+                    # One that cannot be reached is given up by its missing heartbeats, which names it.
+                    self._spawn(lambda t=taskmanager, r=refs: self._cancel_at(t, r), fails_job=False)  # type: ignore[misc]
             case AwaitCause():
                 asyncio.get_running_loop().call_later(CAUSE_WAIT_S, self.handle, CauseAwaited())
             case Finished():

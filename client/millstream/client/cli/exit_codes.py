@@ -38,6 +38,8 @@ MEANINGS = {
 
 def exit_code_of(error: MillstreamError) -> ExitCode:
     """The exit code for an error that reached the command."""
+    if error.job_id:
+        return ExitCode.FAILED
     if isinstance(error, ConfigError):
         return ExitCode.USAGE
     if isinstance(error, UnavailableError | AuthenticationError | ProtocolVersionError):

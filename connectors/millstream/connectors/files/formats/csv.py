@@ -155,8 +155,10 @@ class _CsvDecoder(LineDecoder):
             return {name: declared.get(name, pa.string()) for name in self._names}
         read = pacsv.ReadOptions(column_names=self._names, use_threads=False, block_size=max(len(body) + 1, 1 << 16))
         options = self._parse_options(lambda row: "skip")
-        table = pacsv.read_csv(pa.py_buffer(body), read, options, self._convert_options(declared, None))
-        return {column.name: pa.string() if pa.types.is_null(column.type) else column.type for column in table.schema}
+        as_text = dict.fromkeys(declared, pa.string())  # a bad value of theirs is told when its row is read
+        table = pacsv.read_csv(pa.py_buffer(body), read, options, self._convert_options(as_text, None))
+        found = {column.name: pa.string() if pa.types.is_null(column.type) else column.type for column in table.schema}
+        return found | declared
 
     def _decode_each(self, chunk: bytes, skipped: int) -> DecodedChunk:
         """Row by row, to tell good rows from bad; only chunks with a bad row come here."""
