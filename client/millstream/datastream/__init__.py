@@ -2,11 +2,14 @@
 
 from millstream.core.api.output_tag import OutputTag
 from millstream.core.api.time import Duration, Time
+from millstream.datastream.collecting import CloseableIterator
 from millstream.datastream.connected_streams import ConnectedStreams
 from millstream.datastream.data_stream import DataStream
 from millstream.datastream.data_stream_sink import DataStreamSink
+from millstream.datastream.execution_mode import RuntimeExecutionMode
 from millstream.datastream.functions import (
     AggregateFunction,
+    AllWindowFunction,
     CoFlatMapFunction,
     CoMapFunction,
     CoProcessFunction,
@@ -16,6 +19,7 @@ from millstream.datastream.functions import (
     KeyedProcessFunction,
     KeySelector,
     MapFunction,
+    NullByteKeySelector,
     Partitioner,
     ProcessAllWindowFunction,
     ProcessFunction,
@@ -26,28 +30,44 @@ from millstream.datastream.functions import (
     WindowFunction,
 )
 from millstream.datastream.keyed_stream import KeyedStream
-from millstream.datastream.runtime_mode import RuntimeExecutionMode
+from millstream.datastream.slot_sharing_group import SlotSharingGroup
 from millstream.datastream.stream_execution_environment import StreamExecutionEnvironment
 from millstream.datastream.time_domain import TimeDomain
+from millstream.datastream.window import (
+    CountWindow,
+    GlobalWindow,
+    MergingWindowAssigner,
+    TimeWindow,
+    Trigger,
+    TriggerResult,
+    Window,
+    WindowAssigner,
+)
 from millstream.datastream.windowed_stream import AllWindowedStream, WindowedStream
 
 __all__ = [
     "AggregateFunction",
+    "AllWindowFunction",
     "AllWindowedStream",
+    "CloseableIterator",
     "CoFlatMapFunction",
     "CoMapFunction",
     "CoProcessFunction",
     "ConnectedStreams",
+    "CountWindow",
     "DataStream",
     "DataStreamSink",
     "Duration",
     "FilterFunction",
     "FlatMapFunction",
+    "GlobalWindow",
     "KeySelector",
     "KeyedCoProcessFunction",
     "KeyedProcessFunction",
     "KeyedStream",
     "MapFunction",
+    "MergingWindowAssigner",
+    "NullByteKeySelector",
     "OutputTag",
     "Partitioner",
     "ProcessAllWindowFunction",
@@ -56,10 +76,16 @@ __all__ = [
     "ReduceFunction",
     "RuntimeContext",
     "RuntimeExecutionMode",
+    "SlotSharingGroup",
     "StreamExecutionEnvironment",
     "Time",
     "TimeDomain",
+    "TimeWindow",
     "TimerService",
+    "Trigger",
+    "TriggerResult",
+    "Window",
+    "WindowAssigner",
     "WindowFunction",
     "WindowedStream",
 ]

@@ -1,140 +1,162 @@
-"""``DataStream``: transformations of records (``pyflink.datastream.data_stream``)."""
+"""``DataStream``: transformations of records (``pyflink.datastream.data_stream``).
+
+The other kinds of stream have a module each, and can be imported from here as in PyFlink.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from millstream.core.api.functions import FilterFunction, FlatMapFunction, MapFunction, Partitioner, ProcessFunction
 from millstream.core.api.output_tag import OutputTag
 from millstream.core.api.watermarks import WatermarkStrategy
+from millstream.core.api.windows import CountSlidingWindowAssigner, CountTumblingWindowAssigner, WindowAssigner
+from millstream.core.errors import JobGraphError
 from millstream.core.graph.specs import (
-    CollectSpec,
     FilterSpec,
     FlatMapSpec,
     MapSpec,
+    OperatorSpec,
     ProcessSpec,
     TimestampsAndWatermarksSpec,
 )
 from millstream.core.graph.stream_graph import Exchange
 from millstream.datastream.arguments import (
+    class_argument,
+    field_argument,
     function_argument,
     instance_argument,
     key_selector_argument,
-    refuse,
 )
-from millstream.datastream.collecting import CloseableIterator
-from millstream.datastream.stream import Stream
-from millstream.datastream.writing import WritableStream
+from millstream.datastream.call_site import refuse
+from millstream.datastream.collecting import CollectableStream
+from millstream.datastream.inference import declared_type, element_type, returned_type
+from millstream.datastream.stream import Upstream
 
 if TYPE_CHECKING:
-    from millstream.core.api.windows import WindowAssigner
+    from millstream.core.api.types import TypeInformation
     from millstream.datastream.connected_streams import ConnectedStreams
     from millstream.datastream.keyed_stream import KeyedStream
     from millstream.datastream.windowed_stream import AllWindowedStream
 
 T = TypeVar("T")
 OUT = TypeVar("OUT")
+OTHER = TypeVar("OTHER")
+
+_NEED_KEYS = {
+    **dict.fromkeys(("reduce", "sum", "min", "max", "min_by", "max_by"), "call key_by first: it is computed per key"),
+    "window": "call key_by first, or use window_all for windows over all records in one subtask",
+    "count_window": "call key_by first, or use count_window_all for windows over all records in one subtask",
+}
+"""Methods that only keyed streams have, and what to do about it."""
 
 
-class DataStream(WritableStream, Generic[T]):
+class DataStream(CollectableStream[T], Generic[T]):
     """A stream of records of type ``T``."""
 
-    # -- transformations ------------------------------------------------------------------------------------------
+    # -- transformations ----------------------------------------------------------------------------------------------
 
-    def map(self, func: Callable[[T], OUT] | Any, output_type: Any = None) -> DataStream[OUT]:
+    @overload
+    def map(self, func: Callable[[T], OUT], output_type: Any = None) -> DataStream[OUT]: ...
+    @overload
+    def map(self, func: MapFunction[T, OUT], output_type: Any = None) -> DataStream[OUT]: ...
+    def map(self, func: Any, output_type: Any = None) -> DataStream[Any]:
         """One record out for each in."""
-        function_argument(func, "map", "map")
-        return self._derived(self._add("map", MapSpec(func), output_type=output_type or _returned(func, "map")))
+        function_argument(func, MapFunction, "map", "map", 1)
+        return self._transformed("map", MapSpec(func), declared_type(output_type, "map") or returned_type(func, "map"))
 
+    @overload
+    def flat_map(self, func: Callable[[T], Iterable[OUT] | None], output_type: Any = None) -> DataStream[OUT]: ...
+    @overload
+    def flat_map(self, func: FlatMapFunction[T, OUT], output_type: Any = None) -> DataStream[OUT]: ...
     def flat_map(self, func: Any, output_type: Any = None) -> DataStream[Any]:
         """Any number out for each in: the function returns or yields an iterable, or returns None."""
-        function_argument(func, "flat_map", "flat_map")
-        return self._derived(self._add("flat_map", FlatMapSpec(func), output_type=output_type))
+        function_argument(func, FlatMapFunction, "flat_map", "flat_map", 1)
+        found = declared_type(output_type, "flat_map") or element_type(func, "flat_map")
+        return self._transformed("flat_map", FlatMapSpec(func), found)
 
-    def filter(self, func: Callable[[T], bool] | Any) -> DataStream[T]:
+    def filter(self, func: Callable[[T], bool] | FilterFunction[T]) -> DataStream[T]:
         """Keeps the records for which the function is true."""
-        function_argument(func, "filter", "filter")
-        return self._derived(self._add("filter", FilterSpec(func), output_type=self._node.output_type))
+        function_argument(func, FilterFunction, "filter", "filter", 1)
+        return self._transformed("filter", FilterSpec(func), self._record_type)
 
-    def process(self, func: Any, output_type: Any = None) -> DataStream[Any]:
-        """A ProcessFunction."""
-        instance_argument(func, ("process_element",), "process", "ProcessFunction")
-        if hasattr(func, "on_timer") and type(func).__mro__[1].__name__ == "KeyedProcessFunction":
-            raise refuse("a KeyedProcessFunction needs a keyed stream: call key_by before process")
-        return self._derived(self._add("process", ProcessSpec(func), output_type=output_type))
+    def process(self, func: ProcessFunction | Callable[[T, Any], Any], output_type: Any = None) -> DataStream[Any]:
+        """A ProcessFunction, or a function of ``(value, ctx)``, that yields or returns any number of records."""
+        checked = class_argument(func, (ProcessFunction,), ("process_element",), "process", 2)
+        if hasattr(checked, "on_timer"):
+            raise refuse(f"{type(func).__name__} has timers, which need keys: call key_by before process.")
+        found = declared_type(output_type, "process") or element_type(checked, "process_element")
+        return self._transformed("process", ProcessSpec(checked), found)
 
-    def key_by(self, key_selector: Any, key_type: Any = None) -> KeyedStream[T]:
-        """Records with the same key go to the same subtask of what follows.
+    def project(self, *field_indexes: int) -> DataStream[Any]:
+        """Tuples of the fields at these positions."""
+        for index in field_indexes:
+            if not isinstance(field_argument(index, self._record_type, "project"), int):
+                raise refuse(f"project takes positions of fields, not {index!r}.")
+        if not field_indexes:
+            raise refuse("project takes at least one position of a field.")
+        return self._transformed("project", MapSpec(_Projection(field_indexes)), None)
 
-        ``key_selector``: a function, a KeySelector, a tuple position, a field name, or a list of these.
-        """
-        from millstream.datastream.keyed_stream import KeyedStream
+    def assign_timestamps_and_watermarks(self, watermark_strategy: WatermarkStrategy) -> DataStream[T]:
+        """Give records event times, and the stream watermarks; those it had are replaced."""
+        call, example = "assign_timestamps_and_watermarks", "WatermarkStrategy.for_bounded_out_of_orderness('5s')"
+        instance_argument(watermark_strategy, WatermarkStrategy, call, example)
+        spec = TimestampsAndWatermarksSpec(watermark_strategy)
+        return self._transformed("timestamps and watermarks", spec, self._record_type)
 
-        selector = key_selector_argument(key_selector)
-        return KeyedStream(self._environment, self._node, selector, united=self._united, side_output=self._side_output)
+    def get_side_output(self, output_tag: OutputTag) -> DataStream[Any]:
+        """What the operator sends to ``output_tag``."""
+        instance_argument(output_tag, OutputTag, "get_side_output", "OutputTag('late')")
+        node = self._operator("get_side_output")
+        record_type = declared_type(output_tag.type_info, "OutputTag")
+        return DataStream(self._environment, [Upstream(node, side_output=output_tag.tag_id)], record_type)
+
+    # -- several streams ----------------------------------------------------------------------------------------------
 
     def union(self, *streams: DataStream[T]) -> DataStream[T]:
         """All records of this and the other streams."""
         if not streams:
-            raise refuse("union takes at least one other stream")
-        parts: list[Stream] = []
-        for stream in (self, *streams):
-            if not isinstance(stream, DataStream):
-                raise refuse(f"union takes streams, not {stream!r:.100}")
-            if stream._environment is not self._environment:
-                raise refuse("union takes streams of one environment")
-            parts += stream._united or (stream,)
-        return DataStream(self._environment, self._node, united=tuple(parts))
+            raise refuse("union takes at least one other stream.")
+        for stream in streams:
+            self._check_partner(stream, "union")
+        upstreams = [upstream for stream in (self, *streams) for upstream in stream._upstreams]
+        types = {stream._record_type for stream in (self, *streams)}
+        return DataStream(self._environment, upstreams, types.pop() if len(types) == 1 else None)
 
-    def connect(self, ds: DataStream[Any]) -> ConnectedStreams:
+    def connect(self, ds: DataStream[OTHER]) -> ConnectedStreams[T, OTHER]:
         """Two streams of different kinds, for functions that see both."""
         from millstream.datastream.connected_streams import ConnectedStreams
 
-        if not isinstance(ds, DataStream):
-            raise refuse(f"connect takes a stream, not {ds!r:.100}")
+        self._check_partner(ds, "connect")
         return ConnectedStreams(self, ds)
 
-    def project(self, *field_indexes: int) -> DataStream[Any]:
-        """Tuples of some fields."""
-        if not field_indexes or not all(isinstance(index, int) for index in field_indexes):
-            raise refuse("project takes tuple positions")
+    # -- keys and windows ---------------------------------------------------------------------------------------------
 
-        def projection(value: Any) -> tuple[Any, ...]:
-            return tuple([value[index] for index in field_indexes])
+    def key_by(self, key_selector: Any, key_type: Any = None) -> KeyedStream[T]:
+        """Records with the same key go to the same subtask of what follows.
 
-        projected: DataStream[Any] = self.map(projection)
-        return projected.name("project")
+        ``key_selector``: a function, a KeySelector, the position or name of a field, or a list of those.
+        """
+        from millstream.datastream.keyed_stream import KeyedStream
 
-    def assign_timestamps_and_watermarks(self, watermark_strategy: WatermarkStrategy) -> DataStream[T]:
-        """Give records event times, and the stream watermarks."""
-        if not isinstance(watermark_strategy, WatermarkStrategy):
-            raise refuse(f"assign_timestamps_and_watermarks takes a WatermarkStrategy, not {watermark_strategy!r:.100}")
-        spec = TimestampsAndWatermarksSpec(watermark_strategy)
-        return self._derived(self._add("timestamps and watermarks", spec, output_type=self._node.output_type))
+        selector = key_selector_argument(key_selector, self._record_type, "key_by")
+        declared_type(key_type, "key_by")
+        upstreams = self._handed_on(exchange=Exchange.HASH, key_selector=selector, custom_partitioner=None)
+        return KeyedStream(self._environment, upstreams, self._record_type, selector)
 
-    def get_side_output(self, output_tag: OutputTag) -> DataStream[Any]:
-        """What the operator sent to ``output_tag``."""
-        if not isinstance(output_tag, OutputTag):
-            raise refuse(f"get_side_output takes an OutputTag, not {output_tag!r:.100}")
-        if self._united:
-            raise refuse("a union has no side outputs; take them before union")
-        return DataStream(self._environment, self._node, side_output=output_tag.tag_id)
-
-    # -- windows without keys -------------------------------------------------------------------------------------
-
-    def window_all(self, window_assigner: WindowAssigner[Any, Any]) -> AllWindowedStream:
+    def window_all(self, window_assigner: WindowAssigner[Any, Any]) -> AllWindowedStream[T]:
         """Windows over all records, computed by one subtask."""
         from millstream.datastream.windowed_stream import AllWindowedStream
 
+        instance_argument(window_assigner, WindowAssigner, "window_all", "TumblingEventTimeWindows.of('1 min')")
         return AllWindowedStream(self, window_assigner)
 
-    def count_window_all(self, size: int, slide: int | None = None) -> AllWindowedStream:
-        """Windows of ``size`` records, every ``slide`` records."""
-        from millstream.datastream.windowed_stream import AllWindowedStream, count_assigner
+    def count_window_all(self, size: int, slide: int = 0) -> AllWindowedStream[T]:
+        """Windows of ``size`` records, one behind the other, or one every ``slide`` records."""
+        return self.window_all(count_assigner(size, slide))
 
-        return AllWindowedStream(self, count_assigner(size, slide))
-
-    # -- partitioning ---------------------------------------------------------------------------------------------
+    # -- partitioning -------------------------------------------------------------------------------------------------
 
     def shuffle(self) -> DataStream[T]:
         """Each record to a random subtask."""
@@ -145,7 +167,7 @@ class DataStream(WritableStream, Generic[T]):
         return self._partitioned(Exchange.REBALANCE)
 
     def rescale(self) -> DataStream[T]:
-        """Records evenly over a share of the subtasks; cheaper than ``rebalance``."""
+        """Records evenly over a share of the subtasks; fewer connections than ``rebalance``."""
         return self._partitioned(Exchange.RESCALE)
 
     def broadcast(self) -> DataStream[T]:
@@ -160,54 +182,81 @@ class DataStream(WritableStream, Generic[T]):
         """Each subtask to the one of the same index; both operators need the same parallelism."""
         return self._partitioned(Exchange.FORWARD)
 
-    def partition_custom(self, partitioner: Any, key_selector: Any) -> DataStream[T]:
-        """``partitioner(key, number of subtasks)`` says which subtask."""
-        function_argument(partitioner, "partition", "partition_custom")
-        partition = partitioner.partition if hasattr(partitioner, "partition") else partitioner
-        return DataStream(
-            self._environment,
-            self._node,
-            exchange=Exchange.CUSTOM,
-            explicit_exchange=True,
-            side_output=self._side_output,
-            key_selector=key_selector_argument(key_selector, "partition_custom"),
-            custom_partitioner=partition,
-            united=self._united,
-        )
+    def partition_custom(
+        self, partitioner: Partitioner[Any] | Callable[[Any, int], int], key_selector: Any
+    ) -> DataStream[T]:
+        """To the subtask that ``partitioner(key, number of subtasks)`` says, counted from 0."""
+        function_argument(partitioner, Partitioner, "partition", "partition_custom", 2)
+        selector = key_selector_argument(key_selector, self._record_type, "partition_custom")
+        partition = getattr(partitioner, "partition", partitioner)
+        return self._partitioned(Exchange.CUSTOM, key_selector=selector, custom_partitioner=partition)
 
-    # -- running --------------------------------------------------------------------------------------------------
+    # -- inner --------------------------------------------------------------------------------------------------------
 
-    def execute_and_collect(self, job_execution_name: str | None = None, limit: int | None = None) -> Any:
-        """Run the job and iterate over the records of this stream; with ``limit`` a list of that many at most."""
-        node = self._add("collect", CollectSpec(), parallelism=None)
-        job, operator_id = self._environment._submit_collecting(job_execution_name, node.node_id)
-        results = CloseableIterator(job, operator_id, limit)
-        if limit is None:
-            return results
-        with results:
-            return list(results)
+    def _transformed(self, name: str, spec: OperatorSpec, output_type: TypeInformation | None) -> DataStream[Any]:
+        """The stream behind a new operator on this one."""
+        node = self._add(name, spec, output_type=output_type)
+        return DataStream(self._environment, [Upstream(node)], output_type)
 
-    # -- inner ----------------------------------------------------------------------------------------------------
+    def _partitioned(
+        self, exchange: Exchange, key_selector: Any = None, custom_partitioner: Any = None
+    ) -> DataStream[T]:
+        upstreams = self._handed_on(exchange=exchange, key_selector=key_selector, custom_partitioner=custom_partitioner)
+        return DataStream(self._environment, upstreams, self._record_type)
 
-    def _derived(self, node: Any) -> DataStream[Any]:
-        return DataStream(self._environment, node)
+    def _check_partner(self, other: Any, call: str) -> None:
+        if not isinstance(other, DataStream):
+            raise refuse(f"{call} takes streams, not {other!r:.60} of type {type(other).__name__}.")
+        if other._environment is not self._environment:
+            raise refuse(f"{call} takes streams of one environment, but these come from two.")
 
-    def _partitioned(self, exchange: Exchange) -> DataStream[T]:
-        return DataStream(
-            self._environment,
-            self._node,
-            exchange=exchange,
-            explicit_exchange=True,
-            side_output=self._side_output,
-            united=self._united,
-        )
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            remedy = _NEED_KEYS.get(name)
+            if remedy is None:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+            raise KeysNeededError(str(refuse(f"{name} needs a keyed stream; {remedy}.")))
 
 
-def _returned(func: Any, method: str) -> Any:
-    """The type a function's annotation promises, or None."""
-    from millstream.core.api.types import infer_type
+class KeysNeededError(JobGraphError, AttributeError):
+    """A method of keyed streams was called on one without keys. An ``AttributeError`` too, so that hasattr works."""
 
-    target = getattr(func, method, func)
-    annotations = getattr(target, "__annotations__", {})
-    returned = annotations.get("return")
-    return None if returned is None or isinstance(returned, str) else infer_type(returned)
+
+class _Projection:
+    """Some fields of a record as a tuple."""
+
+    def __init__(self, positions: tuple[int, ...]) -> None:
+        self.positions = positions
+
+    def __call__(self, record: Any) -> tuple[Any, ...]:
+        return tuple([record[position] for position in self.positions])
+
+
+def count_assigner(size: int, slide: int) -> WindowAssigner[Any, Any]:
+    """Windows by number of records; a ``slide`` of 0 is that of tumbling ones."""
+    for number in (size, slide):
+        if not isinstance(number, int) or isinstance(number, bool):
+            raise refuse(f"count windows take whole numbers of records, not {number!r}.")
+    if slide == 0:
+        return CountTumblingWindowAssigner.of(size)
+    return CountSlidingWindowAssigner.of(size, slide)
+
+
+_ELSEWHERE = {
+    "AllWindowedStream": "windowed_stream",
+    "CloseableIterator": "collecting",
+    "ConnectedStreams": "connected_streams",
+    "DataStreamSink": "data_stream_sink",
+    "KeyedStream": "keyed_stream",
+    "WindowedStream": "windowed_stream",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """PyFlink's home of all stream classes; loaded on demand, for they import this module."""
+    if name in _ELSEWHERE:
+        from importlib import import_module
+
+        return getattr(import_module(f"millstream.datastream.{_ELSEWHERE[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

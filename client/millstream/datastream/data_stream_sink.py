@@ -6,4 +6,4 @@ from millstream.datastream.stream import Stream
 
 
 class DataStreamSink(Stream):
-    """A sink, for its settings: name, uid, parallelism, chaining."""
+    """A sink, for its settings: name, uid, parallelism, chaining, slot sharing group."""

@@ -3,217 +3,163 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import secrets
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from millstream.common.configuration import Configuration
-from millstream.core.api.source import Source
+from millstream.common.execution_config import ExecutionConfig
 from millstream.core.api.time import DurationLike, parse_duration_ms
-from millstream.core.api.watermarks import WatermarkStrategy
-from millstream.core.graph.specs import SourceSpec
-from millstream.datastream.arguments import instance_argument, parallelism_argument, refuse
-from millstream.datastream.data_stream import DataStream
-from millstream.datastream.graph_builder import GraphBuilder
-from millstream.datastream.runtime_mode import RuntimeExecutionMode
+from millstream.core.config import options
+from millstream.core.errors import JobGraphError, PicklingError
+from millstream.datastream.arguments import parallelism_argument, text_argument
+from millstream.datastream.call_site import refuse
+from millstream.datastream.execution_mode import RuntimeExecutionMode
+from millstream.datastream.program import Program
+from millstream.datastream.reading import ReadingEnvironment
 
 if TYPE_CHECKING:
     from millstream.client.job_client import JobClient
-    from millstream.client.translate import TranslatedJob
     from millstream.core.api.job import JobExecutionResult
+    from millstream.core.config import Configuration as EffectiveConfiguration
+    from millstream.core.graph.stream_graph import StreamGraph
+    from millstream.core.ids import OperatorId
+
+ORIGIN = "the program"
+DEFAULT_JOB_NAME = "Millstream job"
 
 
-class StreamExecutionEnvironment:
-    """Holds the program until ``execute`` runs it."""
+class StreamExecutionEnvironment(ReadingEnvironment):
+    """Holds the program until ``execute`` runs it. Used by one thread.
+
+    What is set here wins over ``-D``, the environment and ``millstream.toml``.
+    """
 
     def __init__(self, configuration: Configuration | None = None) -> None:
-        self._builder = GraphBuilder()
-        self._settings: dict[str, Any] = configuration.to_dict() if configuration else {}
-        self._parallelism: int | None = None
-        self._max_parallelism: int | None = None
+        self._program = Program()
+        self._settings = Configuration(configuration)
         self._buffer_timeout_ms: int | None = None
-        self._chaining = True
 
     @staticmethod
     def get_execution_environment(configuration: Configuration | None = None) -> StreamExecutionEnvironment:
-        """The environment of this process: an embedded cluster, or the one that settings or ``millstream run`` name."""
+        """Its jobs go to the cluster that settings or ``millstream run`` name, else to an embedded one."""
+        if configuration is not None and not isinstance(configuration, Configuration):
+            raise refuse(f"get_execution_environment takes a Configuration, not {configuration!r:.60}.")
         return StreamExecutionEnvironment(configuration)
 
-    # -- settings ---------------------------------------------------------------------------------------------------
+    def __reduce__(self) -> NoReturn:
+        raise PicklingError("an environment cannot travel: functions see records, not the program")
+
+    # -- settings -----------------------------------------------------------------------------------------------------
+
+    def get_config(self) -> ExecutionConfig:
+        """The settings of this environment, by methods; changes count."""
+        return ExecutionConfig(self._settings)
 
     def configure(self, configuration: Configuration | Mapping[str, Any]) -> None:
-        """Settings for the jobs of this environment."""
-        if not isinstance(configuration, Configuration):
-            configuration = Configuration(dict(configuration))
-        self._settings.update(configuration.to_dict())
+        """Add settings by key."""
+        given = configuration if isinstance(configuration, Configuration) else Configuration.of(configuration)
+        self._settings.add_all(given)
 
     def set_parallelism(self, parallelism: int) -> StreamExecutionEnvironment:
-        """Of operators that set none themselves; by default the number of slots."""
-        self._parallelism = parallelism_argument(parallelism, "set_parallelism")
+        """Parallelism of operators that set none themselves; by default the number of slots."""
+        number = parallelism_argument(parallelism, "set_parallelism")
+        self._settings.set(options.PARALLELISM_DEFAULT.key, number)
         return self
 
     def get_parallelism(self) -> int:
-        """The default parallelism."""
-        if self._parallelism is not None:
-            return self._parallelism
+        """Parallelism of operators that set none themselves. May ask the cluster for its slots."""
         from millstream.client.session import current_session
 
-        configured = self._settings.get("parallelism.default")
-        return int(configured) if configured is not None else current_session().default_parallelism()
+        return self._effective()[options.PARALLELISM_DEFAULT] or current_session().default_parallelism()
 
     def set_max_parallelism(self, max_parallelism: int) -> StreamExecutionEnvironment:
         """Key groups of operators that set none themselves."""
-        self._max_parallelism = parallelism_argument(max_parallelism, "set_max_parallelism")
+        number = parallelism_argument(max_parallelism, "set_max_parallelism")
+        self._settings.set(options.PIPELINE_MAX_PARALLELISM.key, number)
         return self
 
-    def set_buffer_timeout(self, timeout: DurationLike) -> StreamExecutionEnvironment:
-        """How long small batches may wait for more."""
-        self._buffer_timeout_ms = parse_duration_ms(timeout)
+    def get_max_parallelism(self) -> int:
+        """Key groups of operators that set none themselves."""
+        return self._effective()[options.PIPELINE_MAX_PARALLELISM]
+
+    def set_buffer_timeout(self, timeout_millis: DurationLike) -> StreamExecutionEnvironment:
+        """How long records may wait for others to fill a batch: 0 for not at all, -1 until the batch is full."""
+        timeout_ms = parse_duration_ms(timeout_millis)
+        if timeout_ms < -1:
+            raise refuse(f"set_buffer_timeout takes -1, 0 or more milliseconds, not {timeout_ms}.")
+        self._buffer_timeout_ms = timeout_ms
         return self
+
+    def get_buffer_timeout(self) -> int:
+        """Milliseconds; -1 for no limit."""
+        if self._buffer_timeout_ms is not None:
+            return self._buffer_timeout_ms
+        return round(self._effective()[options.EXECUTION_BUFFER_TIMEOUT].total_seconds() * 1000)
 
     def disable_operator_chaining(self) -> StreamExecutionEnvironment:
         """Run every operator as a task of its own."""
-        self._chaining = False
+        self._settings.set(options.PIPELINE_OPERATOR_CHAINING.key, False)
         return self
+
+    def is_chaining_enabled(self) -> bool:
+        return self._effective()[options.PIPELINE_OPERATOR_CHAINING]
 
     def set_runtime_mode(self, execution_mode: RuntimeExecutionMode) -> StreamExecutionEnvironment:
-        """Only streaming exists in this version; a bounded job gives the same results."""
+        """STREAMING or AUTOMATIC, which is the same in this version."""
+        if not isinstance(execution_mode, RuntimeExecutionMode):
+            raise refuse(f"set_runtime_mode takes a RuntimeExecutionMode, not {execution_mode!r:.60}.")
         if execution_mode is RuntimeExecutionMode.BATCH:
-            raise refuse("batch mode does not exist in this version; a bounded streaming job gives the same results")
+            raise refuse(
+                "batch mode does not exist in this version. Use STREAMING: a bounded job ends by itself; only rolling "
+                "aggregates differ, which emit every intermediate result."
+            )
         return self
 
-    # -- sources ----------------------------------------------------------------------------------------------------
-
-    def from_collection(self, collection: Iterable[Any], type_info: Any = None) -> DataStream[Any]:
-        """The values, in order, from one subtask."""
-        from millstream.connectors.collection import CollectionSource
-
-        if isinstance(collection, str | bytes) or not isinstance(collection, Iterable):
-            raise refuse(f"from_collection takes a list or another iterable of values, not {collection!r:.100}")
-        return self._source(CollectionSource(collection, type_info), None, "Source: collection", type_info)
-
-    def from_source(
-        self,
-        source: Source[Any],
-        watermark_strategy: WatermarkStrategy | None = None,
-        source_name: str = "source",
-        type_info: Any = None,
-    ) -> DataStream[Any]:
-        """Any source, with watermarks of each of its splits."""
-        instance_argument(source, ("create_enumerator", "create_reader"), "from_source", "Source")
-        if watermark_strategy is not None and not isinstance(watermark_strategy, WatermarkStrategy):
-            raise refuse(f"from_source takes a WatermarkStrategy, not {watermark_strategy!r:.100}")
-        return self._source(source, watermark_strategy, f"Source: {source_name}", type_info)
-
-    def from_sequence(self, start: int, end: int, rows_per_second: float | None = None) -> DataStream[int]:
-        """The whole numbers from ``start`` to ``end``, both included."""
-        from millstream.connectors.sequence import NumberSequenceSource
-
-        return self._source(NumberSequenceSource(start, end, rows_per_second), None, "Source: sequence", int)
-
-    def read_text(self, path: Any, **options: Any) -> DataStream[str]:
-        """Lines of text files. ``options``: ``encoding``, ``on_malformed``."""
-        from millstream.connectors.files.api import text_source
-
-        return self._files(text_source(_paths(path), **options), "text")
-
-    read_text_file = read_text
-
-    def read_json(self, path: Any, schema: Any = None, **options: Any) -> DataStream[Any]:
-        """NDJSON files. ``schema``: None, ``{"field": type}``, a dataclass, NamedTuple or TypedDict."""
-        from millstream.connectors.files.api import json_source
-
-        return self._files(json_source(_paths(path), schema, **options), "JSON")
-
-    def read_csv(
-        self,
-        path: Any,
-        columns: Sequence[str] | None = None,
-        schema: Mapping[str, Any] | type | None = None,
-        **options: Any,
-    ) -> DataStream[Any]:
-        """CSV files; see ``millstream.connectors.files.api.csv_source`` for the options."""
-        from millstream.connectors.files.api import csv_source
-
-        return self._files(csv_source(_paths(path), columns, schema, **options), "CSV")
-
-    def read_parquet(self, path: Any, columns: Sequence[str] | None = None, **options: Any) -> DataStream[Any]:
-        """Parquet files; ``records="arrow"`` keeps them columnar."""
-        from millstream.connectors.files.api import parquet_source
-
-        return self._files(parquet_source(_paths(path), columns, **options), "Parquet")
-
-    def socket_text_stream(self, host: str, port: int, delimiter: str = "\n") -> DataStream[str]:
-        """Lines from a TCP server."""
-        from millstream.connectors.socket import SocketTextSource
-
-        return self._source(SocketTextSource(host, port, delimiter), None, "Source: socket", str)
-
-    # -- running ----------------------------------------------------------------------------------------------------
+    # -- running ------------------------------------------------------------------------------------------------------
 
     def execute(self, job_name: str | None = None) -> JobExecutionResult:
-        """Run the program and wait for its end."""
+        """Run the program and wait for its end. Raises what made the job fail."""
         return self.execute_async(job_name).wait()
 
     def execute_async(self, job_name: str | None = None) -> JobClient:
         """Submit the program and return a handle."""
-        from millstream.client.submit import default_submitter
-
-        translated = self._translate(job_name)
-        self._builder.clear()
-        return default_submitter().submit(translated)
+        job, _ = self._submit(job_name)
+        return job
 
     def get_execution_plan(self) -> str:
-        """The program as JSON: nodes, and edges with how records are shipped."""
-        from millstream.client.plan import plan_json
-        from millstream.client.session import slots_needed
+        """The program as JSON in Flink's form: a node an operator, with its predecessors and how they ship records."""
+        from millstream.datastream.execution_plan import execution_plan
 
-        graph = self._translate(None).graph
-        return json.dumps(plan_json(graph, slots_needed(graph)), indent=2)
+        return json.dumps(execution_plan(self.get_stream_graph()), indent=2)
 
-    # -- inner ------------------------------------------------------------------------------------------------------
+    def get_stream_graph(self, job_name: str | None = None) -> StreamGraph:
+        """The graph of the next job, all defaults filled in. Later calls do not change it."""
+        configured = self._effective()[options.PIPELINE_NAME]
+        name = text_argument(job_name, "execute") if job_name is not None else configured or DEFAULT_JOB_NAME
+        return self._program.build(name, self.get_parallelism())
 
-    def _source(
-        self, source: Source[Any], strategy: WatermarkStrategy | None, name: str, type_info: Any
-    ) -> DataStream[Any]:
-        output_type = type_info if type_info is not None else source.produced_type
-        node = self._builder.add(name, SourceSpec(source, strategy), source.parallelism_max, [], (), output_type)
-        return DataStream(self, node)
+    # -- inner --------------------------------------------------------------------------------------------------------
 
-    def _files(self, source: Source[Any], kind: str) -> DataStream[Any]:
-        return self._source(source, None, f"Source: {kind} files", None)
+    def _this(self) -> StreamExecutionEnvironment:
+        return self
 
-    def _submit_collecting(self, job_name: str | None, node_id: int) -> tuple[JobClient, str]:
-        from millstream.client.submit import default_submitter
-
-        translated = self._translate(job_name)
-        self._builder.clear()
-        return default_submitter().submit(translated), translated.operator_ids[node_id]
-
-    def _translate(self, job_name: str | None) -> TranslatedJob:
-        import secrets
-
+    def _effective(self) -> EffectiveConfiguration:
         from millstream.client.session import current_session
+
+        return current_session().configuration.with_values(self._settings.to_dict(), ORIGIN)
+
+    def _submit(self, job_name: str | None) -> tuple[JobClient, Mapping[int, OperatorId]]:
+        from millstream.client.submit import default_submitter
         from millstream.client.translate import translate
 
-        configuration = current_session().configuration
-        if self._settings:
-            configuration = configuration.with_values(self._settings, "the program")
-        graph = self._builder.graph
-        graph.job_name = job_name or "Millstream job"
-        return translate(
-            graph,
-            secrets.token_hex(16),
-            configuration,
-            default_parallelism=self.get_parallelism(),
-            max_parallelism=self._max_parallelism,
-            buffer_timeout_ms=self._buffer_timeout_ms,
-            chaining=self._chaining,
-        )
-
-
-def _paths(path: Any) -> list[str]:
-    """Absolute, for slots have another working directory than the script."""
-    from pathlib import Path
-
-    paths = [path] if isinstance(path, str) or hasattr(path, "__fspath__") else list(path)
-    return [str(Path(item).expanduser().absolute()) for item in paths]
+        settings = self._effective().flatten()
+        settings[options.EXECUTION_BUFFER_TIMEOUT.key] = self.get_buffer_timeout()
+        graph = self.get_stream_graph(job_name)
+        try:
+            translated = translate(graph, secrets.token_hex(16), settings)
+        except JobGraphError as error:
+            raise error.with_traceback(None) from None
+        job = default_submitter().submit(translated)
+        self._program.start_next_job()
+        return job, translated.operator_ids

@@ -1,94 +1,187 @@
-"""The program's own modules, shipped with the job without being asked for.
+"""Local modules of a program, shipped with its jobs without being asked for.
 
-A module is local when its file lies below the script's directory or the working directory and is no part of an
-installed package. Installed packages must be installed where the TaskManagers run.
+Local is what lies below the script's directory or the current one and is neither installed nor part of Python. Of a
+package all Python files travel and its small data files; of plain modules, those that were imported and those that
+shipped code imports inside functions, found by reading the source. In the archive a module lies where its name says,
+so that workers find it with one entry in ``sys.path``, wherever it came from here.
 """
 
 from __future__ import annotations
 
+import ast
 import io
+import os
 import sys
 import sysconfig
-import types
 import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
+from types import ModuleType
 from typing import Final
 
-import millstream
-from millstream.core.errors import UserError
+from millstream.core.errors import ConfigError
 
-ARCHIVE_BYTES_MAX: Final = 256 * 1024 * 1024
 DATA_FILE_BYTES_MAX: Final = 1024 * 1024
-_SKIPPED_DIRECTORIES: Final = frozenset({"__pycache__", ".git", ".venv", "node_modules"})
+ARCHIVE_BYTES_MAX: Final = 64 * 1024 * 1024
+FILES_MAX: Final = 10_000
+_SKIPPED_DIRECTORIES: Final = frozenset({"__pycache__", "node_modules", "site-packages", "dist-packages", "venv"})
+_FIXED_TIME: Final = (1980, 1, 1, 0, 0, 0)
+"""Equal sources give equal archives, which are uploaded once."""
 
 
-def local_modules() -> list[types.ModuleType]:
-    """Imported modules that belong to the program, except ``__main__``, which travels by value."""
-    roots = _local_roots()
-    foreign = _foreign_roots()
-    found = []
-    for name, module in sorted(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if name in ("__main__", "__mp_main__") or not file or not isinstance(module, types.ModuleType):
-            continue
-        path = Path(file).resolve()
-        if any(path.is_relative_to(root) for root in roots) and not any(path.is_relative_to(r) for r in foreign):
-            found.append(module)
-    return found
+class ModuleArchive:
+    """What of ``modules`` is local, and the files to ship. ``search_path``: ``sys.path``; ``script``: the main file."""
 
+    def __init__(
+        self, modules: Mapping[str, ModuleType], roots: Sequence[Path], search_path: Sequence[str], script: Path | None
+    ) -> None:
+        self._roots = [root.resolve() for root in roots]
+        self._script = script
+        self._search_path = [
+            directory
+            for directory in dict.fromkeys(Path(entry or os.curdir).resolve() for entry in search_path)
+            if directory.is_dir() and self._is_local(directory)
+        ]
+        self.modules: list[ModuleType] = []
+        """Local modules that the program has imported."""
+        self.not_importable: list[ModuleType] = []
+        """Those that their name does not lead to from any entry of the search path."""
+        self._files: dict[str, Path] = {}
+        for name, module in sorted(modules.items()):
+            file = _source_file(module)
+            if file is None or name == "__main__" or not self._is_local(file) or name.split(".")[0] == "millstream":
+                continue
+            self.modules.append(module)
+            if self._add_module(name) != file:
+                self.not_importable.append(module)
 
-def archive(modules: list[types.ModuleType]) -> bytes:
-    """A zip with the modules at their import paths; empty bytes when there are none. The same input, the same bytes."""
-    files: dict[str, Path] = {}
-    for module in modules:
-        path = Path(module.__file__ or "").resolve()
-        parts = module.__name__.split(".")
-        if path.name == "__init__.py":
-            files |= _package_files("/".join(parts), path.parent)
-        else:
-            files["/".join(parts) + path.suffix] = path
-            for depth in range(1, len(parts)):  # the packages around it
-                package = sys.modules.get(".".join(parts[:depth]))
-                init = getattr(package, "__file__", None)
-                if init:
-                    files["/".join(parts[:depth]) + "/__init__.py"] = Path(init)
-    if not files:
-        return b""
-    if sum(path.stat().st_size for path in files.values()) > ARCHIVE_BYTES_MAX:
-        raise UserError(
-            f"the program's local modules take more than {ARCHIVE_BYTES_MAX >> 20} MiB. Install large packages where "
-            f"the TaskManagers run instead of keeping them beside the script."
+    @staticmethod
+    def of_this_process() -> ModuleArchive:
+        """For the program that runs in this process."""
+        script = _source_file(sys.modules["__main__"])
+        roots = [Path.cwd(), *([script.parent] if script is not None else [])]
+        return ModuleArchive(dict(sys.modules), roots, sys.path, script)
+
+    @cached_property
+    def files(self) -> dict[str, Path]:
+        """Names in the archive with the files behind them."""
+        unread = [*self._files.values(), *([self._script] if self._script is not None else [])]
+        read: set[Path] = set()
+        while unread:
+            file = unread.pop()
+            if file in read or file.suffix != ".py":
+                continue
+            read.add(file)
+            before = set(self._files)
+            for name in imported_names(file):
+                self._add_module(name)
+            unread += [self._files[name] for name in self._files.keys() - before]
+        return dict(sorted(self._files.items()))
+
+    def zipped(self) -> bytes:
+        """The archive; empty without files. ``ConfigError`` if it would be too large."""
+        if not self.files:
+            return b""
+        buffer = io.BytesIO()
+        total_bytes = 0
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, file in self.files.items():
+                data = file.read_bytes()
+                total_bytes += len(data)
+                if total_bytes > ARCHIVE_BYTES_MAX or len(self.files) > FILES_MAX:
+                    raise self._too_large()
+                archive.writestr(zipfile.ZipInfo(name, _FIXED_TIME), data, zipfile.ZIP_DEFLATED)
+        return buffer.getvalue()
+
+    def _is_local(self, file: Path) -> bool:
+        if _SKIPPED_DIRECTORIES.intersection(file.parts) or any(file.is_relative_to(path) for path in _INSTALLED):
+            return False
+        return any(file.is_relative_to(root) for root in self._roots)
+
+    def _add_module(self, name: str) -> Path | None:
+        """Put the module ``name``, or the whole package it is in, into the archive; its file if there is one."""
+        parts = name.split(".")
+        if parts[0] in sys.stdlib_module_names or parts[0] == "millstream":
+            return None
+        for directory in self._search_path:
+            found = self._find(directory, parts)
+            if found is not None:
+                return found
+        return None
+
+    def _find(self, directory: Path, parts: list[str]) -> Path | None:
+        for depth in range(1, len(parts) + 1):
+            place = directory.joinpath(*parts[:depth])
+            if (place / "__init__.py").is_file() and self._is_local(place):
+                self._add_package(place, "/".join(parts[:depth]))
+                rest = place.joinpath(*parts[depth:])
+                candidates = (rest / "__init__.py", rest.with_name(rest.name + ".py"))
+                return next((file for file in candidates if file.is_file()), None)
+            if not place.is_dir():
+                file = place.with_name(place.name + ".py")
+                if depth == len(parts) and file.is_file() and self._is_local(file):
+                    self._files["/".join(parts) + ".py"] = file
+                    return file
+                return None
+            file = place.with_name(place.name + ".py")
+            if depth == len(parts) and file.is_file() and self._is_local(file):
+                self._files["/".join(parts) + ".py"] = file
+                return file
+        return None
+
+    def _add_package(self, directory: Path, name: str) -> None:
+        if f"{name}/__init__.py" in self._files:
+            return
+        for file in _package_files(directory):
+            self._files[f"{name}/{file.relative_to(directory).as_posix()}"] = file
+
+    def _too_large(self) -> ConfigError:
+        by_size = sorted(self.files.values(), key=lambda file: file.stat().st_size, reverse=True)
+        largest = ", ".join(f"{file} ({file.stat().st_size:,} bytes)" for file in by_size[:3])
+        return ConfigError(
+            f"the local modules of this program are too large to ship: {len(self.files):,} files (at most "
+            f"{FILES_MAX:,}) or more than {ARCHIVE_BYTES_MAX:,} bytes; the largest are {largest}. Keep data outside "
+            f"of packages and read it by path, or install the package where the TaskManagers run."
         )
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as stream:
-        for name in sorted(files):
-            stream.writestr(zipfile.ZipInfo(name), files[name].read_bytes())
-    return buffer.getvalue()
 
 
-def _package_files(prefix: str, directory: Path) -> dict[str, Path]:
-    """Python files and small data files of a package."""
-    files: dict[str, Path] = {}
-    for path in sorted(directory.rglob("*")):
-        relative = path.relative_to(directory)
-        if not path.is_file() or _SKIPPED_DIRECTORIES.intersection(relative.parts):
-            continue
-        if path.suffix == ".py" or path.stat().st_size <= DATA_FILE_BYTES_MAX:
-            files[f"{prefix}/{relative.as_posix()}"] = path
-    return files
+def imported_names(file: Path) -> set[str]:
+    """Dotted names that absolute imports in ``file`` may load, those inside functions included."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError, OSError):
+        return set()
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names if alias.name != "*")
+    return names
 
 
-def _local_roots() -> list[Path]:
-    roots = [Path.cwd()]
-    main = getattr(sys.modules.get("__main__"), "__file__", None)
-    if main:
-        roots.append(Path(main).resolve().parent)
-    # A script in the root directory or in /usr does not make the whole machine local.
-    return [root for root in roots if len(root.parts) > 2 or root == Path("/app")]
+def _package_files(directory: Path) -> Iterator[Path]:
+    for parent, directories, names in os.walk(directory):
+        directories[:] = sorted(d for d in directories if d not in _SKIPPED_DIRECTORIES and not d.startswith("."))
+        for name in sorted(names):
+            file = Path(parent, name)
+            if name.startswith(".") or file.suffix == ".pyc" or not file.is_file():
+                continue
+            if file.suffix == ".py" or file.stat().st_size <= DATA_FILE_BYTES_MAX:
+                yield file
 
 
-def _foreign_roots() -> list[Path]:
-    paths = {Path(path).resolve() for path in sysconfig.get_paths().values() if path}
-    paths |= {Path(sys.prefix).resolve() / "lib", Path(sys.base_prefix).resolve() / "lib", Path(sys.prefix).resolve()}
-    paths |= {Path(root).resolve() for root in millstream.__path__}
-    return [path for path in paths if len(path.parts) > 2]
+def _source_file(module: ModuleType) -> Path | None:
+    file = getattr(module, "__file__", None)
+    if not isinstance(file, str):
+        return None
+    path = Path(file).resolve()
+    return path if path.suffix == ".py" else None
+
+
+_INSTALLED: Final = tuple(
+    Path(path).resolve()
+    for path in {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+)

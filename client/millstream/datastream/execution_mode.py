@@ -6,7 +6,7 @@ import enum
 
 
 class RuntimeExecutionMode(enum.Enum):
-    """This version always streams; a bounded job gives the same final results either way."""
+    """How a job runs. This version streams: AUTOMATIC is STREAMING, and BATCH is refused."""
 
     STREAMING = 0
     BATCH = 1

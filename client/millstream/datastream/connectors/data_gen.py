@@ -1,0 +1,5 @@
+"""Records made by a function."""
+
+from millstream.connectors.sequence import DataGeneratorSource
+
+__all__ = ["DataGeneratorSource"]

@@ -1,0 +1,5 @@
+"""Time and timers (``pyflink.datastream.timerservice``)."""
+
+from millstream.core.api.functions import TimerService
+
+__all__ = ["TimerService"]
