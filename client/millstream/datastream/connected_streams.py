@@ -74,7 +74,9 @@ class ConnectedStreams(Generic[IN1, IN2]):
         if self._is_keyed:
             return self._add("co-process", KeyedCoProcessSpec(checked), found)
         if hasattr(checked, "on_timer"):
-            raise refuse(f"{type(func).__name__} has timers, which need keys: both streams must be keyed.")
+            raise refuse(
+                f"{type(func).__name__} has timers, which need keys: call key_by(selector1, selector2) before process."
+            )
         return self._add("co-process", CoProcessSpec(checked), found)
 
     @property
