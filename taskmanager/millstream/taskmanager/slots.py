@@ -24,6 +24,7 @@ from millstream.taskmanager.slot_process import ENDED, SlotProcess, describe_exi
 
 RESTART_WAIT_S: Final = 0.2
 RESTART_WAIT_S_MAX: Final = 30.0
+UNIX_PATH_BYTES_MAX: Final = 107
 STABLE_S: Final = 5.0
 """A slot process that lived this long, or that served a job, did not die of its start."""
 
@@ -96,7 +97,7 @@ class Slots:
             incarnation=incarnation,
             taskmanager_id=self._taskmanager_id,
             host_id=self._host_id,
-            unix_path=str(work_dir / "data.sock"),
+            unix_path=unix_socket_path(work_dir),
             tcp_host=self._bind_host,
             tcp_port=self._data_port + index if self._data_port else 0,
             work_dir=str(work_dir),
@@ -258,3 +259,9 @@ class Slots:
             except subprocess.TimeoutExpired:
                 self._fork_server.kill()
                 self._fork_server.wait()
+
+
+def unix_socket_path(directory: Path) -> str:
+    """Where a slot accepts connections of its host; empty, for TCP only, when the path is too long for the kernel."""
+    path = str(directory / "data.sock")
+    return path if len(path.encode()) <= UNIX_PATH_BYTES_MAX else ""
