@@ -15,6 +15,7 @@ import socket
 import statistics
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,8 +57,10 @@ def forked(child: Callable[[], None]) -> int:
     if pid == 0:
         try:
             child()
-        finally:
-            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
     return pid
 
 
@@ -137,6 +140,7 @@ def exchange(kind: str, settings: NetworkSettings, batch: ArrowBatch, total_byte
             produce(reactor, network, batch, total_bytes, settings.segment_bytes)
 
         pid = forked(run_producer)
+        os.close(writing)
         address = common_pb2.DataAddress.FromString(os.read(reading, 4096))
         reactor, network = environment(place, "consumer", settings)
         channel = taskmanager_pb2.ProducerChannel(producer=0, attempt=0, address=address)
@@ -154,7 +158,6 @@ def exchange(kind: str, settings: NetworkSettings, batch: ArrowBatch, total_byte
         elapsed = time.perf_counter() - start
         os.waitpid(pid, 0)
         os.close(reading)
-        os.close(writing)
         megabytes = gate.statistics().bytes_in / 1e6
         network.release_gate(gate)
         network.close()

@@ -88,7 +88,7 @@ class ClusterStarter:
     def __init__(
         self, configuration: Configuration, clock: Clock, wait_for_slots: Callable[[Configuration, int], None]
     ):
-        """``wait_for_slots(configuration, n)`` returns when ``n`` slots have registered."""
+        """``wait_for_slots(configuration, n)`` returns when ``n`` slots are ready."""
         self._configuration = configuration
         self._clock = clock
         self._wait_for_slots = wait_for_slots

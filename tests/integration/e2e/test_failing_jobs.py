@@ -98,10 +98,10 @@ def test_unreachable_jobmanager_and_unknown_setting(shell: Any) -> None:
     assert "Did you mean 'taskmanager.numberOfTaskSlots'" in done.err
 
 
-def test_a_program_without_sink_or_operators(run_job: Run) -> None:
-    done = run_job("env.from_sequence(1, 10).map(lambda n: n)\nenv.execute()\n").expect(1)
-    assert "no sink" in done.err and "job.py" in done.err
-    run_job("env.execute()\n").expect(1)
+def test_a_program_without_operators(run_job: Run) -> None:
+    done = run_job("env.from_sequence(1, 10)\nenv.execute()\n").expect(1)
+    assert "does nothing" in done.err and "job.py" in done.err
+    assert "the job is empty" in run_job("env.execute()\n").expect(1).err
 
 
 def test_modules_beside_the_script_are_shipped(shell: Any, run_job: Run) -> None:

@@ -80,7 +80,7 @@ def describe(configuration: Configuration) -> ClusterDetails:
 
 
 def wait_for_slots(configuration: Configuration, slots: int) -> None:
-    """Return when ``slots`` slots have registered."""
+    """Return when ``slots`` slots are ready to take subtasks."""
     from millstream.client.connection import ClusterConnection
 
     clock = SystemClock()
@@ -89,12 +89,12 @@ def wait_for_slots(configuration: Configuration, slots: int) -> None:
     connection = ClusterConnection(configuration)
     try:
         while True:
-            found = connection.describe_cluster().slots_total
+            found = connection.describe_cluster().slots_free
             if found >= slots:
                 return
             if clock.monotonic_s() > deadline_s:
                 raise UnavailableError(
-                    f"only {found} of {slots} slots registered within {SLOTS_TIMEOUT_S:.0f} s; the TaskManagers' logs "
+                    f"only {found} of {slots} slots became ready within {SLOTS_TIMEOUT_S:.0f} s; their logs "
                     f"in {configuration[options.CLUSTER_DIRECTORY]} say why."
                 )
             pause.wait(POLL_INTERVAL_S)

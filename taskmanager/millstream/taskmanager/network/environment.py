@@ -24,6 +24,7 @@ from millstream.taskmanager.network.fetching import Fetching
 from millstream.taskmanager.network.gate import InputChannel, InputGate, LocalChannel
 from millstream.taskmanager.network.job_access import JobAccess
 from millstream.taskmanager.network.listener import Listener
+from millstream.taskmanager.network.memory import keep_freed_memory
 from millstream.taskmanager.network.partition import ResultPartition
 from millstream.taskmanager.network.reactor import Reactor
 from millstream.taskmanager.network.registry import PartitionRegistry
@@ -93,6 +94,7 @@ class NetworkEnvironment:
 
     def listen(self) -> None:
         """Bind. Raises ``ExternalError`` naming the address when it cannot."""
+        keep_freed_memory()
         self._listener.listen()
 
     @property

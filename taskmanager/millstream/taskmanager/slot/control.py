@@ -81,6 +81,4 @@ class ControlChannel:
             self._unsent.clear()  # the read side sees the end of the connection and acts on it
         if bool(self._unsent) != self._writing:
             self._writing = bool(self._unsent)
-            self._reactor.modify(
-                self._connection.fileno(), select.EPOLLIN | (select.EPOLLOUT if self._writing else 0)
-            )
+            self._reactor.modify(self._connection.fileno(), select.EPOLLIN | (select.EPOLLOUT if self._writing else 0))
