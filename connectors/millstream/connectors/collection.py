@@ -54,14 +54,14 @@ class CollectionSource(Source[CollectionSplit]):
 class _CollectionReader(SourceReader[CollectionSplit]):
     def __init__(self, values: list[Any], context: ReaderContext) -> None:
         self._values = values
-        self._rows_max = context.batch_rows_max
+        self._context = context
         self._next: int | None = None
         self._no_more = False
 
     def poll(self) -> SplitBatch | PollStatus:
         if self._next is None:
             return PollStatus.END_OF_INPUT if self._no_more else PollStatus.SPLIT_WANTED
-        stop = min(self._next + self._rows_max, len(self._values))
+        stop = min(self._next + self._context.batch_rows_max, len(self._values))
         batch = ObjectBatch(self._values[self._next : stop])
         finished = stop == len(self._values)
         self._next = None if finished else stop

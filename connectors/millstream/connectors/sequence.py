@@ -101,14 +101,16 @@ class _NumberReader(SourceReader[NumberSplit]):
     def __init__(self, function: Callable[[int], Any] | None, limit: RateLimit | None, context: ReaderContext) -> None:
         self._function = function
         self._limit = limit
-        self._rows_max = context.batch_rows_max
+        self._context = context
         self._splits: deque[NumberSplit] = deque()
         self._no_more = False
 
     def poll(self) -> SplitBatch | PollStatus:
         if not self._splits:
             return PollStatus.END_OF_INPUT if self._no_more else PollStatus.SPLIT_WANTED
-        rows_max = self._rows_max if self._limit is None else self._limit.allowed(self._rows_max)
+        rows_max = self._context.batch_rows_max
+        if self._limit is not None:
+            rows_max = self._limit.allowed(rows_max)
         if rows_max == 0:
             return PollStatus.NOTHING_NOW
         split = self._splits[0]

@@ -31,8 +31,12 @@ class Reading(ReaderContext):
         self.subtask_index = subtask
         self.parallelism = parallelism
         self.clock = clock
-        self.batch_rows_max = rows_max
+        self._rows_max = rows_max
         self.malformed = 0
+
+    @property
+    def batch_rows_max(self) -> int:
+        return self._rows_max
 
     def wake_up(self) -> None:
         pass

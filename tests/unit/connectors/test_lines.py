@@ -17,9 +17,9 @@ LINES = st.lists(st.text(alphabet="ab\u00e9 ", max_size=12), max_size=40)
 
 
 def read_split(split: FileSplit, rows: int = 3) -> list[bytes]:
-    chunks = LineChunks(split, rows)
+    chunks = LineChunks(split)
     found = []
-    while (chunk := chunks.next()) is not None:
+    while (chunk := chunks.next(rows)) is not None:
         offset, data = chunk
         assert data, "a chunk must not be empty"
         assert offset + len(data) == chunks.position
@@ -43,7 +43,8 @@ def test_ranges_partition_the_lines(
     last_newline: bool,
     chunk_bytes: int,
 ) -> None:
-    monkeypatch.setattr(lines_module, "CHUNK_BYTES_MIN", chunk_bytes * 16)
+    monkeypatch.setattr(lines_module, "FIRST_CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(lines_module, "READ_BYTES_MIN", chunk_bytes)
     content = "\n".join(lines).encode() + (b"\n" if lines and last_newline else b"")
     file = tmp_path / "lines.txt"
     file.write_bytes(content)
@@ -62,10 +63,10 @@ def test_a_position_continues_where_it_stopped(tmp_path: Path, lines: list[str],
     file = tmp_path / "lines.txt"
     content = ("\n".join(lines) + "\n").encode()
     file.write_bytes(content)
-    first = LineChunks(FileSplit(str(file), 0, len(content), 0), 2)
+    first = LineChunks(FileSplit(str(file), 0, len(content), 0))
     before = []
     for _ in range(stop_after):
-        chunk = first.next()
+        chunk = first.next(3)
         if chunk is None:
             break
         before.append(chunk[1])

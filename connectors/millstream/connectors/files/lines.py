@@ -13,7 +13,8 @@ from millstream.connectors.files.compression import open_binary, skip
 from millstream.connectors.files.split import FileSplit
 from millstream.core.errors import MalformedRecordError
 
-CHUNK_BYTES_MIN: Final = 64 * 1024
+FIRST_CHUNK_BYTES: Final = 16 * 1024
+READ_BYTES_MIN: Final = 4 * 1024
 CHUNK_BYTES_MAX: Final = 4 * 1024 * 1024
 LINE_BYTES_MAX: Final = 64 * 1024 * 1024
 
@@ -21,13 +22,12 @@ LINE_BYTES_MAX: Final = 64 * 1024 * 1024
 class LineChunks:
     """Whole-line chunks of one split, from its position on. ``position`` is always the start of the next line."""
 
-    def __init__(self, split: FileSplit, rows_wanted: int) -> None:
+    def __init__(self, split: FileSplit) -> None:
         self.path = split.path
         self.start = split.start
         self.position = split.position
         self._stop = split.stop
-        self._rows_wanted = rows_wanted
-        self._chunk_bytes = CHUNK_BYTES_MIN
+        self._line_bytes = 0.0  # on average, of the last chunk
         self._rest = b""
         self._ended = False
         self._stream: BinaryIO = open_binary(Path(split.path))
@@ -39,12 +39,16 @@ class LineChunks:
         else:
             skip(self._stream, split.position)
 
-    def next(self) -> tuple[int, bytes] | None:
-        """``(offset of its first byte, lines including their newlines)``, or None at the end of the range."""
+    def next(self, rows_wanted: int) -> tuple[int, bytes] | None:
+        """``(offset of its first byte, lines including their newlines)``, or None at the end of the range.
+
+        About ``rows_wanted`` lines, if they are about as long as those before.
+        """
         if self._ended or (self._stop is not None and self.position >= self._stop):
             return None
         offset = self.position
-        data = self._read_whole_lines()
+        wanted = int(rows_wanted * self._line_bytes) or FIRST_CHUNK_BYTES
+        data = self._read_whole_lines(min(CHUNK_BYTES_MAX, wanted))
         if not data:
             self._ended = True
             return None
@@ -52,23 +56,25 @@ class LineChunks:
             data = self._cut_at_stop(data, self._stop - offset)
         self.position = offset + len(data)
         rows = max(1, data.count(b"\n"))
-        wanted = self._rows_wanted * len(data) // rows
-        self._chunk_bytes = min(CHUNK_BYTES_MAX, max(CHUNK_BYTES_MIN // 16, wanted))
+        self._line_bytes = len(data) / rows
         return offset, data
 
     def close(self) -> None:
         self._stream.close()
 
-    def _read_whole_lines(self) -> bytes:
-        """At least one line, and the start of an unfinished one kept in ``_rest``."""
+    def _read_whole_lines(self, chunk_bytes: int) -> bytes:
+        """At least one line and about ``chunk_bytes``; what else was read is kept in ``_rest``."""
+        if len(self._rest) >= chunk_bytes and (cut := _end_of_lines(self._rest, chunk_bytes)) >= 0:
+            data, self._rest = self._rest[: cut + 1], self._rest[cut + 1 :]
+            return data
         parts: list[bytes | memoryview] = [self._rest]
         held = len(self._rest)
         self._rest = b""
         while True:
-            piece = self._stream.read(max(self._chunk_bytes - held, CHUNK_BYTES_MIN // 16))
+            piece = self._stream.read(max(chunk_bytes - held, READ_BYTES_MIN))
             if not piece:
                 return b"".join(parts)
-            cut = piece.rfind(b"\n")
+            cut = _end_of_lines(piece, max(1, chunk_bytes - held))
             if cut >= 0:
                 parts.append(memoryview(piece)[: cut + 1])
                 self._rest = piece[cut + 1 :]
@@ -88,7 +94,7 @@ class LineChunks:
 
     def _drop_first_line(self) -> None:
         while True:
-            piece = self._stream.read(CHUNK_BYTES_MIN)
+            piece = self._stream.read(READ_BYTES_MIN)
             if not piece:
                 self._ended = True
                 return
@@ -98,3 +104,9 @@ class LineChunks:
                 self._rest = piece[cut + 1 :]
                 return
             self.position += len(piece)
+
+
+def _end_of_lines(data: bytes, wanted: int) -> int:
+    """Where the last newline within ``wanted`` bytes is, else the first one after them; -1 for none."""
+    cut = data.rfind(b"\n", 0, wanted)
+    return cut if cut >= 0 else data.find(b"\n", wanted)

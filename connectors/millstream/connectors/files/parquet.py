@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from millstream.connectors.files.formats.arrow_rows import RowMaker, column_values
 from millstream.connectors.files.split import FileSplit
@@ -15,6 +15,10 @@ from millstream.core.errors import ExternalError, MalformedRecordError, UserErro
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+BATCH_ROWS: Final = 4096
+"""Rows decoded at once."""
 
 
 class ParquetFormat:
@@ -34,9 +38,10 @@ class ParquetReader(SourceReader[FileSplit]):
 
     def __init__(self, parquet_format: ParquetFormat, context: ReaderContext) -> None:
         self._format = parquet_format
-        self._rows_max = context.batch_rows_max
+        self._context = context
         self._splits: deque[FileSplit] = deque()
         self._batches: Iterator[pa.RecordBatch] | None = None
+        self._rest: pa.RecordBatch | None = None
         self._no_more = False
 
     def add_splits(self, splits: list[FileSplit]) -> None:
@@ -54,11 +59,14 @@ class ParquetReader(SourceReader[FileSplit]):
                 self._splits.popleft()
                 return SplitBatch(ObjectBatch([]), split.split_id, split_finished=True)
             self._batches = self._open(split)
-        records = next(self._batches, None)
+        records = self._rest if self._rest is not None else next(self._batches, None)
         if records is None:
             self._batches = None
             self._splits[0] = replace(split, position=split.position + 1, skip_rows=0)
             return SplitBatch(ObjectBatch([]), split.split_id)
+        rows_max = self._context.batch_rows_max
+        self._rest = records.slice(rows_max) if records.num_rows > rows_max else None
+        records = records.slice(0, rows_max)
         self._splits[0] = replace(split, skip_rows=split.skip_rows + records.num_rows)
         return SplitBatch(self._batch(records), split.split_id)
 
@@ -76,7 +84,7 @@ class ParquetReader(SourceReader[FileSplit]):
             )
         skip = split.skip_rows
         batches = file.iter_batches(
-            self._rows_max, [split.position], None if columns is None else list(columns), use_threads=False
+            BATCH_ROWS, [split.position], None if columns is None else list(columns), use_threads=False
         )
         for records in batches:
             if skip >= records.num_rows:

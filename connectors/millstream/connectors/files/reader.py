@@ -38,8 +38,8 @@ class LineFileReader(SourceReader[FileSplit]):
         try:
             if self._chunks is None or self._decoder is None:
                 self._decoder = self._format.create_decoder(split.path)
-                self._chunks = LineChunks(split, self._context.batch_rows_max)
-            chunk = self._chunks.next()
+                self._chunks = LineChunks(split)
+            chunk = self._chunks.next(self._context.batch_rows_max)
         except OSError as error:
             raise ExternalError(f"cannot read {split.path}: {error.strerror or error}") from error
         except EOFError as error:

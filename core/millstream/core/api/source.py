@@ -96,8 +96,12 @@ class ReaderContext(ABC):
     subtask_index: int
     parallelism: int
     clock: Clock
-    batch_rows_max: int
-    """Upper bound of rows a returned batch should have."""
+
+    @property
+    @abstractmethod
+    def batch_rows_max(self) -> int:
+        """Upper bound of rows the next batch should have. It follows the cost of what is done with them: ask before
+        each batch."""
 
     @abstractmethod
     def wake_up(self) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import random
 import traceback
 from collections.abc import Callable
-from typing import Any, Protocol
+from itertools import compress
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,8 @@ from millstream.core.keys import KeyGroupCache, arrow_key_groups, key_groups, su
 from millstream.taskmanager.operators.user_code import NO_RECORD, current, function_name, preview_of, user_frames
 
 Routed = list[tuple[int, Batch]]
+
+_COMPRESS_CONSUMERS_MAX: Final = 8
 
 
 class Partitioner(Protocol):
@@ -168,6 +171,18 @@ def scatter(batch: Batch, targets: npt.NDArray[Any], consumers: int) -> Routed:
     busy = np.flatnonzero(counts)
     if len(busy) == 1:
         return [(int(busy[0]), batch)]
+    if isinstance(batch, ObjectBatch) and len(busy) <= _COMPRESS_CONSUMERS_MAX:
+        return [(int(t), _compressed(batch, targets == t)) for t in busy]
     order = np.argsort(targets, kind="stable")
     edges = np.cumsum(counts)
     return [(int(t), batch.take(order[edges[t] - counts[t] : edges[t]])) for t in busy]
+
+
+def _compressed(batch: ObjectBatch, chosen: npt.NDArray[np.bool_]) -> ObjectBatch:
+    """The rows where ``chosen``: one pass over all rows in C, faster than picking them while there are few consumers."""
+    marks = chosen.tobytes()
+    return ObjectBatch(
+        list(compress(batch.values, marks)),
+        None if batch.timestamps is None else batch.timestamps[chosen],
+        None if batch.keys is None else list(compress(batch.keys, marks)),
+    )

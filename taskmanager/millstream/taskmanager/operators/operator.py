@@ -129,6 +129,11 @@ class Operator(ABC):
 class SourceOperator(Operator):
     """An operator without inputs; the task calls ``poll`` while there is room downstream."""
 
+    rows_wanted: int = 1 << 20
+    """About how many rows the next ``poll`` should emit at most; set by the task."""
+    rows_read: int = 0
+    """How many it has emitted since it was opened."""
+
     @abstractmethod
     def poll(self) -> bool:
         """Emit at most one batch. False when there is nothing to do until a wake-up or a scheduled time."""

@@ -14,19 +14,23 @@ from millstream.core.graph.specs import ChainedOperator, SourceSpec
 from millstream.taskmanager.operators.operator import OperatorContext, Output, SourceOperator
 from millstream.taskmanager.operators.user_code import wrap_connector_error, wrap_user_error
 
-BATCH_ROWS_MAX: Final = 4096
+BATCH_ROWS_MAX: Final = 2048
 _SPLIT_RETRY_MS: Final = 50
 
 
 class ReaderContextOfTask(ReaderContext):
     """``ReaderContext`` over the operator's context."""
 
-    def __init__(self, context: OperatorContext) -> None:
+    def __init__(self, context: OperatorContext, operator: SourceOperator) -> None:
         self.subtask_index = context.subtask_index
         self.parallelism = context.parallelism
         self.clock = context.clock
-        self.batch_rows_max = BATCH_ROWS_MAX
         self._context = context
+        self._operator = operator
+
+    @property
+    def batch_rows_max(self) -> int:
+        return min(BATCH_ROWS_MAX, self._operator.rows_wanted)
 
     def wake_up(self) -> None:
         self._context.wake_up()
@@ -51,7 +55,7 @@ class ReadOperator(SourceOperator):
         strategy = self._spec.strategy
         self._watermarks = None if strategy is None else SplitWatermarks(strategy, context.clock)
         try:
-            self._reader = self._spec.source.create_reader(ReaderContextOfTask(context))
+            self._reader = self._spec.source.create_reader(ReaderContextOfTask(context, self))
             self._reader.start()
             if self._restored:
                 self._reader.add_splits(self._restored)
@@ -128,6 +132,7 @@ class ReadOperator(SourceOperator):
                     function=self._spec.strategy.assigner if self._spec.strategy else None,
                     record=self._watermarks.failed_record,
                 ) from error
+        self.rows_read += batch.num_rows
         self.output.emit(batch)
         if self._watermarks is not None:
             if answer.split_finished:

@@ -80,7 +80,7 @@ class TaskLoop:
             if task.is_runnable(now_ms):
                 task.step(now_ms)
                 after_s = clock.monotonic_s()
-                task.time.step(now_s, after_s)
+                task.account(now_s, after_s)
                 now_s = after_s
                 progressed = True
                 deadline_s = task.next_flush_s()

@@ -1,7 +1,7 @@
 """One subtask: reads its gates, drives its operator chain, writes its partitions.
 
 A task does nothing by itself. The task loop asks ``is_runnable`` and calls ``step``, which handles one element: one
-batch, or one watermark. Everything runs on the loop's thread; only ``wake_up`` may be called from another.
+batch (or as many of its rows as ``StepPace`` allows), or one watermark. Everything runs on the loop's thread; only ``wake_up`` may be called from another.
 An exception in a step ends the task as FAILED; the JobManager then cancels the others.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from millstream.core.clock import Clock
-from millstream.core.elements.batch import ArrowBatch, ObjectBatch
+from millstream.core.elements.batch import ArrowBatch, Batch, ObjectBatch
 from millstream.core.elements.control import (
     MAX_WATERMARK_MS,
     Barrier,
@@ -29,6 +29,7 @@ from millstream.taskmanager.network.partition import ResultPartition
 from millstream.taskmanager.operators.operator import SourceOperator
 from millstream.taskmanager.task.chain import OperatorChain
 from millstream.taskmanager.task.context import SubtaskInfo
+from millstream.taskmanager.task.pace import StepPace
 from millstream.taskmanager.task.phase import ENDED, TaskPhase, check_edge
 from millstream.taskmanager.task.time_account import TimeAccount, Waiting
 
@@ -47,6 +48,7 @@ class Task:
         self.gates: list[InputGate] = []
         self.partitions: list[ResultPartition] = []
         self.time = TimeAccount(clock.monotonic_s())
+        self.pace = StepPace()
         self.batches_in = 0
         self._clock = clock
         self._loop = loop
@@ -55,6 +57,8 @@ class Task:
         self._channel_offsets: list[int] = []
         self._open_inputs: set[int] = set()
         self._next_gate = 0
+        self._rest: tuple[InputGate, Batch] | None = None  # rows of the last batch that its step did not take
+        self._rows_of_step = 0
         self._poll_wanted = True
         self._opened = 0
         self._source: SourceOperator | None = None
@@ -111,7 +115,7 @@ class Task:
             return self._poll_wanted or self._source.is_finished()
         if not all(member.operator.is_ready() for member in self.chain.members):
             return False
-        return any(gate.has_data() for gate in self.gates) or not self._open_inputs
+        return self._rest is not None or any(gate.has_data() for gate in self.gates) or not self._open_inputs
 
     def waiting(self) -> Waiting:
         """Why the task is not runnable."""
@@ -134,6 +138,12 @@ class Task:
                 self._finish()
         except Exception as error:  # whatever an operator raises ends this task only
             self.fail(error)
+
+    def account(self, started_s: float, ended_s: float) -> None:
+        """The last step ran between these two times of the monotonic clock."""
+        self.time.step(started_s, ended_s)
+        self.pace.observe(self._rows_of_step, ended_s - started_s)
+        self._rows_of_step = 0
 
     def next_timer_ms(self) -> int | None:
         """Wall-clock milliseconds of the next processing-time timer."""
@@ -189,11 +199,18 @@ class Task:
             self._finish()
             return
         self._poll_wanted = False
+        source.rows_wanted = self.pace.rows
+        rows_before = source.rows_read
         if source.poll():
             self._poll_wanted = True
             self.batches_in += 1
+            self._rows_of_step = source.rows_read - rows_before
 
     def _step_input(self) -> None:
+        if self._rest is not None:
+            (gate, batch), self._rest = self._rest, None
+            self._process(gate, batch)
+            return
         for _ in self.gates:
             gate = self.gates[self._next_gate]
             offset = self._channel_offsets[self._next_gate]
@@ -209,8 +226,7 @@ class Task:
         match element:
             case ObjectBatch() | ArrowBatch():
                 self.batches_in += 1
-                head.context.metrics.records_in += element.num_rows
-                head.operator.process(element, gate.input_index)
+                self._process(gate, element)
             case Watermark():
                 self._advance(self._merger.update(channel, element))
             case WatermarkStatus():
@@ -224,6 +240,18 @@ class Task:
                     head.operator.end_input(gate.input_index)
             case Barrier():
                 raise MillstreamError(f"{self.info} got a checkpoint barrier, but this job has no checkpoints")
+
+    def _process(self, gate: InputGate, batch: Batch) -> None:
+        """As many rows of ``batch`` as a step may take; the rest waits for the next steps."""
+        rows = batch.num_rows
+        if rows > self.pace.rows:
+            self._rest = (gate, batch.slice(self.pace.rows, rows))
+            rows = self.pace.rows
+            batch = batch.slice(0, rows)
+        self._rows_of_step = rows
+        head = self.chain.head
+        head.context.metrics.records_in += rows
+        head.operator.process(batch, gate.input_index)
 
     def _advance(self, result: Watermark | WatermarkStatus | None) -> None:
         head = self.chain.head

@@ -1,0 +1,40 @@
+"""How many rows a step takes, by what steps cost."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from millstream.taskmanager.task.pace import ROWS_FIRST, ROWS_MAX, STEP_TARGET_S, StepPace
+
+
+def settle(seconds_a_row: float) -> StepPace:
+    pace = StepPace()
+    for _ in range(64):
+        pace.observe(pace.rows, pace.rows * seconds_a_row)
+    return pace
+
+
+@given(cost_s=st.floats(1e-9, 10.0))
+def test_steps_settle_near_the_target(cost_s: float) -> None:
+    pace = settle(cost_s)
+    assert 1 <= pace.rows <= ROWS_MAX
+    if pace.rows > 1:
+        assert pace.rows * cost_s <= STEP_TARGET_S
+    if pace.rows < ROWS_MAX:
+        assert pace.rows * 4 * cost_s >= STEP_TARGET_S / 2
+
+
+def test_a_slow_function_is_noticed_after_one_step_and_a_fast_one_forgives_soon() -> None:
+    pace = settle(1e-7)
+    pace.observe(2000, 20.0)
+    assert pace.rows == 2
+    for _ in range(10):
+        pace.observe(pace.rows, pace.rows * 1e-7)
+    assert pace.rows == 2048
+
+
+def test_small_batches_and_empty_steps_say_nothing_about_large_ones() -> None:
+    pace = StepPace()
+    for _ in range(50):
+        pace.observe(3, 1e-6)
+        pace.observe(0, 5.0)
+    assert pace.rows == ROWS_FIRST
