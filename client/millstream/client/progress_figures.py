@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,10 @@ MAX_WATERMARK_MS = 2**63 - 1
 SUBTASK_RUNNING = 5
 SUBTASK_FINISHED = 6
 YEAR_10000_MS = 253_402_300_800_000
+RATE_WINDOW_S = 5.0
+STALE_AFTER_S = 2.5
+WAIT_SHOWN_AFTER_S = 2.0
+"""Slots of a cluster that has just been started need a moment; nobody wants to read about it."""
 
 
 @dataclass(frozen=True)
@@ -51,42 +56,52 @@ class JobFigures:
 
 
 class FigureReader:
-    """Keeps the previous reading to compute rates."""
+    """Keeps the readings of the last seconds to compute rates: servers renew their figures about once a second."""
 
     def __init__(self, started_s: float) -> None:
         self._started_s = started_s
-        self._previous_s = started_s
-        self._previous: dict[str, float] = {}
-        self._rates: dict[str, float] = {}
+        self._changes: deque[tuple[float, dict[str, float]]] = deque([(started_s, {})])
 
     def read(self, details: JobDetails, now_s: float) -> JobFigures:
-        """Figures at ``now_s`` (monotonic). Rates cover the time since the reading before, or since the start."""
+        """Figures at ``now_s`` (monotonic). Rates cover about the last ``RATE_WINDOW_S``."""
         sources = {vertex.vertex.vertex_id for vertex in details.vertices}
         sources -= {edge.target_vertex for edge in details.edges}
         records = {
             vertex.vertex.vertex_id: _records(vertex, vertex.vertex.vertex_id in sources) for vertex in details.vertices
         }
-        elapsed_s = now_s - self._previous_s
-        if elapsed_s > 0.05:
-            self._rates = {
-                vertex_id: max(0.0, (count - self._previous.get(vertex_id, 0.0)) / elapsed_s)
-                for vertex_id, count in records.items()
-            }
-            self._previous, self._previous_s = records, now_s
-        vertices = tuple(self._vertex(vertex, records[vertex.vertex.vertex_id]) for vertex in details.vertices)
+        rates = self._rates(records, now_s)
+        elapsed_s = now_s - self._started_s
+        vertices = tuple(
+            self._vertex(vertex, records[vertex.vertex.vertex_id], rates[vertex.vertex.vertex_id])
+            for vertex in details.vertices
+        )
         return JobFigures(
             details.summary.name,
             details.summary.job_id,
             JobStatus(details.summary.status),
-            details.summary.waiting_for,
-            now_s - self._started_s,
+            details.summary.waiting_for if elapsed_s >= WAIT_SHOWN_AFTER_S else "",
+            elapsed_s,
             sum(records[vertex_id] for vertex_id in sources),
-            sum(self._rates.get(vertex_id, 0.0) for vertex_id in sources),
+            sum(rates[vertex_id] for vertex_id in sources),
             _smallest(vertex.watermark_ms for vertex in vertices if vertex.finished < vertex.parallelism),
             vertices,
         )
 
-    def _vertex(self, vertex: VertexDetails, records: float) -> VertexFigures:
+    def _rates(self, records: dict[str, float], now_s: float) -> dict[str, float]:
+        """Records a second of each vertex, between two changes; until now when the last change is long ago."""
+        changes = self._changes
+        if records != changes[-1][1] and any(records.values()):
+            changes.append((now_s, records))
+        while len(changes) > 2 and (not changes[0][1] or changes[1][0] < now_s - RATE_WINDOW_S):
+            changes.popleft()
+        first_s, first = changes[0]
+        last_s = changes[-1][0] if now_s - changes[-1][0] < STALE_AFTER_S else now_s
+        elapsed_s = last_s - first_s
+        if elapsed_s <= 0:
+            return dict.fromkeys(records, 0.0)
+        return {name: max(0.0, (count - first.get(name, 0.0)) / elapsed_s) for name, count in records.items()}
+
+    def _vertex(self, vertex: VertexDetails, records: float, rate: float) -> VertexFigures:
         running = [subtask for subtask in vertex.subtasks if subtask.status == SUBTASK_RUNNING]
 
         def mean_share(metric: str) -> float:
@@ -99,7 +114,7 @@ class FigureReader:
             len(running),
             sum(subtask.status == SUBTASK_FINISHED for subtask in vertex.subtasks),
             records,
-            self._rates.get(vertex.vertex.vertex_id, 0.0),
+            rate,
             mean_share("busy_ms_per_second"),
             mean_share("backpressured_ms_per_second"),
             _watermark(vertex),

@@ -82,7 +82,8 @@ def test_lines_appear_on_change_and_every_few_seconds() -> None:
 def test_a_waiting_job_says_what_for() -> None:
     details = job_details(status=JobStatus.CREATED)
     details.summary.waiting_for = "2 more slots"
-    assert "CREATED, waiting for 2 more slots" in line(FigureReader(0.0).read(details, 0.0))
+    assert "CREATED, waiting for 2 more slots" in line(FigureReader(0.0).read(details, 3.0))
+    assert "waiting" not in line(FigureReader(0.0).read(details, 0.5)), "a cluster that starts needs a moment"
 
 
 def test_the_table_shows_every_vertex_also_with_brackets_in_its_name() -> None:

@@ -6,6 +6,7 @@ it loads when the command runs or is asked for its own help.
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import Final
@@ -82,7 +83,14 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line of this process and exit."""
-    sys.exit(run_command(sys.argv[1:]))
+    code = run_command(sys.argv[1:])
+    if code == ExitCode.INTERRUPTED:
+        # When the interrupt came inside the import of an extension module, CPython remembers it as unhandled and would
+        # end the process by SIGINT although it was handled here, which hides the exit code.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def run_command(arguments: list[str]) -> int:
