@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from millstream.client.translation.chaining import chains_of
 from millstream.client.translation.checks import check_graph, effective_max_parallelism
+from millstream.client.translation.columnar import with_columnar_sources
 from millstream.client.translation.modules import ModuleArchive
 from millstream.client.translation.operator_ids import operator_ids
 from millstream.client.translation.pickling import dump_source, dump_vertex
@@ -54,7 +55,7 @@ def translate(stream_graph: StreamGraph, job_id: str, configuration: Mapping[str
     ``configuration``: flattened settings, durations in milliseconds. Raises ``JobGraphError`` for a graph that is no
     job, ``PicklingError`` naming what cannot travel, ``ConfigError`` for local modules that are too large to ship.
     """
-    layout = layout_of(stream_graph, configuration)
+    layout = layout_of(with_columnar_sources(stream_graph), configuration)
     blobs: dict[BlobKey, bytes] = {}
 
     def add_blob(data: bytes) -> str:
@@ -80,7 +81,7 @@ def translate(stream_graph: StreamGraph, job_id: str, configuration: Mapping[str
             buffer_timeout_ms=int(configuration.get("execution.buffer-timeout.interval", 100)),
         )
         vertex.payload_blob = add_blob(dump_vertex(payload, stream_graph, archive))
-        head = stream_graph.nodes[chain.head]
+        head = layout.graph.nodes[chain.head]
         if isinstance(head.spec, SourceSpec):
             vertex.enumerator_blob = add_blob(dump_source(head.spec.source, stream_graph, archive))
     modules = archive.zipped()

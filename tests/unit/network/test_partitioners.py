@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from typing import Any
+from operator import itemgetter
 
 import numpy as np
 import pyarrow as pa
@@ -108,11 +108,7 @@ def test_keys_go_to_the_owner_of_their_group(lists: list[list[int]], count: int,
 
 @given(st.lists(st.text(max_size=4), min_size=1, max_size=40), consumers)
 def test_columnar_and_object_batches_agree_on_the_owner(keys: list[str], count: int) -> None:
-    def select(row: dict[str, Any]) -> Any:
-        return row["k"]
-
-    columnar = ByKey(select, 128, count)
-    select.arrow_columns = ["k"]  # type: ignore[attr-defined]
+    columnar = ByKey(itemgetter("k"), 128, count)
     objects = ByKey(lambda row: row["k"], 128, count)
     batch = ArrowBatch(pa.record_batch({"k": keys}))
     by_column = {pos: part.records.to_pylist() for pos, part in columnar.route(batch)}  # type: ignore[union-attr]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from millstream.connectors.files.compression import open_binary
 from millstream.core.errors import ErrorPlace, MalformedRecordError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 FAIL: Final = "fail"
 SKIP: Final = "skip"
@@ -59,6 +62,8 @@ class DecodedChunk:
 
     values: list[object]
     bad: list[BadLine] = field(default_factory=list)
+    records: pa.RecordBatch | None = None
+    """The values as columns, from a columnar format; ``values`` is empty then."""
 
 
 def malformed_error(path: str, line: int, bad: BadLine) -> MalformedRecordError:

@@ -9,7 +9,7 @@ from millstream.connectors.files.lines import LineChunks
 from millstream.connectors.files.malformed import MalformedPolicy
 from millstream.connectors.files.split import FileSplit
 from millstream.core.api.source import PollStatus, ReaderContext, SourceReader, SplitBatch
-from millstream.core.elements.batch import Batch, ObjectBatch
+from millstream.core.elements.batch import ArrowBatch, Batch, ObjectBatch
 from millstream.core.errors import ExternalError
 
 
@@ -55,7 +55,8 @@ class LineFileReader(SourceReader[FileSplit]):
             self._context.report_malformed(len(decoded.bad))
             if rows:
                 side = ((self._policy.action, ObjectBatch(list(rows))),)
-        return SplitBatch(ObjectBatch(decoded.values), split.split_id, side_outputs=side)
+        batch = ObjectBatch(decoded.values) if decoded.records is None else ArrowBatch(decoded.records)
+        return SplitBatch(batch, split.split_id, side_outputs=side)
 
     def snapshot_state(self) -> list[FileSplit]:
         splits = list(self._splits)

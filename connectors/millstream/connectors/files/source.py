@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,6 +49,13 @@ class FileSource(Source[FileSplit]):
     @property
     def produced_type(self) -> Any:
         return None if isinstance(self.file_format, ParquetFormat) else self.file_format.produced_type
+
+    def column_types(self) -> Mapping[str, type] | None:
+        return None if isinstance(self.file_format, ParquetFormat) else self.file_format.column_types()
+
+    def columnar(self) -> FileSource:
+        assert not isinstance(self.file_format, ParquetFormat)
+        return FileSource(self.paths, self.file_format.columnar(), self.policy)
 
     def splits(self, parallelism: int) -> list[FileSplit]:
         """All splits of all files, in file order."""

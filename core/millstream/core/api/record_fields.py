@@ -6,10 +6,24 @@ They live here, not with the API, because they travel with the job: slots import
 from __future__ import annotations
 
 import dataclasses
+import operator
 from typing import Any
 
 from millstream.core.api.row import Row
 from millstream.core.errors import RecordTypeError
+
+
+def arrow_columns(selector: Any) -> tuple[str, ...] | None:
+    """The columns of Arrow batches that hold the key ``selector`` takes from dicts; None when that is not known."""
+    if type(selector) is operator.itemgetter:
+        fields: tuple[Any, ...] = tuple(selector.__reduce__()[1])
+    elif isinstance(selector, FieldKey):
+        fields = (selector.field,)
+    elif isinstance(selector, FieldsKey):
+        fields = tuple(key.field for key in selector.keys)
+    else:
+        return None
+    return fields if all(isinstance(field, str) for field in fields) else None
 
 
 class FieldKey:
@@ -19,11 +33,6 @@ class FieldKey:
 
     def __init__(self, field: int | str) -> None:
         self.field = field
-
-    @property
-    def arrow_columns(self) -> tuple[str, ...] | None:
-        """The column of Arrow batches that holds the key."""
-        return (self.field,) if isinstance(self.field, str) else None
 
     def __call__(self, record: Any) -> Any:
         """The field's value. Raises ``RecordTypeError`` for a record without it."""
@@ -50,12 +59,6 @@ class FieldsKey:
 
     def __init__(self, fields: tuple[int | str, ...]) -> None:
         self.keys = tuple(FieldKey(field) for field in fields)
-
-    @property
-    def arrow_columns(self) -> tuple[str, ...] | None:
-        """As of ``FieldKey``; None if a field is given by position."""
-        names = tuple(key.field for key in self.keys if isinstance(key.field, str))
-        return names if len(names) == len(self.keys) else None
 
     def __call__(self, record: Any) -> tuple[Any, ...]:
         return tuple([key(record) for key in self.keys])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 from millstream.core.clock import Clock
@@ -170,3 +171,12 @@ class Source(ABC, Generic[SplitT]):
     def produced_type(self) -> Any:
         """TypeInformation of the records, or None when unknown."""
         return None
+
+    def column_types(self) -> Mapping[str, type] | None:
+        """``int``, ``float`` or ``str`` by column, of a source that could emit Arrow batches instead of dicts."""
+        return None
+
+    def columnar(self) -> Source[SplitT]:
+        """The same source with Arrow batches, where ``column_types`` is not None. Records that do not fit the columns
+        may still come as dicts."""
+        raise NotImplementedError(f"{type(self).__name__} has no columns")

@@ -90,6 +90,8 @@ class AggregationSpec(OperatorSpec):
 
     aggregation: AggregationKind
     field: int | str | None
+    key_column: str | None = None
+    """Set by the translation where the input is columnar and keyed by this column."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from millstream.core.api.record_fields import arrow_columns
 from millstream.core.elements.batch import ArrowBatch, Batch, ObjectBatch
 from millstream.core.errors import ErrorPlace, MillstreamError, RecordTypeError, UserCodeError
 from millstream.core.keys import KeyGroupCache, arrow_key_groups, key_groups, subtasks_of_key_groups
@@ -95,7 +96,7 @@ class ByKey:
         self._cache = KeyGroupCache(max_parallelism)
 
     def route(self, batch: Batch) -> Routed:
-        columns = getattr(self._select, "arrow_columns", None)
+        columns = arrow_columns(self._select)
         if isinstance(batch, ArrowBatch) and columns is not None:
             if self._consumers == 1:
                 return [(0, batch)]
@@ -179,7 +180,7 @@ def scatter(batch: Batch, targets: npt.NDArray[Any], consumers: int) -> Routed:
 
 
 def _compressed(batch: ObjectBatch, chosen: npt.NDArray[np.bool_]) -> ObjectBatch:
-    """The rows where ``chosen``: one pass over all rows in C, faster than picking them while there are few consumers."""
+    """The rows where ``chosen``: a pass over all rows in C, faster than picking them while consumers are few."""
     marks = chosen.tobytes()
     return ObjectBatch(
         list(compress(batch.values, marks)),

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from millstream.core.elements.batch import Batch, ObjectBatch
+from millstream.core.elements.batch import ArrowBatch, Batch, ObjectBatch
 from millstream.core.errors import ErrorPlace, RecordTypeError
 from millstream.core.graph.specs import AggregationSpec, ChainedOperator, ReduceSpec
 from millstream.taskmanager.operators.field_update import Combine, combine_like
 from millstream.taskmanager.operators.keyed import KeyedOperator
 from millstream.taskmanager.operators.operator import OperatorContext, Output
 from millstream.taskmanager.operators.user_code import NO_RECORD, current, preview_of, wrap_user_error
+
+if TYPE_CHECKING:
+    from millstream.taskmanager.operators.running_aggregate import RunningAggregate
 
 _MISSING: Final = object()
 _STATE: Final = "reduced"
@@ -60,12 +63,47 @@ class AggregationOperator(KeyedOperator):
         self._types: set[type] = set()
         self._combine: Combine = self._combine_any
         self._combines: dict[type, Combine] = {}
+        self._columns: RunningAggregate | None = None  # holds the state instead of the table while batches are columnar
 
     def open(self, context: OperatorContext, output: Output) -> None:
         super().open(context, output)
         self._table = self.backend.table(_STATE)
+        if self._spec.key_column is not None:
+            from millstream.taskmanager.operators.running_aggregate import RunningAggregate
+
+            RunningAggregate.warm_up()
+            self._columns = RunningAggregate(self._spec.aggregation, self._spec.key_column, str(self._spec.field))
 
     def process(self, batch: Batch, input_index: int) -> None:
+        if self._columns is not None:
+            if isinstance(batch, ArrowBatch) and self._add_columns(self._columns, batch):
+                return
+            self._table.update(self._columns.rows())
+            self._columns = None
+        self._process_rows(batch)
+
+    def snapshot(self, checkpoint_id: int) -> Any:
+        if self._columns is None:
+            return super().snapshot(checkpoint_id)
+        rows = dict(self._columns.rows())
+        self._table.update(rows)
+        state = super().snapshot(checkpoint_id)
+        if rows:
+            self._table.clear()
+        return state
+
+    def _add_columns(self, columns: RunningAggregate, batch: ArrowBatch) -> bool:
+        if self._table:  # restored
+            if not columns.load(self._table, batch.records.schema):
+                return False
+            self._table.clear()
+        records = columns.add(batch.records)
+        if records is None:
+            return False
+        self.output.emit(ArrowBatch(records, batch.timestamps))
+        return True
+
+    def _process_rows(self, batch: Batch) -> None:
         rows, keys = self.rows_and_keys(batch)
         table = self._table
         get = table.get

@@ -1,7 +1,8 @@
 """One subtask: reads its gates, drives its operator chain, writes its partitions.
 
 A task does nothing by itself. The task loop asks ``is_runnable`` and calls ``step``, which handles one element: one
-batch (or as many of its rows as ``StepPace`` allows), or one watermark. Everything runs on the loop's thread; only ``wake_up`` may be called from another.
+batch (or as many of its rows as ``StepPace`` allows), or one watermark. Everything runs on the loop's thread; only
+``wake_up`` may be called from another.
 An exception in a step ends the task as FAILED; the JobManager then cancels the others.
 """
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -39,7 +39,8 @@ class CsvFormat(LineFormat):
     columns: tuple[str, ...] | None = None
     schema: Mapping[str, Any] = field(default_factory=dict)
     null_values: tuple[str, ...] = ("", "NA", "NULL", "null", "NaN", "N/A")
-    rows: RowMaker = dict_rows
+    rows: RowMaker | None = dict_rows
+    """None for Arrow batches."""
     multiline: bool = False
     """Values may hold newlines; such files are not cut into ranges."""
     type_info: Any = None
@@ -51,6 +52,14 @@ class CsvFormat(LineFormat):
     @property
     def produced_type(self) -> Any:
         return self.type_info
+
+    def column_types(self) -> Mapping[str, type] | None:
+        wanted = self.columns or self.column_names
+        declared = all(self.schema.get(name) in (int, float, str) for name in wanted or ())
+        return {name: self.schema[name] for name in wanted} if wanted and declared and self.rows is dict_rows else None
+
+    def columnar(self) -> LineFormat:
+        return replace(self, rows=None)
 
     def create_decoder(self, path: str) -> LineDecoder:
         return _CsvDecoder(self, path)
@@ -70,7 +79,7 @@ class _CsvDecoder(LineDecoder):
                 f"Correct columns= or schema=."
             )
         self._types = self._column_types(head)
-        self._make: Callable[[list[list[Any]]], list[Any]] = options.rows(self._wanted)
+        self._make: Callable[[list[list[Any]]], list[Any]] = (options.rows or dict_rows)(self._wanted)
 
     def decode(self, chunk: bytes, at_file_start: bool) -> DecodedChunk:
         import pyarrow as pa
@@ -91,6 +100,9 @@ class _CsvDecoder(LineDecoder):
             return self._decode_each(chunk, skipped)
         if bad:
             return self._decode_each(chunk, skipped)
+        if self._options.rows is None:
+            batches = table.combine_chunks().to_batches()
+            return DecodedChunk([], records=batches[0]) if batches else DecodedChunk([])
         columns = [column_values(column.combine_chunks()) for column in table.columns]
         return DecodedChunk(self._make(columns) if table.num_rows else [])
 

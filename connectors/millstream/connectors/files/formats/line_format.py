@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 from millstream.connectors.files.malformed import DecodedChunk
@@ -29,6 +30,14 @@ class LineFormat(ABC):
     def produced_type(self) -> Any:
         """TypeInformation of the values, or None."""
         return None
+
+    def column_types(self) -> Mapping[str, type] | None:
+        """Python types of the columns that ``columnar`` would make; None when it cannot."""
+        return None
+
+    def columnar(self) -> LineFormat:
+        """The same format with Arrow batches instead of Python rows, wherever the values fit the columns."""
+        raise NotImplementedError(f"{type(self).__name__} has no columns")
 
 
 def split_lines(chunk: bytes) -> list[bytes]:

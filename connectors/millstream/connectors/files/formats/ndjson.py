@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from operator import attrgetter
-from typing import Any, TypedDict, get_type_hints
+from typing import Any, Final, TypedDict, get_type_hints
 
 import msgspec
 
 from millstream.connectors.files.formats.line_format import LineDecoder, LineFormat, split_lines
 from millstream.connectors.files.malformed import BadLine, DecodedChunk
+
+_ARROW_TYPES: Final = {int: "int64", float: "float64", str: "string"}
+"""Names of Arrow types; Arrow itself is not imported by jobs that do without."""
 
 
 class NdjsonFormat(LineFormat):
@@ -23,11 +26,19 @@ class NdjsonFormat(LineFormat):
     With a schema only the named fields are decoded, which is several times faster for wide records.
     """
 
-    def __init__(self, schema: Any = None) -> None:
+    def __init__(self, schema: Any = None, as_columns: bool = False) -> None:
         self.schema = schema
+        self._as_columns = as_columns
 
     def create_decoder(self, path: str) -> LineDecoder:
-        return _NdjsonDecoder(_target_type(self.schema))
+        return _ColumnDecoder(self.schema) if self._as_columns else _NdjsonDecoder(_target_type(self.schema))
+
+    def column_types(self) -> Mapping[str, type] | None:
+        fits = isinstance(self.schema, dict) and all(kind in _ARROW_TYPES for kind in self.schema.values())
+        return self.schema if fits and all(map(str.isidentifier, self.schema)) else None
+
+    def columnar(self) -> LineFormat:
+        return NdjsonFormat(self.schema, as_columns=True)
 
     @property
     def produced_type(self) -> Any:
@@ -71,6 +82,33 @@ class _NdjsonDecoder(LineDecoder):
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 decoded.bad.append(BadLine(index, line.decode(errors="backslashreplace"), _reason(str(error), line)))
         return decoded
+
+
+class _ColumnDecoder(LineDecoder):
+    """Lines to columns, through structs that take a third of the time and the memory of dicts."""
+
+    def __init__(self, schema: Mapping[str, type]) -> None:
+        import pyarrow as pa
+
+        self._schema = pa.schema([(name, getattr(pa, _ARROW_TYPES[kind])()) for name, kind in schema.items()])
+        self._readers = [attrgetter(name) for name in schema]
+        struct = msgspec.defstruct("Record", list(schema.items()), gc=False)
+        self._decoder = msgspec.json.Decoder(struct)
+        self._rows = _NdjsonDecoder(_target_type(schema))
+
+    def decode(self, chunk: bytes, at_file_start: bool) -> DecodedChunk:
+        import pyarrow as pa
+
+        lines = chunk.removeprefix(b"\xef\xbb\xbf") if at_file_start else chunk
+        try:
+            structs = self._decoder.decode_lines(lines)
+            columns = [
+                pa.array([read(struct) for struct in structs], field.type)
+                for read, field in zip(self._readers, self._schema, strict=True)
+            ]
+        except (msgspec.DecodeError, UnicodeDecodeError, pa.ArrowInvalid, OverflowError):
+            return self._rows.decode(chunk, at_file_start)  # a bad line, or an integer of more than 64 bits
+        return DecodedChunk([], records=pa.RecordBatch.from_arrays(columns, schema=self._schema))
 
 
 def _object_of(record_class: Any) -> tuple[Any, Callable[[Any], Any]]:
