@@ -300,9 +300,9 @@ def test_one_batch_is_on_its_way_at_a_time() -> None:
     with OperatorHarness(CollectSpec(), clock=ManualClock(1000)) as harness:
         assert harness.operator.is_ready()
         harness.push([1, 2], [5, 6])
-        harness.push([3])
+        harness.push([3], [7])
+        harness.push([4], [8])
         assert len(harness.sent_events) == 1
-        assert not harness.operator.is_ready()
         harness.sent_events[0].reply(False, b"")
         harness.advance(19)
         assert len(harness.sent_events) == 1
@@ -317,7 +317,19 @@ def test_one_batch_is_on_its_way_at_a_time() -> None:
         harness.sent_events[3].reply(True, b"")
         assert not harness.operator.has_pending()
         sent = [decode_batch(event.payload) for event in harness.sent_events[:3]]
-        assert [batch.values for batch in sent if isinstance(batch, ObjectBatch)] == [[1, 2], [1, 2], [3]]
+        assert [batch.values for batch in sent if isinstance(batch, ObjectBatch)] == [[1, 2], [1, 2], [3, 4]]
+
+
+def test_a_client_that_takes_nothing_stops_the_input() -> None:
+    with OperatorHarness(CollectSpec()) as harness:
+        pushed = 0
+        while harness.operator.is_ready():
+            harness.push(["x" * 10_000])
+            pushed += 1
+            assert pushed < 1000
+        assert len(harness.sent_events) == 1 and pushed > 50
+        harness.sent_events[0].reply(True, b"")
+        assert harness.operator.is_ready(), "all that waited is one batch"
 
 
 def test_large_batches_are_cut() -> None:
