@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from millstream.common.completable_future import CompletableFuture
 from millstream.core.api.job import JobExecutionResult, JobStatus
 from millstream.core.clock import Clock, SystemClock
 from millstream.core.errors import Blame, MillstreamError
@@ -59,6 +60,14 @@ class JobClient:
     def get_job_id(self) -> str:
         """The id, 32 hexadecimal digits."""
         return self.job_id
+
+    def get_job_status(self) -> CompletableFuture[JobStatus]:
+        """The status; ``result()`` asks the JobManager."""
+        return CompletableFuture(self.status)
+
+    def get_job_execution_result(self) -> CompletableFuture[JobExecutionResult]:
+        """What ``execute`` returns; ``result()`` waits for the end of the job and raises what made it fail."""
+        return CompletableFuture(self.wait)
 
     def status(self) -> JobStatus:
         """Ask the JobManager for the status."""

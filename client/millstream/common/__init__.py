@@ -1,5 +1,6 @@
 """What DataStream and Table programs share, under PyFlink's names."""
 
+from millstream.common.completable_future import CompletableFuture
 from millstream.common.configuration import Configuration
 from millstream.common.execution_config import ExecutionConfig
 from millstream.common.job_execution_result import JobExecutionResult
@@ -11,6 +12,7 @@ from millstream.common.types import Row, RowKind
 from millstream.common.watermark_strategy import TimestampAssigner, WatermarkStrategy
 
 __all__ = [
+    "CompletableFuture",
     "Configuration",
     "Duration",
     "Encoder",

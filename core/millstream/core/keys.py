@@ -28,6 +28,7 @@ import enum
 import math
 import uuid
 import zlib
+from array import array
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -84,7 +85,7 @@ def key_groups(keys: list[Any], max_parallelism: int, cache: KeyGroupCache | Non
     kinds = set(map(type, keys))
     if kinds == {int}:
         try:
-            return int_key_groups(np.array(keys, dtype=np.int64), max_parallelism)
+            return int_key_groups(np.frombuffer(array("q", keys), np.int64), max_parallelism)
         except OverflowError:
             pass
     lookup = KeyGroupCache(max_parallelism) if cache is None else cache

@@ -16,6 +16,7 @@ from millstream.taskmanager.operators.user_code import wrap_connector_error, wra
 
 BATCH_ROWS_MAX: Final = 2048
 _SPLIT_RETRY_MS: Final = 50
+_SPLITS_AHEAD: Final = 2
 
 
 class ReaderContextOfTask(ReaderContext):
@@ -48,6 +49,8 @@ class ReadOperator(SourceOperator):
         self._reader: SourceReader[Any] | None = None
         self._finished = False
         self._waiting_for_split = False
+        self._no_more_splits = False
+        self._splits_held = 0
         self._restored: list[Any] = []
 
     def open(self, context: OperatorContext, output: Output) -> None:
@@ -59,6 +62,7 @@ class ReadOperator(SourceOperator):
             self._reader.start()
             if self._restored:
                 self._reader.add_splits(self._restored)
+                self._splits_held = len(self._restored)
         except Exception as error:
             raise self._failed(error) from error
 
@@ -94,9 +98,13 @@ class ReadOperator(SourceOperator):
     def handle_event(self, kind: str, payload: bytes) -> None:
         if kind == "add_splits":
             self._waiting_for_split = False
-            self.reader.add_splits(cloudpickle.loads(payload))
+            splits = cloudpickle.loads(payload)
+            self.reader.add_splits(splits)
+            self._splits_held += len(splits)
+            self._request_split_ahead()
         elif kind == "no_more_splits":
             self._waiting_for_split = False
+            self._no_more_splits = True
             self.reader.notify_no_more_splits()
         else:
             super().handle_event(kind, payload)
@@ -138,6 +146,9 @@ class ReadOperator(SourceOperator):
             if answer.split_finished:
                 self._watermarks.finish_split(answer.split_id)
             self._emit_watermarks()
+        if answer.split_finished:
+            self._splits_held -= 1
+            self._request_split_ahead()
 
     def _emit_watermarks(self) -> None:
         if self._watermarks is None:
@@ -152,6 +163,11 @@ class ReadOperator(SourceOperator):
         wait_ms = None if self._watermarks is None else self._watermarks.ms_until_idle()
         if wait_ms is not None:
             self.context.schedule(self.context.clock.wall_ms() + max(1, wait_ms))
+
+    def _request_split_ahead(self) -> None:
+        """Ask for the next split while one is being read: the answer takes longer than some splits do."""
+        if self._splits_held < _SPLITS_AHEAD and not self._no_more_splits:
+            self._request_split()
 
     def _request_split(self) -> None:
         if self._waiting_for_split:
