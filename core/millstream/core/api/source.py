@@ -179,4 +179,4 @@ class Source(ABC, Generic[SplitT]):
     def columnar(self) -> Source[SplitT]:
         """The same source with Arrow batches, where ``column_types`` is not None. Records that do not fit the columns
         may still come as dicts."""
-        raise NotImplementedError(f"{type(self).__name__} has no columns")
+        raise RuntimeError(f"{type(self).__name__} has no columns")

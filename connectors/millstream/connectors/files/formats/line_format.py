@@ -37,7 +37,7 @@ class LineFormat(ABC):
 
     def columnar(self) -> LineFormat:
         """The same format with Arrow batches instead of Python rows, wherever the values fit the columns."""
-        raise NotImplementedError(f"{type(self).__name__} has no columns")
+        raise RuntimeError(f"{type(self).__name__} has no columns")
 
 
 def split_lines(chunk: bytes) -> list[bytes]:
