@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from millstream.jobmanager.job_status import mermaid
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -37,3 +39,8 @@ def test_links_lead_somewhere(page: Path) -> None:
         link for link in LINK.findall(page.read_text()) if "://" not in link and not (page.parent / link).exists()
     ]
     assert not broken
+
+
+def test_the_states_of_a_job_are_those_of_the_table() -> None:
+    page = (ROOT / "docs" / "reference" / "job-states.md").read_text()
+    assert mermaid() in page, "paste millstream.jobmanager.job_status.mermaid() into the page"

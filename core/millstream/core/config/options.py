@@ -65,7 +65,6 @@ SECURITY_SECRET_FILE = Option("security.secret-file", PathKind())
 
 # -- JobManager -------------------------------------------------------------------------------------------------------
 JOBSTORE_MAX_CAPACITY = Option("jobstore.max-capacity", _COUNT)
-EXCEPTION_HISTORY_SIZE = Option("web.exception-history-size", _COUNT)
 SLOT_REQUEST_TIMEOUT = Option("slot.request.timeout", _DURATION)
 NUMBER_OF_SLOTS_MAX = Option("slotmanager.number-of-slots.max", _OPTIONAL_COUNT)
 BLOB_STORAGE_DIRECTORY = Option("blob.storage.directory", _OPTIONAL_PATH)
