@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from millstream.core.kernels.hash_index import Int64Index
@@ -15,6 +15,7 @@ from millstream.core.kernels.running import RUNNING
 KEYS = st.lists(st.lists(st.integers(-(2**63), 2**63 - 1) | st.integers(0, 9), max_size=60), max_size=6)
 
 
+@settings(deadline=None)  # the first call compiles
 @given(batches=KEYS)
 def test_slots_follow_the_first_appearance_of_keys(batches: list[list[int]]) -> None:
     index, known = Int64Index(), dict[int, int]()
@@ -37,6 +38,7 @@ def test_an_index_grows_and_keeps_its_slots() -> None:
 
 
 @pytest.mark.parametrize("kind", ["sum", "min", "max"])
+@settings(deadline=None)
 @given(
     rows=st.lists(st.tuples(st.integers(0, 4), st.floats(width=32) | st.integers(-9, 9).map(float)), max_size=40),
     cut=st.integers(0, 40),

@@ -44,7 +44,7 @@ def aggregated(kind: str, batches: list[Batch], columnar: bool, mode: RunMode | 
 
 
 @pytest.mark.parametrize("kind", ["sum", "min", "max"])
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(parts=st.lists(RECORDS, max_size=5), rows_at=st.integers(0, 8))
 def test_columns_equal_rows(kind: str, parts: list[list[dict[str, Any]]], rows_at: int) -> None:
     """Sums leave 64 bits here and there, and one batch may come as rows."""
