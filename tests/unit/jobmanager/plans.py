@@ -11,9 +11,9 @@ from millstream.jobmanager.scheduling.slot_pool import Slot, SlotPool
 from millstream.proto.v1 import common_pb2, job_graph_pb2, jobmanager_pb2
 
 
-def vertex(name: str, parallelism: int = 1, **fields: Any) -> job_graph_pb2.Vertex:
-    """A vertex whose id is its name."""
-    given = {"vertex_id": name, "name": name, "parallelism": parallelism, "max_parallelism": 128} | fields
+def vertex(vertex_id: str, parallelism: int = 1, **fields: Any) -> job_graph_pb2.Vertex:
+    """A vertex whose name is its id unless ``fields`` say otherwise."""
+    given = {"vertex_id": vertex_id, "name": vertex_id, "parallelism": parallelism, "max_parallelism": 128} | fields
     return job_graph_pb2.Vertex(**given)
 
 
