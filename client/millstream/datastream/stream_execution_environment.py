@@ -14,6 +14,7 @@ from millstream.core.config import options
 from millstream.core.errors import JobGraphError, PicklingError
 from millstream.datastream.arguments import parallelism_argument, text_argument
 from millstream.datastream.call_site import refuse
+from millstream.datastream.checkpoint_config import CheckpointConfig, CheckpointingMode
 from millstream.datastream.execution_mode import RuntimeExecutionMode
 from millstream.datastream.program import Program
 from millstream.datastream.reading import ReadingEnvironment
@@ -96,6 +97,17 @@ class StreamExecutionEnvironment(ReadingEnvironment):
         if self._buffer_timeout_ms is not None:
             return self._buffer_timeout_ms
         return round(self._effective()[options.EXECUTION_BUFFER_TIMEOUT].total_seconds() * 1000)
+
+    def enable_checkpointing(
+        self, interval: DurationLike, mode: CheckpointingMode = CheckpointingMode.EXACTLY_ONCE
+    ) -> StreamExecutionEnvironment:
+        """Take a checkpoint every ``interval``; a job that fails starts again from the last one."""
+        self.get_checkpoint_config().set_checkpoint_interval(interval).set_checkpointing_mode(mode)
+        return self
+
+    def get_checkpoint_config(self) -> CheckpointConfig:
+        """The checkpoint settings of this environment, by methods; changes count."""
+        return CheckpointConfig(self._settings)
 
     def disable_operator_chaining(self) -> StreamExecutionEnvironment:
         """Run every operator as a task of its own."""

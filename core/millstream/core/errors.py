@@ -130,6 +130,10 @@ class InsufficientSlotsError(ExternalError):
     pass
 
 
+class CheckpointError(ExternalError):
+    """A checkpoint or savepoint that cannot be written, read or restored."""
+
+
 class AuthenticationError(MillstreamError):
     blame = Blame.USER
 

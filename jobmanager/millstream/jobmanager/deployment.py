@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from millstream.core.ids import SubtaskId, TaskManagerId, VertexId
+from millstream.jobmanager.checkpointing.redistribution import NOTHING_RESTORED, Restored
 from millstream.jobmanager.execution import Execution
 from millstream.jobmanager.scheduling.wiring import consumers_of, producers_of
 from millstream.proto.v1 import job_graph_pb2, taskmanager_pb2
 
 
 def deployments(
-    graph: job_graph_pb2.JobGraph, executions: Mapping[SubtaskId, Execution], job_token: bytes
+    graph: job_graph_pb2.JobGraph,
+    executions: Mapping[SubtaskId, Execution],
+    job_token: bytes,
+    checkpoint_directory: str = "",
+    restored: Restored = NOTHING_RESTORED,
 ) -> dict[TaskManagerId, taskmanager_pb2.DeploySubtasksRequest]:
     """Every execution has a slot. Consumers are told where their producers are; producers only who consumes."""
     vertices = {vertex.vertex_id: vertex for vertex in graph.vertices}
@@ -21,7 +26,7 @@ def deployments(
             execution = executions[SubtaskId(VertexId(vertex.vertex_id), index)]
             assert execution.slot is not None
             taskmanager = execution.slot.slot_id.taskmanager
-            request = requests.setdefault(taskmanager, _request(graph, job_token))
+            request = requests.setdefault(taskmanager, _request(graph, job_token, checkpoint_directory))
             request.subtasks.append(
                 taskmanager_pb2.SubtaskDeployment(
                     subtask=execution.ref(graph.job_id),
@@ -30,6 +35,7 @@ def deployments(
                     max_parallelism=vertex.max_parallelism,
                     slot=execution.slot.slot_id.index,
                     payload_blob=vertex.payload_blob,
+                    restored=restored.get(execution.subtask, []),
                     inputs=[
                         _input(edge, vertices[edge.source_vertex], vertex, index, executions)
                         for edge in graph.edges
@@ -45,13 +51,16 @@ def deployments(
     return requests
 
 
-def _request(graph: job_graph_pb2.JobGraph, job_token: bytes) -> taskmanager_pb2.DeploySubtasksRequest:
+def _request(
+    graph: job_graph_pb2.JobGraph, job_token: bytes, checkpoint_directory: str
+) -> taskmanager_pb2.DeploySubtasksRequest:
     return taskmanager_pb2.DeploySubtasksRequest(
         job_id=graph.job_id,
         job_name=graph.name,
         modules_blob=graph.modules_blob,
         configuration=graph.configuration,
         job_token=job_token,
+        checkpoint_directory=checkpoint_directory,
     )
 
 

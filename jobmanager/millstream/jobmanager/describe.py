@@ -46,7 +46,12 @@ def details(master: JobMaster) -> jobmanager_pb2.JobDetails:
             jobmanager_pb2.StatusChange(status=status_to_proto(status), at_ms=at_ms)
             for status, at_ms in machine.story.history
         ],
-        exception_history=[to_proto(error) for error in machine.secondary_errors],
+        exception_history=[
+            to_proto(error)
+            for error in (*(error for error, _ in reversed(machine.failures)), *machine.secondary_errors)
+        ],
+        checkpoints=master.checkpoints.coordinator.statistics,
+        restarts=machine.restarts,
     )
     if machine.error is not None:
         described.error.CopyFrom(to_proto(machine.error))

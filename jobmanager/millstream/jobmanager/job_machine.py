@@ -54,7 +54,28 @@ class CauseAwaited:
     """The time to wait for a better root cause is over."""
 
 
-Event = SlotsGranted | SubtaskReported | TaskManagerGone | JobFailed | CancelRequested | CauseAwaited
+@dataclass(frozen=True)
+class RestartDecided:
+    """``AskRestart`` is answered: the job gets another attempt, or does not."""
+
+    again: bool
+
+
+@dataclass(frozen=True)
+class RestartDue:
+    """The delay before the next attempt is over."""
+
+
+Event = (
+    SlotsGranted
+    | SubtaskReported
+    | TaskManagerGone
+    | JobFailed
+    | CancelRequested
+    | CauseAwaited
+    | RestartDecided
+    | RestartDue
+)
 
 
 @dataclass(frozen=True)
@@ -73,11 +94,28 @@ class AwaitCause:
 
 
 @dataclass(frozen=True)
+class AskRestart:
+    """The job has failed and nothing of it runs: let the restart strategy decide, and feed ``RestartDecided``."""
+
+    error: MillstreamError
+
+
+@dataclass(frozen=True)
+class AwaitRestart:
+    """Free the slots, and feed ``RestartDue`` when the strategy's delay is over."""
+
+
+@dataclass(frozen=True)
+class RequestSlots:
+    """The job waits for slots again: feed ``SlotsGranted`` when there are enough."""
+
+
+@dataclass(frozen=True)
 class Finished:
     """The job has ended: free its slots, wake who waits for it."""
 
 
-Instruction = Deploy | CancelSubtasks | AwaitCause | Finished
+Instruction = Deploy | CancelSubtasks | AwaitCause | AskRestart | AwaitRestart | RequestSlots | Finished
 
 
 class JobMachine:
@@ -88,8 +126,13 @@ class JobMachine:
         self.executions = {subtask: Execution(subtask) for subtasks in slot_subtasks for subtask in subtasks}
         self.error: MillstreamError | None = None
         self.secondary_errors: list[MillstreamError] = []
+        self.failures: list[tuple[MillstreamError, int]] = []
+        """What made earlier attempts fail, and when (wall clock, ms); the newest last."""
+        self.restarts = 0
         self._slot_subtasks = slot_subtasks
         self._awaiting_cause = False
+        self._asked = False
+        self._restart_due = False
 
     @property
     def status(self) -> JobStatus:
@@ -111,12 +154,22 @@ class JobMachine:
             case CancelRequested():
                 return self._cancel(now_ms)
             case CauseAwaited():
-                self._awaiting_cause = False
-                return self._end(now_ms)
+                self._awaiting_cause = False  # by now the job may be in its next attempt
+                return self._end(now_ms) if self.status is JobStatus.FAILING and self._all_ended() else []
+            case RestartDecided():
+                return self._restart_decided(event.again, now_ms)
+            case RestartDue():
+                return self._restart(now_ms)
+
+    @property
+    def wants_slots(self) -> bool:
+        """The job can start as soon as it gets slots."""
+        return self.status is JobStatus.CREATED or (self.status is JobStatus.RESTARTING and self._restart_due)
 
     def _granted(self, slots: tuple[Slot, ...], now_ms: int) -> list[Instruction]:
-        if self.status is not JobStatus.CREATED:
+        if not self.wants_slots:
             return []
+        self._restart_due = False
         for slot, subtasks in zip(slots, self._slot_subtasks, strict=True):
             for subtask in subtasks:
                 self.executions[subtask].slot = slot
@@ -165,7 +218,7 @@ class JobMachine:
         return [*self._cancel_subtasks(), *self._check_end(now_ms)]
 
     def _cancel(self, now_ms: int) -> list[Instruction]:
-        if self.status in (JobStatus.CANCELLING, JobStatus.FAILING):
+        if self.status is JobStatus.CANCELLING:
             return []
         self.story.become(JobStatus.CANCELLING, now_ms)
         return [*self._cancel_subtasks(), *self._check_end(now_ms)]
@@ -182,7 +235,7 @@ class JobMachine:
         return [CancelSubtasks(tuple(running))] if running else []
 
     def _check_end(self, now_ms: int) -> list[Instruction]:
-        if not all(execution.has_ended() for execution in self.executions.values()):
+        if not self._all_ended():
             return []
         if self.status is JobStatus.FAILING and self.error is not None and _is_consequence(self.error):
             if self._awaiting_cause:
@@ -191,7 +244,38 @@ class JobMachine:
             return [AwaitCause()]
         return self._end(now_ms)
 
+    def _all_ended(self) -> bool:
+        return all(execution.has_ended() for execution in self.executions.values())
+
+    def _restart_decided(self, again: bool, now_ms: int) -> list[Instruction]:
+        if not self._asked or self.status is not JobStatus.FAILING:
+            return []
+        self._asked = False
+        if not again:
+            self.story.become(JobStatus.FAILED, now_ms)
+            return [Finished()]
+        assert self.error is not None
+        self.failures.append((self.error, now_ms))
+        del self.failures[:-FAILURES_KEPT]
+        self.restarts += 1
+        self.story.become(JobStatus.RESTARTING, now_ms)
+        return [AwaitRestart()]
+
+    def _restart(self, now_ms: int) -> list[Instruction]:
+        if self.status is not JobStatus.RESTARTING or self._restart_due:
+            return []
+        self.error = None
+        self.secondary_errors.clear()
+        self._restart_due = True
+        for subtask, former in self.executions.items():
+            self.executions[subtask] = Execution(subtask, former.attempt + 1)
+        return [RequestSlots()]
+
     def _end(self, now_ms: int) -> list[Instruction]:
+        if self.status is JobStatus.FAILING:
+            assert self.error is not None
+            self._asked = True
+            return [AskRestart(self.error)]
         if self.status is JobStatus.INITIALIZING:
             self.story.become(JobStatus.RUNNING, now_ms)  # all subtasks finished before the last reported that it ran
         self.story.become(_END[self.status], now_ms)
@@ -200,9 +284,9 @@ class JobMachine:
 
 _END: Final = {
     JobStatus.RUNNING: JobStatus.FINISHED,
-    JobStatus.FAILING: JobStatus.FAILED,
     JobStatus.CANCELLING: JobStatus.CANCELED,
 }
+FAILURES_KEPT: Final = 16
 
 
 def _is_consequence(error: MillstreamError) -> bool:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Final
 
 from millstream.core.api.job import JobStatus
@@ -18,11 +20,16 @@ from millstream.core.ids import JobId, SlotId, SubtaskId, TaskManagerId, VertexI
 from millstream.core.rpc.channel import RetryPolicy
 from millstream.core.rpc.error_info import from_proto
 from millstream.jobmanager.blob_store import BlobStore
+from millstream.jobmanager.checkpointing.driver import CheckpointDriver
+from millstream.jobmanager.checkpointing.settings import CheckpointSettings
+from millstream.jobmanager.checkpointing.store import CheckpointStore
 from millstream.jobmanager.coordinators.collect import CollectCoordinator
 from millstream.jobmanager.coordinators.source import SourceCoordinator
 from millstream.jobmanager.deployment import deployments
 from millstream.jobmanager.job_machine import (
+    AskRestart,
     AwaitCause,
+    AwaitRestart,
     CancelRequested,
     CancelSubtasks,
     CauseAwaited,
@@ -32,13 +39,17 @@ from millstream.jobmanager.job_machine import (
     Instruction,
     JobFailed,
     JobMachine,
+    RequestSlots,
+    RestartDecided,
+    RestartDue,
     SlotsGranted,
     SubtaskReported,
     TaskManagerGone,
 )
+from millstream.jobmanager.restart import SAME_FAILURES_MAX, CrashLoop, NoRestart, restart_strategy
 from millstream.jobmanager.scheduling.placement import place
 from millstream.jobmanager.taskmanagers import TaskManagers
-from millstream.proto.v1 import common_pb2, job_graph_pb2, jobmanager_pb2, taskmanager_pb2
+from millstream.proto.v1 import checkpoint_pb2, common_pb2, job_graph_pb2, jobmanager_pb2, taskmanager_pb2
 
 CAUSE_WAIT_S: Final = 0.5
 DEPLOY_DEADLINE_S: Final = 60.0
@@ -58,7 +69,8 @@ class JobMaster:
         clock: Clock,
         job_token: bytes,
         slot_timeout_s: float,
-        slots_max: int | None,
+        checkpoint_root: Path,
+        generator: random.Random,
     ) -> None:
         self.graph = graph
         self.job_id = JobId(graph.job_id)
@@ -78,13 +90,22 @@ class JobMaster:
         self._clock = clock
         self._job_token = job_token
         self._slot_timeout_s = slot_timeout_s
-        self._slots_max = slots_max
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"job-{graph.job_id[:8]}")
         self._sources: dict[str, SourceCoordinator] = {}
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots: list[SlotId] = []
         self._slots_deadline_s = clock.monotonic_s() + slot_timeout_s
+        settings = CheckpointSettings.of_job(graph.configuration)
+        store = CheckpointStore(checkpoint_root / graph.job_id)
+        self.checkpoints = CheckpointDriver(graph, settings, store, clock, self._executor, self)
+        # Records that a client has fetched cannot be taken back: a job that collects is not started again.
+        can_restart = not self.collectors
+        self._strategy = (
+            restart_strategy(graph.configuration, settings.interval_ms > 0, generator) if can_restart else NoRestart()
+        )
+        self._crash_loop = CrashLoop()
+        self._restart_delay_s = 0.0
 
     # -- questions ------------------------------------------------------------------------------------------------
 
@@ -94,7 +115,7 @@ class JobMaster:
 
     def waiting_for(self) -> str:
         """Why the job does not run yet; empty when it does."""
-        if self.status is not JobStatus.CREATED:
+        if not self.machine.wants_slots:
             return ""
         needed, pool = self.placement.slots_needed, self._taskmanagers.pool
         left_s = max(0, round(self._slots_deadline_s - self._clock.monotonic_s()))
@@ -121,7 +142,7 @@ class JobMaster:
 
     def try_start(self) -> None:
         """Take slots if there are enough; called whenever slots may have become free."""
-        if self.status is not JobStatus.CREATED:
+        if not self.machine.wants_slots:
             return
         slots = self._taskmanagers.pool.allocate(self.job_id, self.placement.slots_needed)
         if slots is not None:
@@ -130,7 +151,7 @@ class JobMaster:
 
     def check_waiting(self) -> None:
         """Fail when the job has waited for slots long enough."""
-        if self.status is not JobStatus.CREATED or self._clock.monotonic_s() < self._slots_deadline_s:
+        if not self.machine.wants_slots or self._clock.monotonic_s() < self._slots_deadline_s:
             return
         pool = self._taskmanagers.pool
         self.handle(
@@ -161,6 +182,14 @@ class JobMaster:
         self.handle(SubtaskReported(subtask, request.subtask.attempt, request.status, error))
         return True
 
+    def checkpoint_reported(self, report: checkpoint_pb2.CheckpointReport) -> None:
+        """A subtask's part of a checkpoint; those of former attempts are ignored."""
+        subtask = _subtask(report.subtask)
+        execution = self.machine.executions.get(subtask)
+        if execution is not None and execution.attempt == report.subtask.attempt and not execution.has_ended():
+            self.checkpoints.reported(subtask, report)
+            self._touch()
+
     def take_metrics(self, metrics: common_pb2.SubtaskMetrics) -> None:
         """A reading of a running subtask."""
         execution = self.machine.executions.get(_subtask(metrics.subtask))
@@ -179,7 +208,10 @@ class JobMaster:
                 coordinator = self._sources.get(request.subtask.vertex_id)
                 accepted = coordinator is not None and coordinator.is_ready()
                 if accepted and coordinator is not None:
-                    self._spawn(lambda: coordinator.request_split(index))
+                    self.spawn(lambda: coordinator.request_split(index))
+            case "await_commit":
+                self.checkpoints.awaits_commit(_subtask(request.subtask))
+                accepted = True
             case "collect":
                 accepted = self._collector(request.operator_id).offer(request.payload)
             case "collect_end":
@@ -192,33 +224,79 @@ class JobMaster:
     def handle(self, event: Event) -> None:
         """Let the machine decide, then do what it says."""
         before = self.status
-        for instruction in self.machine.handle(event, self._clock.wall_ms()):
-            self._perform(instruction)
+        instructions = self.machine.handle(event, self._clock.wall_ms())
         if self.status is not before:
             log.info("job %s (%s) is %s", self.job_id, self.graph.name, self.status)
+            if self.status is JobStatus.RUNNING:
+                self.checkpoints.started(self._sources)
+            elif before is JobStatus.RUNNING:
+                self.checkpoints.stopped()
+        if isinstance(event, SubtaskReported) and self.status in (JobStatus.RUNNING, JobStatus.INITIALIZING):
+            execution = self.machine.executions[event.subtask]
+            if execution.status == common_pb2.SUBTASK_STATUS_FINISHED:
+                self.checkpoints.subtask_finished(event.subtask)
+        for instruction in instructions:
+            self._perform(instruction)
         self._touch()
+
+    # -- for the checkpoints --------------------------------------------------------------------------------------
+
+    def running_subtasks(self) -> list[SubtaskId]:
+        return [subtask for subtask, execution in self.machine.executions.items() if not execution.has_ended()]
+
+    def fail(self, error: MillstreamError) -> None:
+        self.handle(JobFailed(error))
 
     # -- instructions ---------------------------------------------------------------------------------------------
 
     def _perform(self, instruction: Instruction) -> None:
         match instruction:
             case Deploy():
-                self._spawn(self._deploy)
+                self.spawn(self._deploy)
             case CancelSubtasks():
                 for taskmanager, refs in self._by_taskmanager(instruction.subtasks).items():
                     # One that cannot be reached is given up by its missing heartbeats, which names it.
-                    self._spawn(lambda t=taskmanager, r=refs: self._cancel_at(t, r), fails_job=False)  # type: ignore[misc]
+                    self.spawn(lambda t=taskmanager, r=refs: self._cancel_at(t, r), fails_job=False)  # type: ignore[misc]
             case AwaitCause():
                 asyncio.get_running_loop().call_later(CAUSE_WAIT_S, self.handle, CauseAwaited())
+            case AskRestart():
+                self.handle(RestartDecided(self._decide_restart(instruction.error)))
+            case AwaitRestart():
+                self._close_attempt()
+                asyncio.get_running_loop().call_later(self._restart_delay_s, self.handle, RestartDue())
+            case RequestSlots():
+                self._slots_deadline_s = self._clock.monotonic_s() + self._slot_timeout_s
+                self.try_start()
             case Finished():
                 self._finish()
 
+    def _decide_restart(self, error: MillstreamError) -> bool:
+        """Whether there is another attempt; an error that ends the job says why there is none."""
+        if self._crash_loop.repeats(error):
+            times = f"{SAME_FAILURES_MAX} times in a row at this line with this record"
+            error.message += f"\nThe job is not started again: it failed {times}."
+            return False
+        delay_s = self._strategy.delay_s(self._clock.monotonic_s())
+        if delay_s is None:
+            reason = self._strategy.describe()
+            if reason:
+                error.message += f"\nThe job is not started again: {reason}."
+            return False
+        self._restart_delay_s = delay_s
+        log.warning("job %s (%s) starts again in %.1f s: %s", self.job_id, self.graph.name, delay_s, error)
+        return True
+
     async def _deploy(self) -> None:
+        restored, enumerators = await self.checkpoints.restore()
         for vertex in self.graph.vertices:
             if vertex.enumerator_blob:
                 blob = self._blobs.path(vertex.enumerator_blob)
-                self._sources[vertex.vertex_id] = SourceCoordinator(vertex, blob, self._executor, self._send_to_subtask)
-        requests = deployments(self.graph, self.machine.executions, self._job_token)
+                state = enumerators.get(vertex.operators[0].operator_id)
+                self._sources[vertex.vertex_id] = SourceCoordinator(
+                    vertex, blob, self._executor, self.send_to_subtask, state
+                )
+        directory = self.checkpoints.directory
+        requests = deployments(self.graph, self.machine.executions, self._job_token, directory, restored)
         await asyncio.gather(
             *(source.start() for source in self._sources.values()),
             *(self._deploy_at(taskmanager, request) for taskmanager, request in requests.items()),
@@ -235,7 +313,7 @@ class JobMaster:
             request = taskmanager_pb2.CancelSubtasksRequest(subtasks=refs)
             await known.peer.call(known.executor.CancelSubtasks, request, retry=_RETRY)
 
-    async def _send_to_subtask(self, vertex: str, index: int, operator_id: str, kind: str, payload: bytes) -> None:
+    async def send_to_subtask(self, vertex: str, index: int, operator_id: str, kind: str, payload: bytes) -> None:
         execution = self.machine.executions[SubtaskId(VertexId(vertex), index)]
         if execution.slot is None or execution.has_ended():
             return
@@ -246,13 +324,21 @@ class JobMaster:
             )
             await known.peer.call(known.executor.SendToSubtask, request)
 
-    def _finish(self) -> None:
+    def _close_attempt(self) -> None:
+        """Nothing of the attempt runs any more: let go of its slots and enumerators."""
         for source in self._sources.values():
             source.close()
-        self._executor.shutdown(wait=False)
+        self._sources = {}
         for slot_id in self._slots:
             self._taskmanagers.pool.release(slot_id)
-            self._spawn(lambda s=slot_id: self._free(s), fails_job=False)  # type: ignore[misc]
+            self.spawn(lambda s=slot_id: self._free(s), fails_job=False)  # type: ignore[misc]
+        self._slots = []
+
+    def _finish(self) -> None:
+        self._close_attempt()
+        retained = self.status is JobStatus.CANCELED and self.checkpoints.settings.keep_on_cancel
+        self.checkpoints.ended(keep=retained or self.status is JobStatus.FAILED)
+        self._executor.shutdown(wait=False)
         for collector in self.collectors.values():
             collector.wake()
         self.ended.set()
@@ -265,20 +351,22 @@ class JobMaster:
 
     # -- small things ---------------------------------------------------------------------------------------------
 
-    def _spawn(self, action: Callable[[], Awaitable[None]], fails_job: bool = True) -> None:
-        """Run ``action`` beside; its failure fails the job."""
+    def spawn(self, action: Callable[[], Awaitable[None]], fails_job: bool = True) -> None:
+        """Run ``action`` beside; its failure fails the job, unless another attempt has begun meanwhile."""
+        attempt = self.machine.restarts
 
         async def run() -> None:
             try:
                 await action()
             except MillstreamError as error:
-                if fails_job:
+                if fails_job and attempt == self.machine.restarts:
                     self.handle(JobFailed(error))
                 else:
                     log.warning("job %s: %s", self.job_id, error)
             except Exception as error:
                 log.exception("job %s: unexpected failure", self.job_id)
-                self.handle(JobFailed(MillstreamError(f"unexpected {type(error).__name__}: {error}")))
+                if attempt == self.machine.restarts:
+                    self.handle(JobFailed(MillstreamError(f"unexpected {type(error).__name__}: {error}")))
 
         task = asyncio.get_running_loop().create_task(run())
         self._tasks.add(task)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import random
 import sys
+from pathlib import Path
 
 from millstream.core.clock import Clock
+from millstream.core.config import load, options
 from millstream.core.errors import InsufficientSlotsError, JobGraphError, MillstreamError, UserError
 from millstream.core.graph import PAYLOAD_FORMAT
 from millstream.core.ids import JobId, TaskManagerId
@@ -27,6 +31,8 @@ class Jobs:
         slot_timeout_s: float,
         slots_max: int | None,
         history_max: int,
+        checkpoint_root: Path,
+        generator: random.Random,
     ) -> None:
         self.masters: dict[JobId, JobMaster] = {}
         self._taskmanagers = taskmanagers
@@ -36,6 +42,8 @@ class Jobs:
         self._slot_timeout_s = slot_timeout_s
         self._slots_max = slots_max
         self._history_max = history_max
+        self._checkpoint_root = checkpoint_root
+        self._random = generator
         taskmanagers.on_lost = self._lost
         taskmanagers.on_slots = self.start_waiting
 
@@ -54,7 +62,8 @@ class Jobs:
             self._clock,
             self._secret.job_token(graph.job_id),
             self._slot_timeout_s,
-            self._slots_max,
+            self._root_for(graph),
+            self._random,
         )
         needed = master.placement.slots_needed
         if self._slots_max is not None and needed > self._slots_max:
@@ -97,6 +106,13 @@ class Jobs:
     def check_waiting(self) -> None:
         for master in self.running():
             master.check_waiting()
+
+    def _root_for(self, graph: job_graph_pb2.JobGraph) -> Path:
+        """Where the job asks its checkpoints to be, else where this cluster keeps them."""
+        key = options.CHECKPOINTING_DIRECTORY.key
+        asked = json.loads(graph.configuration.get(key, "null"))
+        default = str(load()[options.CHECKPOINTING_DIRECTORY])
+        return self._checkpoint_root if asked in (None, default) else Path(asked).expanduser()
 
     def _lost(self, taskmanager: TaskManagerId, error: MillstreamError) -> None:
         for master in self.running():

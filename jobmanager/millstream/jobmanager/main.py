@@ -8,6 +8,7 @@ import contextlib
 import importlib.metadata
 import logging
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -67,6 +68,8 @@ class JobManager:
             configuration[options.SLOT_REQUEST_TIMEOUT].total_seconds(),
             configuration[options.NUMBER_OF_SLOTS_MAX],
             configuration[options.JOBSTORE_MAX_CAPACITY],
+            configuration[options.CHECKPOINTING_DIRECTORY],
+            random.Random(),
         )
         metrics = MetricsServer(
             JobManagerCollector(jobs, taskmanagers),

@@ -14,7 +14,7 @@ from millstream.core.rpc.server import answering
 from millstream.jobmanager import describe
 from millstream.jobmanager.jobs import Jobs
 from millstream.jobmanager.taskmanagers import TaskManagers
-from millstream.proto.v1 import common_pb2, jobmanager_pb2
+from millstream.proto.v1 import checkpoint_pb2, common_pb2, jobmanager_pb2
 from millstream.proto.v1.jobmanager_pb2_grpc import DispatcherServicer, ResourceManagerServicer
 
 WAIT_MS_MAX: Final = 30_000
@@ -123,6 +123,13 @@ class ResourceManagerService(ResourceManagerServicer):
         master = self._jobs.masters.get(JobId(request.subtask.job_id))
         accepted = master is not None and master.report(request)
         return jobmanager_pb2.ReportSubtaskResponse(accepted=accepted)
+
+    @answering
+    async def ReportCheckpoint(self, request: checkpoint_pb2.CheckpointReport) -> common_pb2.Empty:
+        master = self._jobs.masters.get(JobId(request.subtask.job_id))
+        if master is not None:
+            master.checkpoint_reported(request)
+        return common_pb2.Empty()
 
     @answering
     async def ReportSlots(self, request: jobmanager_pb2.ReportSlotsRequest) -> common_pb2.Empty:

@@ -11,7 +11,7 @@ from typing import Final
 from millstream.core.clock import Clock
 from millstream.core.errors import AuthenticationError, MillstreamError, ProtocolVersionError, UnavailableError
 from millstream.core.rpc.channel import Peer, RetryPolicy
-from millstream.proto.v1 import jobmanager_pb2, taskmanager_pb2
+from millstream.proto.v1 import checkpoint_pb2, jobmanager_pb2, taskmanager_pb2
 from millstream.proto.v1.jobmanager_pb2_grpc import ResourceManagerStub
 from millstream.taskmanager.slot_process import SlotProcess
 from millstream.taskmanager.slots import Slots
@@ -62,6 +62,7 @@ class Registration:
         self._registered = False
         slots.on_report = self._reports.put_nowait
         slots.on_event = self._relay_event
+        slots.on_checkpoint = lambda report: self._spawn(self._send_checkpoint(report))
         slots.on_change = self._changed.set
 
     def start(self) -> None:
@@ -162,6 +163,13 @@ class Registration:
                     self._slots.cancel([report.subtask], timeout_s=10.0)
             except MillstreamError as error:
                 log.warning("a report did not reach the JobManager: %s", error)
+
+    async def _send_checkpoint(self, report: checkpoint_pb2.CheckpointReport) -> None:
+        """A lost one costs a checkpoint, which times out."""
+        try:
+            await self._jobmanager.call(self._stub.ReportCheckpoint, report, retry=_RETRY)
+        except MillstreamError as error:
+            log.warning("a subtask's part of checkpoint %d was not reported: %s", report.checkpoint_id, error)
 
     def _relay_event(self, process: SlotProcess, event: taskmanager_pb2.SlotEvent) -> None:
         self._spawn(self._send_event(process, event))

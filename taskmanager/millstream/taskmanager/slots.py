@@ -17,7 +17,7 @@ from typing import Any, Final
 from millstream.core.clock import Clock
 from millstream.core.errors import ExternalError, MillstreamError, SlotDiedError
 from millstream.core.rpc.error_info import to_proto
-from millstream.proto.v1 import common_pb2, taskmanager_pb2
+from millstream.proto.v1 import checkpoint_pb2, common_pb2, taskmanager_pb2
 from millstream.taskmanager.fork_server import MESSAGE_BYTES_MAX, request_bytes
 from millstream.taskmanager.slot.bootstrap import SlotBootstrap
 from millstream.taskmanager.slot_process import ENDED, SlotProcess, describe_exit, subtask_key
@@ -49,6 +49,7 @@ class Slots:
         self.processes: dict[int, SlotProcess] = {}
         self.on_report: Callable[[taskmanager_pb2.SubtaskReport], None] = lambda report: None
         self.on_event: Callable[[SlotProcess, taskmanager_pb2.SlotEvent], None] = lambda slot, event: None
+        self.on_checkpoint: Callable[[checkpoint_pb2.CheckpointReport], None] = lambda report: None
         self.on_change: Callable[[], None] = lambda: None
         self._count = count
         self._taskmanager_id = taskmanager_id
@@ -187,6 +188,8 @@ class Slots:
                 self.on_report(message.report)
             case "event":
                 self.on_event(process, message.event)
+            case "checkpoint":
+                self.on_checkpoint(message.checkpoint)
             case "metrics":
                 for metrics in message.metrics.subtasks:
                     process.metrics[subtask_key(metrics.subtask)] = metrics

@@ -18,6 +18,8 @@ from millstream.core.errors import ExternalError, RecordTypeError
 
 
 class Context(SinkContext):
+    has_checkpoints = False
+
     def __init__(self, subtask: int = 0, parallelism: int = 1) -> None:
         self.job_id = "0123456789abcdef"
         self.operator_id = "sink"

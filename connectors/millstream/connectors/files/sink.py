@@ -1,8 +1,9 @@
 """The file sink: part files that appear whole.
 
-A subtask writes to a hidden ``.part-….inprogress`` file and renames it when it is complete: when it is large or old
-enough, or at the end of the input. Readers that skip hidden names never see half a file. A failed or cancelled job
-removes its unfinished files; finished ones stay. (With checkpoints, renaming will wait for the checkpoint.)
+A subtask writes to a hidden ``.part-….inprogress`` file and closes it when it is large or old enough, at each
+checkpoint, and at the end of the input. Renaming it is the commit: when the checkpoint is complete, or, in a job without
+checkpoints, at once. Readers that skip hidden names never see half a file, nor a record twice. A failed or cancelled
+job removes the files it was writing; a file that waits for its checkpoint stays, hidden, until that is decided.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from millstream.connectors.files.formats.encoders import FileEncoder, FileFormat
-from millstream.core.api.sink import Sink, SinkContext, SinkWriter
+from millstream.core.api.sink import CommittingSink, CommittingSinkWriter, SinkContext
+from millstream.core.checkpoint.files import sync_directory, sync_file
 from millstream.core.elements.batch import Batch
 from millstream.core.errors import ExternalError
 
@@ -28,7 +30,15 @@ class RollingPolicy:
     age_ms_max: int | None = ROLL_INTERVAL_MS
 
 
-class FileSink(Sink):
+@dataclass(frozen=True)
+class PendingFile:
+    """A complete file that nobody sees yet."""
+
+    hidden: str
+    final: str
+
+
+class FileSink(CommittingSink):
     """Writes ``directory/part-<subtask>-<job>-<number><suffix>``; the directory is made when it is missing."""
 
     def __init__(
@@ -45,11 +55,26 @@ class FileSink(Sink):
         self.rolling = rolling or RollingPolicy()
         self.prefix = prefix
 
-    def create_writer(self, context: SinkContext) -> SinkWriter:
+    def create_writer(self, context: SinkContext) -> CommittingSinkWriter:
         return _FileWriter(self, context)
 
+    def commit(self, committable: PendingFile) -> None:
+        """Rename; a file that is there under its final name already has been committed before."""
+        hidden, final = Path(committable.hidden), Path(committable.final)
+        try:
+            hidden.replace(final)
+            sync_directory(final.parent)
+        except FileNotFoundError:
+            if not final.exists():
+                raise ExternalError(
+                    f"the file {hidden}, which a checkpoint says is complete, is gone, and {final} does not exist: "
+                    f"somebody removed it. Its records are lost unless the job starts from an older checkpoint."
+                ) from None
+        except OSError as error:
+            raise ExternalError(f"cannot complete {final}: {error.strerror or error}") from error
 
-class _FileWriter(SinkWriter):
+
+class _FileWriter(CommittingSinkWriter):
     def __init__(self, sink: FileSink, context: SinkContext) -> None:
         self._sink = sink
         self._clock = context.clock
@@ -59,6 +84,8 @@ class _FileWriter(SinkWriter):
         self._encoder: FileEncoder | None = None
         self._path = Path()
         self._started_ms = 0
+        self._has_checkpoints = context.has_checkpoints
+        self._waiting: list[PendingFile] = []
 
     def open(self) -> None:
         try:
@@ -85,14 +112,23 @@ class _FileWriter(SinkWriter):
             self._complete()
 
     def flush(self) -> None:
+        if self._encoder is not None and not self._has_checkpoints:
+            self._complete()
+
+    def prepare_commit(self) -> list[PendingFile]:
         if self._encoder is not None:
             self._complete()
+        waiting, self._waiting = self._waiting, []
+        return waiting
 
     def close(self) -> None:
         if self._encoder is not None:
             self._encoder.abandon()
             self._encoder = None
             self._path.unlink(missing_ok=True)
+        for file in self._waiting:  # of no checkpoint yet
+            Path(file.hidden).unlink(missing_ok=True)
+        self._waiting = []
 
     def _start(self) -> None:
         self._path = self._directory / f".{self._final_name()}.inprogress"
@@ -105,7 +141,12 @@ class _FileWriter(SinkWriter):
         try:
             self._encoder.finish()
             self._encoder = None
-            self._path.replace(self._directory / self._final_name())
+            file = PendingFile(str(self._path), str(self._directory / self._final_name()))
+            if self._has_checkpoints:
+                sync_file(self._path)
+                self._waiting.append(file)
+            else:
+                self._sink.commit(file)
         except OSError as error:
             raise ExternalError(f"cannot complete {self._path}: {error.strerror or error}") from error
         self._number += 1

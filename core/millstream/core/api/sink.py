@@ -1,8 +1,14 @@
-"""The sink contract. Two-phase commit joins it together with checkpoints."""
+"""The sink contract, and two-phase commit for sinks whose results must not come twice.
+
+A committing sink writes so that nobody sees it, hands the checkpoint what it would take to make it visible, and makes
+it visible when the checkpoint is complete. A job that fails in between starts from that checkpoint and commits again,
+so committing the same thing twice must do no more than once.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 from millstream.core.clock import Clock
 from millstream.core.elements.batch import Batch
@@ -18,6 +24,8 @@ class SinkContext(ABC):
     parallelism: int
     attempt: int
     clock: Clock
+    has_checkpoints: bool
+    """Whether ``prepare_commit`` will be called: without checkpoints a committing writer commits on its own."""
 
 
 class SinkWriter(ABC):
@@ -34,7 +42,10 @@ class SinkWriter(ABC):
         """The watermark passed all records written so far."""
 
     def flush(self) -> None:
-        """End of input: make everything written visible to readers. Not called when the job fails or is cancelled."""
+        """Before each checkpoint and at the end of the input: keep nothing written back in memory.
+
+        Not called when the job fails or is cancelled.
+        """
 
     def on_time(self, wall_ms: int) -> None:
         """Called now and then (at least once a second) for roll-over by age."""
@@ -48,3 +59,26 @@ class Sink(ABC):
 
     @abstractmethod
     def create_writer(self, context: SinkContext) -> SinkWriter: ...
+
+
+class CommittingSinkWriter(SinkWriter):
+    """The writer of a ``CommittingSink``."""
+
+    @abstractmethod
+    def prepare_commit(self) -> list[Any]:
+        """Finish what was written up to now, durably but invisibly: picklable *committables*, perhaps none.
+
+        Called at each checkpoint. From then on what was written belongs to them: ``close`` must not remove it.
+        """
+
+
+class CommittingSink(Sink):
+    """A sink whose results are visible exactly once."""
+
+    @abstractmethod
+    def create_writer(self, context: SinkContext) -> CommittingSinkWriter: ...
+
+    @abstractmethod
+    def commit(self, committable: Any) -> None:
+        """Make it visible. Called after its checkpoint is complete, and again after a restart that cannot know whether
+        it was; the second time must change nothing."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
@@ -48,6 +49,7 @@ class Option(Generic[T]):
 _PORT = Integer(0, 65535, "port")
 _COUNT = Integer(1, 1_000_000)
 _DURATION = DurationKind()
+_OPTIONAL_DURATION: Optional[timedelta] = Optional(DurationKind())
 _OPTIONAL_TEXT: Optional[str] = Optional(Text())
 _OPTIONAL_PATH: Optional[Path] = Optional(PathKind())
 _OPTIONAL_COUNT: Optional[int] = Optional(_COUNT)
@@ -95,6 +97,33 @@ PIPELINE_GENERIC_TYPES = Option("pipeline.generic-types", Boolean())
 PIPELINE_OPERATOR_CHAINING = Option("pipeline.operator-chaining.enabled", Boolean())
 PIPELINE_GLOBAL_JOB_PARAMETERS = Option("pipeline.global-job-parameters", TextMap())
 EXECUTION_BUFFER_TIMEOUT = Option("execution.buffer-timeout.interval", _DURATION)
+
+# -- checkpoints and restarts -----------------------------------------------------------------------------------------
+CHECKPOINTING_DIRECTORY = Option("execution.checkpointing.dir", PathKind())
+CHECKPOINTING_INTERVAL = Option("execution.checkpointing.interval", _OPTIONAL_DURATION)
+CHECKPOINTING_MODE = Option("execution.checkpointing.mode", Choice(("EXACTLY_ONCE", "AT_LEAST_ONCE")))
+CHECKPOINTING_MIN_PAUSE = Option("execution.checkpointing.min-pause", _DURATION)
+CHECKPOINTING_TIMEOUT = Option("execution.checkpointing.timeout", _DURATION)
+CHECKPOINTING_TOLERABLE_FAILURES = Option("execution.checkpointing.tolerable-failed-checkpoints", Integer(0, 1_000_000))
+CHECKPOINTING_NUM_RETAINED = Option("execution.checkpointing.num-retained", Integer(1, 1000))
+CHECKPOINTING_RETENTION = Option(
+    "execution.checkpointing.externalized-checkpoint-retention",
+    Choice(("NO_EXTERNALIZED_CHECKPOINTS", "DELETE_ON_CANCELLATION", "RETAIN_ON_CANCELLATION")),
+)
+RESTART_STRATEGY = Option(
+    "restart-strategy.type", Optional(Choice(("none", "fixed-delay", "failure-rate", "exponential-delay")))
+)
+RESTART_FIXED_ATTEMPTS = Option("restart-strategy.fixed-delay.attempts", _COUNT)
+RESTART_FIXED_DELAY = Option("restart-strategy.fixed-delay.delay", _DURATION)
+RESTART_RATE_FAILURES = Option("restart-strategy.failure-rate.max-failures-per-interval", _COUNT)
+RESTART_RATE_INTERVAL = Option("restart-strategy.failure-rate.failure-rate-interval", _DURATION)
+RESTART_RATE_DELAY = Option("restart-strategy.failure-rate.delay", _DURATION)
+RESTART_EXPONENTIAL_INITIAL = Option("restart-strategy.exponential-delay.initial-backoff", _DURATION)
+RESTART_EXPONENTIAL_MAX = Option("restart-strategy.exponential-delay.max-backoff", _DURATION)
+RESTART_EXPONENTIAL_RESET = Option("restart-strategy.exponential-delay.reset-backoff-threshold", _DURATION)
+RESTART_EXPONENTIAL_ATTEMPTS = Option(
+    "restart-strategy.exponential-delay.attempts-before-reset-backoff", Integer(1, 2**31 - 1)
+)
 
 # -- metrics ----------------------------------------------------------------------------------------------------------
 METRICS_BIND_HOST = Option("metrics.bind-host", Text())

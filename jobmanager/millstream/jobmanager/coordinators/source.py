@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cloudpickle
 
@@ -18,6 +18,7 @@ from millstream.core.api.source import EnumeratorContext, Source, SplitEnumerato
 from millstream.core.errors import ErrorPlace, MillstreamError, UserCodeError
 from millstream.proto.v1 import job_graph_pb2
 
+R = TypeVar("R")
 Send = Callable[[str, int, str, str, bytes], Awaitable[None]]
 """``(vertex id, subtask index, operator id, kind, payload)``."""
 
@@ -37,7 +38,15 @@ class _Context(EnumeratorContext):
 class SourceCoordinator:
     """The enumerator of one source vertex."""
 
-    def __init__(self, vertex: job_graph_pb2.Vertex, blob: Path, executor: ThreadPoolExecutor, send: Send) -> None:
+    def __init__(
+        self,
+        vertex: job_graph_pb2.Vertex,
+        blob: Path,
+        executor: ThreadPoolExecutor,
+        send: Send,
+        restored: bytes | None = None,
+    ) -> None:
+        """``restored``: what ``snapshot`` returned when the checkpoint was taken from which the job starts."""
         self._vertex = vertex
         self._operator_id = vertex.operators[0].operator_id
         self._blob = blob
@@ -45,6 +54,9 @@ class SourceCoordinator:
         self._send = send
         self._context = _Context(vertex.parallelism)
         self._enumerator: SplitEnumerator[Any] | None = None
+        self._restored = restored
+        self._turn = asyncio.Lock()  # a call and the sending of what it hands out are one
+        self._held: list[tuple[int, str, bytes]] | None = None
 
     async def start(self) -> None:
         """Load and start the enumerator. Raises ``MillstreamError`` in the user's words."""
@@ -58,6 +70,21 @@ class SourceCoordinator:
         assert self._enumerator is not None
         await self._run(self._enumerator.handle_split_request, subtask)
 
+    async def snapshot(self) -> bytes:
+        """The enumerator's state. What it hands out from now on waits for ``release``.
+
+        Everything handed out before has been sent, and so reaches the readers before any barrier that follows.
+        """
+        async with self._turn:
+            self._held = []
+            return await self._call(self._snapshot)
+
+    async def release(self) -> None:
+        """The readers have taken their snapshots, or the checkpoint was given up."""
+        async with self._turn:
+            held, self._held = self._held or [], None
+            await self._send_all(held)
+
     def close(self) -> None:
         """Close the enumerator when its current call is over."""
         if self._enumerator is not None:
@@ -65,14 +92,35 @@ class SourceCoordinator:
 
     def _start(self) -> None:
         source: Source[Any] = cloudpickle.loads(self._blob.read_bytes())
-        enumerator = source.create_enumerator(self._context)
+        if self._restored is None:
+            enumerator = source.create_enumerator(self._context)
+        else:
+            enumerator = source.restore_enumerator(self._context, cloudpickle.loads(self._restored))
         enumerator.start()
         self._enumerator = enumerator
 
+    def _snapshot(self) -> bytes:
+        assert self._enumerator is not None
+        state: bytes = cloudpickle.dumps(self._enumerator.snapshot_state())
+        return state
+
     async def _run(self, call: Callable[..., None], *arguments: Any) -> None:
+        async with self._turn:
+            await self._call(call, *arguments)
+            outgoing, self._context.outgoing = self._context.outgoing, []
+            if self._held is not None:
+                self._held.extend(outgoing)
+            else:
+                await self._send_all(outgoing)
+
+    async def _send_all(self, outgoing: list[tuple[int, str, bytes]]) -> None:
+        for subtask, kind, payload in outgoing:
+            await self._send(self._vertex.vertex_id, subtask, self._operator_id, kind, payload)
+
+    async def _call(self, call: Callable[..., R], *arguments: Any) -> R:
         loop = asyncio.get_running_loop()
         try:
-            await loop.run_in_executor(self._executor, call, *arguments)
+            return await loop.run_in_executor(self._executor, call, *arguments)
         except MillstreamError:
             raise
         except Exception as error:
@@ -80,6 +128,3 @@ class SourceCoordinator:
                 f"the enumerator of source {self._vertex.name!r} failed: {type(error).__name__}: {error}",
                 place=ErrorPlace(operator=self._vertex.name),
             ) from error
-        outgoing, self._context.outgoing = self._context.outgoing, []
-        for subtask, kind, payload in outgoing:
-            await self._send(self._vertex.vertex_id, subtask, self._operator_id, kind, payload)

@@ -224,6 +224,8 @@ class JobGraph(_message.Message):
     MODULES_BLOB_FIELD_NUMBER: _builtins.int
     CONFIGURATION_FIELD_NUMBER: _builtins.int
     FORMAT_VERSION_FIELD_NUMBER: _builtins.int
+    RESTORE_PATH_FIELD_NUMBER: _builtins.int
+    ALLOW_NON_RESTORED_STATE_FIELD_NUMBER: _builtins.int
     PYTHON_VERSION_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     name: _builtins.str
@@ -231,6 +233,9 @@ class JobGraph(_message.Message):
     """zip with the local modules of the program; empty if none"""
     format_version: _builtins.str
     """of the payloads: millstream.core.graph.PAYLOAD_FORMAT"""
+    restore_path: _builtins.str
+    """a checkpoint or savepoint to start from; empty for none"""
+    allow_non_restored_state: _builtins.bool
     python_version: _builtins.str
     """"3.11": payloads hold bytecode"""
     @_builtins.property
@@ -253,11 +258,13 @@ class JobGraph(_message.Message):
         modules_blob: _builtins.str = ...,
         configuration: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         format_version: _builtins.str = ...,
+        restore_path: _builtins.str = ...,
+        allow_non_restored_state: _builtins.bool = ...,
         python_version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["configuration", b"configuration", "edges", b"edges", "format_version", b"format_version", "job_id", b"job_id", "modules_blob", b"modules_blob", "name", b"name", "python_version", b"python_version", "vertices", b"vertices"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_non_restored_state", b"allow_non_restored_state", "configuration", b"configuration", "edges", b"edges", "format_version", b"format_version", "job_id", b"job_id", "modules_blob", b"modules_blob", "name", b"name", "python_version", b"python_version", "restore_path", b"restore_path", "vertices", b"vertices"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from millstream.proto.v1 import checkpoint_pb2 as _checkpoint_pb2
 from millstream.proto.v1 import common_pb2 as _common_pb2
 from millstream.proto.v1 import job_graph_pb2 as _job_graph_pb2
 import builtins as _builtins
@@ -269,8 +270,11 @@ class JobDetails(_message.Message):
     HISTORY_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     EXCEPTION_HISTORY_FIELD_NUMBER: _builtins.int
+    CHECKPOINTS_FIELD_NUMBER: _builtins.int
+    RESTARTS_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """grows with each change; DescribeJob waits until it exceeds known_version"""
+    restarts: _builtins.int
     @_builtins.property
     def summary(self) -> Global___JobSummary: ...
     @_builtins.property
@@ -285,6 +289,8 @@ class JobDetails(_message.Message):
     def history(self) -> _containers.RepeatedCompositeFieldContainer[Global___StatusChange]: ...
     @_builtins.property
     def exception_history(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.ErrorInfo]: ...
+    @_builtins.property
+    def checkpoints(self) -> _checkpoint_pb2.CheckpointStatistics: ...
     def __init__(
         self,
         *,
@@ -295,10 +301,12 @@ class JobDetails(_message.Message):
         history: _abc.Iterable[Global___StatusChange] | None = ...,
         version: _builtins.int = ...,
         exception_history: _abc.Iterable[_common_pb2.ErrorInfo] | None = ...,
+        checkpoints: _checkpoint_pb2.CheckpointStatistics | None = ...,
+        restarts: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "summary", b"summary"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["checkpoints", b"checkpoints", "error", b"error", "summary", b"summary"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["edges", b"edges", "error", b"error", "exception_history", b"exception_history", "history", b"history", "summary", b"summary", "version", b"version", "vertices", b"vertices"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoints", b"checkpoints", "edges", b"edges", "error", b"error", "exception_history", b"exception_history", "history", b"history", "restarts", b"restarts", "summary", b"summary", "version", b"version", "vertices", b"vertices"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from millstream.proto.v1 import checkpoint_pb2 as millstream_dot_proto_dot_v1_dot_checkpoint__pb2
 from millstream.proto.v1 import common_pb2 as millstream_dot_proto_dot_v1_dot_common__pb2
 from millstream.proto.v1 import jobmanager_pb2 as millstream_dot_proto_dot_v1_dot_jobmanager__pb2
 
@@ -341,6 +342,11 @@ class ResourceManagerStub:
                 request_serializer=millstream_dot_proto_dot_v1_dot_jobmanager__pb2.ReportSubtaskRequest.SerializeToString,
                 response_deserializer=millstream_dot_proto_dot_v1_dot_jobmanager__pb2.ReportSubtaskResponse.FromString,
                 _registered_method=True)
+        self.ReportCheckpoint = channel.unary_unary(
+                '/millstream.proto.v1.ResourceManager/ReportCheckpoint',
+                request_serializer=millstream_dot_proto_dot_v1_dot_checkpoint__pb2.CheckpointReport.SerializeToString,
+                response_deserializer=millstream_dot_proto_dot_v1_dot_common__pb2.Empty.FromString,
+                _registered_method=True)
         self.ReportSlots = channel.unary_unary(
                 '/millstream.proto.v1.ResourceManager/ReportSlots',
                 request_serializer=millstream_dot_proto_dot_v1_dot_jobmanager__pb2.ReportSlotsRequest.SerializeToString,
@@ -375,6 +381,12 @@ class ResourceManagerServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReportSubtask(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReportCheckpoint(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -416,6 +428,11 @@ def add_ResourceManagerServicer_to_server(servicer, server):
                     servicer.ReportSubtask,
                     request_deserializer=millstream_dot_proto_dot_v1_dot_jobmanager__pb2.ReportSubtaskRequest.FromString,
                     response_serializer=millstream_dot_proto_dot_v1_dot_jobmanager__pb2.ReportSubtaskResponse.SerializeToString,
+            ),
+            'ReportCheckpoint': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportCheckpoint,
+                    request_deserializer=millstream_dot_proto_dot_v1_dot_checkpoint__pb2.CheckpointReport.FromString,
+                    response_serializer=millstream_dot_proto_dot_v1_dot_common__pb2.Empty.SerializeToString,
             ),
             'ReportSlots': grpc.unary_unary_rpc_method_handler(
                     servicer.ReportSlots,
@@ -515,6 +532,33 @@ class ResourceManager:
             '/millstream.proto.v1.ResourceManager/ReportSubtask',
             millstream_dot_proto_dot_v1_dot_jobmanager__pb2.ReportSubtaskRequest.SerializeToString,
             millstream_dot_proto_dot_v1_dot_jobmanager__pb2.ReportSubtaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportCheckpoint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/millstream.proto.v1.ResourceManager/ReportCheckpoint',
+            millstream_dot_proto_dot_v1_dot_checkpoint__pb2.CheckpointReport.SerializeToString,
+            millstream_dot_proto_dot_v1_dot_common__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,7 @@ Services of the JobManager."""
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from millstream.proto.v1 import checkpoint_pb2 as _checkpoint_pb2
 from millstream.proto.v1 import common_pb2 as _common_pb2
 from millstream.proto.v1 import jobmanager_pb2 as _jobmanager_pb2
 import abc as _abc_1
@@ -110,6 +111,7 @@ class ResourceManagerStub:
     RegisterTaskManager: _grpc.UnaryUnaryMultiCallable[_jobmanager_pb2.RegisterTaskManagerRequest, _jobmanager_pb2.RegisterTaskManagerResponse]
     Heartbeat: _grpc.UnaryUnaryMultiCallable[_jobmanager_pb2.HeartbeatRequest, _jobmanager_pb2.HeartbeatResponse]
     ReportSubtask: _grpc.UnaryUnaryMultiCallable[_jobmanager_pb2.ReportSubtaskRequest, _jobmanager_pb2.ReportSubtaskResponse]
+    ReportCheckpoint: _grpc.UnaryUnaryMultiCallable[_checkpoint_pb2.CheckpointReport, _common_pb2.Empty]
     ReportSlots: _grpc.UnaryUnaryMultiCallable[_jobmanager_pb2.ReportSlotsRequest, _common_pb2.Empty]
     SendToCoordinator: _grpc.UnaryUnaryMultiCallable[_jobmanager_pb2.OperatorEventRequest, _jobmanager_pb2.OperatorEventResponse]
     """From a subtask's operator to its coordinator in the JobManager (split requests, collected results)."""
@@ -123,6 +125,7 @@ class ResourceManagerAsyncStub(ResourceManagerStub):
     RegisterTaskManager: _aio.UnaryUnaryMultiCallable[_jobmanager_pb2.RegisterTaskManagerRequest, _jobmanager_pb2.RegisterTaskManagerResponse]  # type: ignore[assignment]
     Heartbeat: _aio.UnaryUnaryMultiCallable[_jobmanager_pb2.HeartbeatRequest, _jobmanager_pb2.HeartbeatResponse]  # type: ignore[assignment]
     ReportSubtask: _aio.UnaryUnaryMultiCallable[_jobmanager_pb2.ReportSubtaskRequest, _jobmanager_pb2.ReportSubtaskResponse]  # type: ignore[assignment]
+    ReportCheckpoint: _aio.UnaryUnaryMultiCallable[_checkpoint_pb2.CheckpointReport, _common_pb2.Empty]  # type: ignore[assignment]
     ReportSlots: _aio.UnaryUnaryMultiCallable[_jobmanager_pb2.ReportSlotsRequest, _common_pb2.Empty]  # type: ignore[assignment]
     SendToCoordinator: _aio.UnaryUnaryMultiCallable[_jobmanager_pb2.OperatorEventRequest, _jobmanager_pb2.OperatorEventResponse]  # type: ignore[assignment]
     """From a subtask's operator to its coordinator in the JobManager (split requests, collected results)."""
@@ -151,6 +154,13 @@ class ResourceManagerServicer(metaclass=_abc_1.ABCMeta):
         request: _jobmanager_pb2.ReportSubtaskRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_jobmanager_pb2.ReportSubtaskResponse, _abc.Awaitable[_jobmanager_pb2.ReportSubtaskResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ReportCheckpoint(
+        self,
+        request: _checkpoint_pb2.CheckpointReport,
+        context: _ServicerContext,
+    ) -> _typing.Union[_common_pb2.Empty, _abc.Awaitable[_common_pb2.Empty]]: ...
 
     @_abc_1.abstractmethod
     def ReportSlots(

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from millstream.proto.v1 import checkpoint_pb2 as _checkpoint_pb2
 from millstream.proto.v1 import common_pb2 as _common_pb2
 from millstream.proto.v1 import job_graph_pb2 as _job_graph_pb2
 import builtins as _builtins
@@ -132,6 +133,7 @@ class SubtaskDeployment(_message.Message):
     PAYLOAD_BLOB_FIELD_NUMBER: _builtins.int
     INPUTS_FIELD_NUMBER: _builtins.int
     OUTPUTS_FIELD_NUMBER: _builtins.int
+    RESTORED_FIELD_NUMBER: _builtins.int
     vertex_name: _builtins.str
     parallelism: _builtins.int
     max_parallelism: _builtins.int
@@ -143,6 +145,8 @@ class SubtaskDeployment(_message.Message):
     def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___InputEdge]: ...
     @_builtins.property
     def outputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___OutputEdge]: ...
+    @_builtins.property
+    def restored(self) -> _containers.RepeatedCompositeFieldContainer[_checkpoint_pb2.RestoredOperator]: ...
     def __init__(
         self,
         *,
@@ -154,10 +158,11 @@ class SubtaskDeployment(_message.Message):
         payload_blob: _builtins.str = ...,
         inputs: _abc.Iterable[Global___InputEdge] | None = ...,
         outputs: _abc.Iterable[Global___OutputEdge] | None = ...,
+        restored: _abc.Iterable[_checkpoint_pb2.RestoredOperator] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["subtask", b"subtask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "max_parallelism", b"max_parallelism", "outputs", b"outputs", "parallelism", b"parallelism", "payload_blob", b"payload_blob", "slot", b"slot", "subtask", b"subtask", "vertex_name", b"vertex_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "max_parallelism", b"max_parallelism", "outputs", b"outputs", "parallelism", b"parallelism", "payload_blob", b"payload_blob", "restored", b"restored", "slot", b"slot", "subtask", b"subtask", "vertex_name", b"vertex_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -193,11 +198,14 @@ class DeploySubtasksRequest(_message.Message):
     CONFIGURATION_FIELD_NUMBER: _builtins.int
     JOB_TOKEN_FIELD_NUMBER: _builtins.int
     SUBTASKS_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_DIRECTORY_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     job_name: _builtins.str
     modules_blob: _builtins.str
     job_token: _builtins.bytes
     """authenticates data connections of this job"""
+    checkpoint_directory: _builtins.str
+    """of this job; empty when it takes no checkpoints"""
     @_builtins.property
     def configuration(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     @_builtins.property
@@ -211,10 +219,11 @@ class DeploySubtasksRequest(_message.Message):
         configuration: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         job_token: _builtins.bytes = ...,
         subtasks: _abc.Iterable[Global___SubtaskDeployment] | None = ...,
+        checkpoint_directory: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["configuration", b"configuration", "job_id", b"job_id", "job_name", b"job_name", "job_token", b"job_token", "modules_blob", b"modules_blob", "subtasks", b"subtasks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint_directory", b"checkpoint_directory", "configuration", b"configuration", "job_id", b"job_id", "job_name", b"job_name", "job_token", b"job_token", "modules_blob", b"modules_blob", "subtasks", b"subtasks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -465,6 +474,7 @@ class FromSlot(_message.Message):
     REPORT_FIELD_NUMBER: _builtins.int
     EVENT_FIELD_NUMBER: _builtins.int
     METRICS_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def ready(self) -> Global___SlotReady: ...
     @_builtins.property
@@ -473,6 +483,8 @@ class FromSlot(_message.Message):
     def event(self) -> Global___SlotEvent: ...
     @_builtins.property
     def metrics(self) -> Global___SlotMetrics: ...
+    @_builtins.property
+    def checkpoint(self) -> _checkpoint_pb2.CheckpointReport: ...
     def __init__(
         self,
         *,
@@ -480,12 +492,13 @@ class FromSlot(_message.Message):
         report: Global___SubtaskReport | None = ...,
         event: Global___SlotEvent | None = ...,
         metrics: Global___SlotMetrics | None = ...,
+        checkpoint: _checkpoint_pb2.CheckpointReport | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "message", b"message", "metrics", b"metrics", "ready", b"ready", "report", b"report"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "event", b"event", "message", b"message", "metrics", b"metrics", "ready", b"ready", "report", b"report"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "message", b"message", "metrics", b"metrics", "ready", b"ready", "report", b"report"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "event", b"event", "message", b"message", "metrics", b"metrics", "ready", b"ready", "report", b"report"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["ready", "report", "event", "metrics"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["ready", "report", "event", "metrics", "checkpoint"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 

@@ -106,6 +106,7 @@ class InputGate:
         self._open = len(channels)
         self._ready: deque[int] = deque()
         self._is_ready = [False] * len(channels)
+        self._blocked: set[int] = set()
         for number, channel in enumerate(channels):
             self._listen(number, channel)
 
@@ -114,7 +115,24 @@ class InputGate:
         if channel.has_data() or channel.failure is not None:
             self._mark(number)
 
+    def block(self, number: int) -> None:
+        """Read nothing from a channel until ``unblock``; what arrives waits, and its producer runs out of credit."""
+        self._blocked.add(number)
+        if self._is_ready[number]:
+            self._is_ready[number] = False
+            self._ready.remove(number)
+
+    def unblock(self) -> None:
+        """Read all channels again."""
+        blocked, self._blocked = self._blocked, set()
+        for number in blocked:
+            channel = self.channels[number]
+            if channel.has_data() or channel.failure is not None:
+                self._mark(number)
+
     def _mark(self, number: int) -> None:
+        if number in self._blocked:
+            return
         if not self._is_ready[number]:
             self._is_ready[number] = True
             self._ready.append(number)

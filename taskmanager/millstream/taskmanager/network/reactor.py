@@ -1,12 +1,14 @@
 """Waiting for descriptors: a thin layer over epoll.
 
-The task loop owns the only thread that calls ``poll``. Other threads may call ``wake_up``, nothing else.
+The task loop owns the only thread that calls ``poll``. Other threads may call ``wake_up`` and ``call_soon``
+only.
 """
 
 from __future__ import annotations
 
 import os
 import select
+from collections import deque
 from collections.abc import Callable
 
 Callback = Callable[[int], None]
@@ -19,6 +21,7 @@ class Reactor:
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._callbacks: dict[int, Callback] = {}
+        self._soon: deque[Callable[[], None]] = deque()
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.register(self._wake_fd, select.EPOLLIN, self._woken)
 
@@ -53,6 +56,11 @@ class Reactor:
         except (BlockingIOError, OSError):
             pass  # the counter is full, so the loop is awake; or the reactor is closed
 
+    def call_soon(self, action: Callable[[], None]) -> None:
+        """Run ``action`` from inside the current or next ``poll``. Safe from any thread."""
+        self._soon.append(action)
+        self.wake_up()
+
     def close(self) -> None:
         self._callbacks.clear()
         self._epoll.close()
@@ -63,3 +71,5 @@ class Reactor:
             os.eventfd_read(self._wake_fd)
         except BlockingIOError:
             pass
+        while self._soon:
+            self._soon.popleft()()

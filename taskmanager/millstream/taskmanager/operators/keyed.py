@@ -8,13 +8,16 @@ from typing import Any, Final
 from millstream.core.elements.batch import Batch, ObjectBatch
 from millstream.core.elements.control import MIN_WATERMARK_MS, Watermark
 from millstream.core.graph.specs import ChainedOperator
+from millstream.core.serde import encode_value
 from millstream.taskmanager.operators.operator import Operator, OperatorContext, Output
 from millstream.taskmanager.operators.rows import as_rows, keys_of
 from millstream.taskmanager.operators.runtime_context import FunctionLife, OperatorRuntimeContext
+from millstream.taskmanager.operators.snapshots import WATERMARK, OperatorSnapshot, restored_watermark
 from millstream.taskmanager.state.heap import HeapStateBackend
 from millstream.taskmanager.timers import KeyedTimers
 
-SNAPSHOT_FORMAT: Final = 1
+STATE: Final = "state"
+TIMERS: Final = "timers"
 
 
 class KeyedOperator(Operator):
@@ -24,16 +27,16 @@ class KeyedOperator(Operator):
         self.chained = chained
         self.watermark_ms = MIN_WATERMARK_MS
         self._life = FunctionLife(chained, functions)
-        self._restored: dict[str, Any] | None = None
+        self._restored: OperatorSnapshot | None = None
 
     def open(self, context: OperatorContext, output: Output) -> None:
         super().open(context, output)
         self.backend = HeapStateBackend(context.max_parallelism, context.clock)
         self.timers = KeyedTimers(context.schedule)
         if self._restored is not None:
-            self.watermark_ms = self._restored["watermark_ms"]
-            self.backend.restore(self._restored["state"])
-            self.timers.restore(self._restored["timers"])
+            self.watermark_ms = restored_watermark(self._restored)
+            self.backend.restore(self._restored.keyed.get(STATE, {}))
+            self.timers.restore(self._restored.keyed.get(TIMERS, {}))
             self._restored = None
         context.metrics.gauge("state_entries", lambda: float(self.backend.entries()))
         context.metrics.gauge("state_bytes", lambda: float(self.backend.estimated_bytes()))
@@ -47,16 +50,15 @@ class KeyedOperator(Operator):
         return rows, keys_of(rows, self.chained.key_selectors[input_index], self.chained)
 
     def process_watermark(self, watermark: Watermark) -> None:
-        self.watermark_ms = watermark.timestamp_ms
+        self.watermark_ms = max(self.watermark_ms, watermark.timestamp_ms)  # a restored one may be ahead of its sources
         super().process_watermark(watermark)
 
-    def snapshot(self, checkpoint_id: int) -> Any:
-        return {
-            "format": SNAPSHOT_FORMAT,
-            "watermark_ms": self.watermark_ms,
-            "state": self.backend.snapshot(),
-            "timers": self.timers.snapshot(self.context.max_parallelism),
-        }
+    def snapshot(self, checkpoint_id: int) -> OperatorSnapshot:
+        timers = self.timers.snapshot(self.context.max_parallelism)
+        return OperatorSnapshot(
+            keyed={STATE: self.backend.snapshot(), TIMERS: timers},
+            union={WATERMARK: [encode_value(self.watermark_ms)]},
+        )
 
-    def restore(self, state: Any) -> None:
-        self._restored = state
+    def restore(self, snapshot: OperatorSnapshot) -> None:
+        self._restored = snapshot

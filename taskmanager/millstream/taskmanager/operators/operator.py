@@ -15,6 +15,7 @@ from millstream.core.clock import Clock
 from millstream.core.elements.batch import Batch
 from millstream.core.elements.control import LatencyMarker, Watermark, WatermarkStatus
 from millstream.core.graph.specs import ChainedOperator
+from millstream.taskmanager.operators.snapshots import OperatorSnapshot
 
 if TYPE_CHECKING:
     from millstream.core.metrics.registry import OperatorMetricGroup
@@ -105,14 +106,16 @@ class Operator(ABC):
     def finish(self) -> None:
         """All inputs ended: emit what is pending."""
 
-    def snapshot(self, checkpoint_id: int) -> Any:
+    def snapshot(self, checkpoint_id: int) -> OperatorSnapshot | None:
         """State at this point of the stream, independent of later changes; None when the operator has none."""
         return None
 
-    def restore(self, state: Any) -> None:
-        """Called before ``open`` with what ``snapshot`` returned."""
-        if state is not None:
-            raise RuntimeError(f"{type(self).__name__} keeps no state")
+    def restore(self, snapshot: OperatorSnapshot) -> None:
+        """Called before ``open`` with the pieces of former subtasks that fall to this one."""
+        raise RuntimeError(f"{type(self).__name__} keeps no state")
+
+    def checkpoint_completed(self, checkpoint_id: int) -> None:
+        """All of the job's state at ``checkpoint_id`` is durable: what waited for that may take effect."""
 
     def is_ready(self) -> bool:
         """False while the operator cannot take input (an asynchronous sink waits for room)."""

@@ -58,7 +58,7 @@ class ProcessOperator(Operator):
         self._collector.flush()
 
     def process_watermark(self, watermark: Watermark) -> None:
-        self.watermark_ms = watermark.timestamp_ms
+        self.watermark_ms = max(self.watermark_ms, watermark.timestamp_ms)
         super().process_watermark(watermark)
 
     def close(self) -> None:
@@ -95,7 +95,7 @@ class KeyedProcessOperator(KeyedOperator):
         self._collector.flush()
 
     def process_watermark(self, watermark: Watermark) -> None:
-        self.watermark_ms = watermark.timestamp_ms
+        self.watermark_ms = max(self.watermark_ms, watermark.timestamp_ms)
         while (due := self.timers.event.pop_due(watermark.timestamp_ms)) is not None:
             self._fire(due, TimeDomain.EVENT_TIME)
         self._collector.flush()

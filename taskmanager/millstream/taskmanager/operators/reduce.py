@@ -11,6 +11,7 @@ from millstream.core.graph.specs import AggregationSpec, ChainedOperator, Reduce
 from millstream.taskmanager.operators.field_update import Combine, combine_like
 from millstream.taskmanager.operators.keyed import KeyedOperator
 from millstream.taskmanager.operators.operator import OperatorContext, Output
+from millstream.taskmanager.operators.snapshots import OperatorSnapshot
 from millstream.taskmanager.operators.user_code import NO_RECORD, current, preview_of, wrap_user_error
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class AggregationOperator(KeyedOperator):
             self._columns = None
         self._process_rows(batch)
 
-    def snapshot(self, checkpoint_id: int) -> Any:
+    def snapshot(self, checkpoint_id: int) -> OperatorSnapshot:
         if self._columns is None:
             return super().snapshot(checkpoint_id)
         rows = dict(self._columns.rows())

@@ -1,18 +1,22 @@
-"""The sink operator: one writer a subtask."""
+"""The sink operator: one writer a subtask, and for committing sinks what waits for a checkpoint to complete."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
-from millstream.core.api.sink import SinkContext, SinkWriter
+import cloudpickle
+
+from millstream.core.api.sink import CommittingSink, CommittingSinkWriter, SinkContext, SinkWriter
 from millstream.core.elements.batch import Batch
 from millstream.core.elements.control import LatencyMarker, Watermark
 from millstream.core.errors import MillstreamError
 from millstream.core.graph.specs import ChainedOperator, SinkSpec
 from millstream.taskmanager.operators.operator import Operator, OperatorContext, Output
+from millstream.taskmanager.operators.snapshots import OperatorSnapshot
 from millstream.taskmanager.operators.user_code import wrap_connector_error
 
 _TIME_INTERVAL_MS: Final = 1000
+COMMITTABLES: Final = "committables"
 
 
 class SinkContextOfTask(SinkContext):
@@ -25,6 +29,7 @@ class SinkContextOfTask(SinkContext):
         self.parallelism = context.parallelism
         self.attempt = context.attempt
         self.clock = context.clock
+        self.has_checkpoints = context.configuration.get("execution.checkpointing.interval") is not None
 
 
 class SinkOperator(Operator):
@@ -35,11 +40,21 @@ class SinkOperator(Operator):
         self._sink = spec.sink
         self._writer: SinkWriter | None = None
         self._latency_ms = -1.0
+        self._prepared: list[tuple[int, Any]] = []  # (checkpoint, committable)
+        self._restored: list[Any] = []
+        self._has_checkpoints = False
+        self._finished = False
+        self._final_checkpoint = 0  # the first one taken after the end of the input
+        self._done = False
 
     def open(self, context: OperatorContext, output: Output) -> None:
         super().open(context, output)
         try:
-            self._writer = self._sink.create_writer(SinkContextOfTask(context))
+            sink_context = SinkContextOfTask(context)
+            self._has_checkpoints = sink_context.has_checkpoints
+            self._commit(self._restored)
+            self._restored.clear()
+            self._writer = self._sink.create_writer(sink_context)
             self._writer.open()
         except Exception as error:
             raise self._failed(error) from error
@@ -82,6 +97,47 @@ class SinkOperator(Operator):
             self.writer.flush()
         except Exception as error:
             raise self._failed(error) from error
+        self._finished = True
+        if self._must_commit():
+            self.context.send_to_coordinator("await_commit", b"", lambda accepted, payload: None)
+
+    def has_pending(self) -> bool:
+        """What was written last is not visible before a checkpoint says so."""
+        return self._finished and self._must_commit() and not self._done
+
+    def snapshot(self, checkpoint_id: int) -> OperatorSnapshot | None:
+        try:
+            if not isinstance(self.writer, CommittingSinkWriter):
+                self.writer.flush()
+                return None
+            self._prepared += [(checkpoint_id, committable) for committable in self.writer.prepare_commit()]
+        except Exception as error:
+            raise self._failed(error) from error
+        if self._finished and not self._final_checkpoint:
+            self._final_checkpoint = checkpoint_id
+        return OperatorSnapshot(
+            items={COMMITTABLES: [cloudpickle.dumps(committable) for _, committable in self._prepared]}
+        )
+
+    def restore(self, snapshot: OperatorSnapshot) -> None:
+        self._restored = [cloudpickle.loads(data) for data in snapshot.items.get(COMMITTABLES, [])]
+
+    def checkpoint_completed(self, checkpoint_id: int) -> None:
+        ready = [committable for prepared_in, committable in self._prepared if prepared_in <= checkpoint_id]
+        try:
+            self._commit(ready)
+        except Exception as error:
+            raise self._failed(error) from error
+        self._prepared = [pair for pair in self._prepared if pair[0] > checkpoint_id]
+        self._done = 0 < self._final_checkpoint <= checkpoint_id
+
+    def _must_commit(self) -> bool:
+        return self._has_checkpoints and isinstance(self._sink, CommittingSink)
+
+    def _commit(self, committables: list[Any]) -> None:
+        for committable in committables:
+            assert isinstance(self._sink, CommittingSink)
+            self._sink.commit(committable)
 
     def close(self) -> None:
         if self._writer is not None:

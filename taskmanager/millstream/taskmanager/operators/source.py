@@ -12,11 +12,13 @@ from millstream.core.errors import MillstreamError
 from millstream.core.event_time.splits import SplitWatermarks
 from millstream.core.graph.specs import ChainedOperator, SourceSpec
 from millstream.taskmanager.operators.operator import OperatorContext, Output, SourceOperator
+from millstream.taskmanager.operators.snapshots import OperatorSnapshot
 from millstream.taskmanager.operators.user_code import wrap_connector_error, wrap_user_error
 
 BATCH_ROWS_MAX: Final = 2048
 _SPLIT_RETRY_MS: Final = 50
 _SPLITS_AHEAD: Final = 2
+_SPLITS: Final = "splits"
 
 
 class ReaderContextOfTask(ReaderContext):
@@ -115,12 +117,11 @@ class ReadOperator(SourceOperator):
     def finish(self) -> None:
         self.output.emit_watermark(Watermark(MAX_WATERMARK_MS))
 
-    def snapshot(self, checkpoint_id: int) -> bytes:
-        data: bytes = cloudpickle.dumps(self.reader.snapshot_state())
-        return data
+    def snapshot(self, checkpoint_id: int) -> OperatorSnapshot:
+        return OperatorSnapshot(items={_SPLITS: [cloudpickle.dumps(split) for split in self.reader.snapshot_state()]})
 
-    def restore(self, state: bytes) -> None:
-        self._restored = cloudpickle.loads(state)
+    def restore(self, snapshot: OperatorSnapshot) -> None:
+        self._restored = [cloudpickle.loads(split) for split in snapshot.items.get(_SPLITS, [])]
 
     def close(self) -> None:
         if self._reader is not None:

@@ -8,7 +8,9 @@ from millstream.core.elements.batch import Batch, ObjectBatch
 from millstream.core.elements.control import MAX_WATERMARK_MS, MIN_WATERMARK_MS, Watermark, WatermarkStatus
 from millstream.core.event_time.stamping import BatchStamper
 from millstream.core.graph.specs import ChainedOperator, TimestampsAndWatermarksSpec
+from millstream.core.serde import encode_value
 from millstream.taskmanager.operators.operator import Operator, OperatorContext, Output
+from millstream.taskmanager.operators.snapshots import WATERMARK, OperatorSnapshot, restored_watermark
 from millstream.taskmanager.operators.user_code import wrap_user_error
 
 _IDLE_CHECK_MS: Final = 200
@@ -58,11 +60,12 @@ class TimestampsOperator(Operator):
         self._set_idle(self._stamper.is_idle())
         self._schedule()
 
-    def snapshot(self, checkpoint_id: int) -> int | None:
-        return self._stamper.watermark()
+    def snapshot(self, checkpoint_id: int) -> OperatorSnapshot | None:
+        watermark_ms = self._stamper.watermark()
+        return None if watermark_ms is None else OperatorSnapshot(union={WATERMARK: [encode_value(watermark_ms)]})
 
-    def restore(self, state: int | None) -> None:
-        self._restored_ms = state
+    def restore(self, snapshot: OperatorSnapshot) -> None:
+        self._restored_ms = restored_watermark(snapshot)
 
     def _advance(self) -> None:
         watermark_ms = self._stamper.watermark()

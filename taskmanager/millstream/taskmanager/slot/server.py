@@ -9,10 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from millstream.core.checkpoint.events import ABORTED, COMPLETED, TRIGGER
 from millstream.core.clock import Clock
+from millstream.core.elements.control import Barrier
 from millstream.core.errors import InvariantViolation
 from millstream.core.rpc.error_info import to_proto
-from millstream.proto.v1 import common_pb2, taskmanager_pb2
+from millstream.proto.v1 import checkpoint_pb2, common_pb2, taskmanager_pb2
+from millstream.taskmanager.checkpointing.writer import SnapshotWriter
 from millstream.taskmanager.slot.bootstrap import SlotBootstrap
 from millstream.taskmanager.slot.control import ControlChannel
 from millstream.taskmanager.task.deploy import start_task, subtask_info
@@ -37,10 +40,12 @@ class SlotServer:
         self._replies: dict[int, Reply] = {}
         self._next_request_id = 1
         self._job_id = ""
+        self._writer: SnapshotWriter | None = None
 
     def attach(self, loop: TaskLoop, control: ControlChannel) -> None:
         """Give it the two it joins, and announce that the slot is ready."""
         self._loop, self._control = loop, control
+        self._writer = SnapshotWriter(loop.reactor, self._clock, self._report_checkpoint)
         ready = taskmanager_pb2.SlotReady(data=loop.network.address)
         self.control.send(taskmanager_pb2.FromSlot(ready=ready))
 
@@ -53,6 +58,11 @@ class SlotServer:
     def control(self) -> ControlChannel:
         assert self._control is not None
         return self._control
+
+    @property
+    def _snapshots(self) -> SnapshotWriter:
+        assert self._writer is not None
+        return self._writer
 
     # -- from the TaskManager -----------------------------------------------------------------------------------
 
@@ -69,7 +79,7 @@ class SlotServer:
             case "event":
                 event = message.event
                 task = self._tasks.get(_key(event.subtask))
-                if task is not None:
+                if task is not None and not self._checkpoint_event(task, event):
                     task.deliver(event.operator_id, event.kind, event.payload)
             case "event_reply":
                 reply = self._replies.pop(message.event_reply.request_id, None)
@@ -80,6 +90,22 @@ class SlotServer:
             case None:
                 raise InvariantViolation("the TaskManager sent an empty control message")
 
+    def _checkpoint_event(self, task: Task, event: taskmanager_pb2.SubtaskEventRequest) -> bool:
+        """What is for the task as a whole; False when it is for an operator."""
+        if event.kind not in (TRIGGER, COMPLETED, ABORTED):
+            return False
+        message = checkpoint_pb2.TriggerCheckpoint.FromString(event.payload)
+        if event.kind == TRIGGER:
+            task.trigger_checkpoint(Barrier(message.checkpoint_id, message.timestamp_ms))
+        elif event.kind == COMPLETED:
+            task.checkpoint_completed(message.checkpoint_id)
+        else:
+            task.checkpoint_aborted(message.checkpoint_id)
+        return True
+
+    def _report_checkpoint(self, report: checkpoint_pb2.CheckpointReport) -> None:
+        self.control.send(taskmanager_pb2.FromSlot(checkpoint=report))
+
     def _deploy(self, deploy: taskmanager_pb2.SlotDeploy) -> None:
         request = deploy.request
         if not self._job_id:
@@ -88,7 +114,7 @@ class SlotServer:
         configuration.update({key: json.loads(value) for key, value in request.configuration.items()})
         started: list[tuple[Task, taskmanager_pb2.SubtaskDeployment]] = []
         for deployment in request.subtasks:
-            task = Task(subtask_info(request, deployment), self._clock, self.loop)
+            task = Task(subtask_info(request, deployment), self._clock, self.loop, self._snapshots)
             self._tasks[_key(deployment.subtask)] = task
             self._figures[task] = TaskFigures(task, self._clock.monotonic_s())
             self.loop.tasks.append(task)
@@ -101,6 +127,9 @@ class SlotServer:
     def _adopt_job(self, request: taskmanager_pb2.DeploySubtasksRequest, blob_paths: Any) -> None:
         """A slot process serves one job in its life: its modules and its token are set once."""
         self._job_id = request.job_id
+        self._snapshots.directory = request.checkpoint_directory
+        mode = json.loads(request.configuration.get("execution.checkpointing.mode", '"EXACTLY_ONCE"'))
+        self._snapshots.exactly_once = mode == "EXACTLY_ONCE"
         self.loop.network.set_job(request.job_id, request.job_token)
         if request.modules_blob:
             directory = Path(self._bootstrap.work_dir) / "modules"

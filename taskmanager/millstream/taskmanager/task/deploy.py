@@ -12,6 +12,7 @@ from millstream.core.errors import ErrorPlace, MillstreamError, UserCodeError, i
 from millstream.core.graph.specs import ChainedOperator, VertexPayload
 from millstream.core.ids import PartitionId
 from millstream.proto.v1 import taskmanager_pb2
+from millstream.taskmanager.checkpointing.state_files import read_state
 from millstream.taskmanager.network.environment import NetworkEnvironment
 from millstream.taskmanager.network.gate import InputGate
 from millstream.taskmanager.network.partition import ResultPartition
@@ -112,6 +113,11 @@ def start_task(
     try:
         payload = load_payload(payload_path, task.info)
         chain = build_task_chain(task, payload, clock, configuration)
+        restored = read_state(deployment.restored)
+        for member in chain.members:
+            snapshot = restored.get(member.chained.operator_id)
+            if snapshot is not None:
+                member.operator.restore(snapshot)
         task.partitions = connect_outputs(chain, deployment, payload, network)
         task.gates = connect_inputs(deployment, network)
         task.start(chain, task.gates, task.partitions)

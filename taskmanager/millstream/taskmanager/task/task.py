@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from millstream.core.clock import Clock
 from millstream.core.elements.batch import ArrowBatch, Batch, ObjectBatch
@@ -25,6 +25,8 @@ from millstream.core.elements.control import (
 )
 from millstream.core.errors import MillstreamError
 from millstream.core.event_time.merger import WatermarkMerger
+from millstream.taskmanager.checkpointing.alignment import Aligned, BarrierAligner
+from millstream.taskmanager.checkpointing.services import CheckpointServices
 from millstream.taskmanager.network.gate import InputGate
 from millstream.taskmanager.network.partition import ResultPartition
 from millstream.taskmanager.operators.operator import SourceOperator
@@ -41,8 +43,9 @@ if TYPE_CHECKING:
 class Task:
     """The subtask ``info``; wired by ``millstream.taskmanager.task.deploy``."""
 
-    def __init__(self, info: SubtaskInfo, clock: Clock, loop: TaskLoop) -> None:
+    def __init__(self, info: SubtaskInfo, clock: Clock, loop: TaskLoop, checkpoints: CheckpointServices) -> None:
         self.info = info
+        self.checkpoints = checkpoints
         self.phase = TaskPhase.CREATED
         self.error: BaseException | None = None
         self.chain = OperatorChain()
@@ -56,6 +59,9 @@ class Task:
         self._timers: list[tuple[int, int]] = []  # (wall_ms, operator index), a heap
         self._merger = WatermarkMerger(0)
         self._channel_offsets: list[int] = []
+        self._aligner = BarrierAligner(0)
+        self._deferred: Barrier | None = None
+        self._last_checkpoint_id = 0
         self._open_inputs: set[int] = set()
         self._next_gate = 0
         self._rest: tuple[InputGate, Batch] | None = None  # rows of the last batch that its step did not take
@@ -74,6 +80,7 @@ class Task:
             self._channel_offsets.append(channels)
             channels += gate.num_channels
         self._merger = WatermarkMerger(channels)
+        self._aligner = BarrierAligner(channels, self.checkpoints.exactly_once)
         self._open_inputs = {gate.input_index for gate in gates}
         for member in reversed(chain.members):
             self._opened += 1
@@ -145,6 +152,34 @@ class Task:
         self.time.step(started_s, ended_s)
         self.pace.observe(self._rows_of_step, ended_s - started_s)
         self._rows_of_step = 0
+
+    def trigger_checkpoint(self, barrier: Barrier) -> None:
+        """Take a snapshot between two steps: a source does, and a task whose producers have all finished."""
+        if self.phase not in (TaskPhase.RUNNING, TaskPhase.DRAINING):
+            return
+        if self._source is not None or not self._open_inputs:
+            self._guarded(self._take_snapshot, barrier, self._clock.monotonic_s())
+        else:
+            self._deferred = barrier  # the ends of its inputs are still on their way
+
+    def checkpoint_completed(self, checkpoint_id: int) -> None:
+        """The whole job's state is durable."""
+        if self.phase in (TaskPhase.RUNNING, TaskPhase.DRAINING):
+            for member in self.chain.members:
+                self._guarded(member.operator.checkpoint_completed, checkpoint_id)
+
+    def checkpoint_aborted(self, checkpoint_id: int) -> None:
+        """The checkpoint will not be: wait for no further barrier of it."""
+        self._aligner.abort(checkpoint_id)
+        self._align(None)
+
+    def _guarded(self, action: Callable[..., None], *arguments: Any) -> None:
+        if self.phase in ENDED:
+            return
+        try:
+            action(*arguments)
+        except Exception as error:  # as in a step
+            self.fail(error)
 
     def next_timer_ms(self) -> int | None:
         """Wall-clock milliseconds of the next processing-time timer."""
@@ -236,11 +271,46 @@ class Task:
                 head.operator.process_latency_marker(element)
             case EndOfData():
                 self._advance(self._merger.update(channel, Watermark(MAX_WATERMARK_MS)))
+                self._align(self._aligner.ended(channel))
                 if gate.all_ended() and gate.input_index in self._open_inputs:
                     self._open_inputs.discard(gate.input_index)
                     head.operator.end_input(gate.input_index)
+                if not self._open_inputs and self._deferred is not None:
+                    deferred, self._deferred = self._deferred, None
+                    self._take_snapshot(deferred, self._clock.monotonic_s())
             case Barrier():
-                raise MillstreamError(f"{self.info} got a checkpoint barrier, but this job has no checkpoints")
+                self._align(self._aligner.barrier(channel, element, self._clock.monotonic_s()))
+
+    def _align(self, aligned: Aligned | None) -> None:
+        """A barrier or an end came: block channels as the aligner says, take the snapshot when it is time."""
+        for offset, gate in zip(self._channel_offsets, self.gates, strict=True):
+            gate.unblock()
+            for channel in self._aligner.blocked:
+                if offset <= channel < offset + gate.num_channels:
+                    gate.block(channel - offset)
+        if aligned is not None:
+            self._take_snapshot(aligned.barrier, aligned.waited_from_s)
+
+    def _take_snapshot(self, barrier: Barrier, waited_from_s: float) -> None:
+        """Hand the barrier on, then copy the state of all operators; it is written beside the task."""
+        if barrier.checkpoint_id <= self._last_checkpoint_id:
+            return
+        self._last_checkpoint_id = barrier.checkpoint_id
+        started_s = self._clock.monotonic_s()
+        if self.phase is TaskPhase.RUNNING:  # later, consumers have the end of the data in its place
+            for partition in self.partitions:
+                partition.broadcast(barrier)
+        try:
+            snapshots = [
+                (member.chained.operator_id, snapshot)
+                for member in self.chain.members
+                if (snapshot := member.operator.snapshot(barrier.checkpoint_id)) is not None
+            ]
+        except MillstreamError as error:
+            self.checkpoints.decline(self, barrier.checkpoint_id, error)
+            return
+        sync_s = self._clock.monotonic_s() - started_s
+        self.checkpoints.write(self, barrier.checkpoint_id, snapshots, sync_s, started_s - waited_from_s)
 
     def _process(self, gate: InputGate, batch: Batch) -> None:
         """As many rows of ``batch`` as a step may take; the rest waits for the next steps."""

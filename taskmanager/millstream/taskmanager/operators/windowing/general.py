@@ -169,7 +169,7 @@ class GeneralWindowOperator(KeyedWindowOperator):
     # -- time ---------------------------------------------------------------------------------------------------
 
     def process_watermark(self, watermark: Watermark) -> None:
-        self.watermark_ms = watermark.timestamp_ms
+        self.watermark_ms = max(self.watermark_ms, watermark.timestamp_ms)
         for time_ms, _, key, window in self.event_timers.due(watermark.timestamp_ms):
             self._on_timer(time_ms, key, window, event_time=True)
         self.emission.flush()

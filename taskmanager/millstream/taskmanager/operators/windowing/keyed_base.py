@@ -8,11 +8,13 @@ from typing import Any, Final, NamedTuple
 from millstream.core.api.windowing.window import Window
 from millstream.core.elements.batch import Batch
 from millstream.core.elements.control import MIN_WATERMARK_MS, Watermark
-from millstream.core.errors import ErrorPlace, MillstreamError
+from millstream.core.errors import CheckpointError, ErrorPlace, MillstreamError
 from millstream.core.graph.specs import ChainedOperator, WindowSpec
+from millstream.core.serde import decode_value, encode_value
 from millstream.taskmanager.operators.operator import Operator, OperatorContext, Output
 from millstream.taskmanager.operators.rows import as_rows, keys_of
 from millstream.taskmanager.operators.runtime_context import FunctionLife, OperatorRuntimeContext, OperatorUserMetrics
+from millstream.taskmanager.operators.snapshots import WATERMARK, OperatorSnapshot, restored_watermark
 from millstream.taskmanager.operators.user_code import current, preview_of, wrap_user_error
 from millstream.taskmanager.operators.windowing.contents import Contents, RowFailure, Table, contents_of
 from millstream.taskmanager.operators.windowing.emission import Emission
@@ -23,6 +25,9 @@ from millstream.taskmanager.operators.windowing.states import WindowStates
 from millstream.taskmanager.state.heap import HeapStateBackend
 
 SNAPSHOT_FORMAT: Final = 1
+CONTENTS: Final = "contents"
+STATE: Final = "state"
+FORM: Final = "form"
 
 
 class WindowOfKey(NamedTuple):
@@ -43,7 +48,7 @@ class KeyedWindowOperator(Operator):
         self.function: WindowFunctionCaller | None = None
         self._selector = None if spec.all_windows else chained.key_selectors[0]
         self._life = FunctionLife(chained, [spec.reduce, spec.aggregate, spec.function])
-        self._restored: dict[str, Any] | None = None
+        self._restored: OperatorSnapshot | None = None
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -68,7 +73,7 @@ class KeyedWindowOperator(Operator):
 
     def process_watermark(self, watermark: Watermark) -> None:
         """Sets the watermark and passes it on; subclasses fire between the two."""
-        self.watermark_ms = watermark.timestamp_ms
+        self.watermark_ms = max(self.watermark_ms, watermark.timestamp_ms)
         super().process_watermark(watermark)
 
     # -- for subclasses -----------------------------------------------------------------------------------------
@@ -133,28 +138,31 @@ class KeyedWindowOperator(Operator):
     def schedule_restored(self) -> None:
         """Ask for the processing times that restored contents wait for."""
 
-    def snapshot(self, checkpoint_id: int) -> Any:
+    def snapshot(self, checkpoint_id: int) -> OperatorSnapshot:
         groups = GroupedRows(self.context.max_parallelism)
         self.snapshot_contents(groups)
-        return {
-            "format": SNAPSHOT_FORMAT,
-            "operator": type(self).__name__,
-            "watermark_ms": self.watermark_ms,
-            "groups": groups.groups,
-            "states": self.backend.snapshot(),
-        }
+        contents = {group: encode_value(rows) for group, rows in groups.groups.items()}
+        return OperatorSnapshot(
+            keyed={CONTENTS: contents, STATE: self.backend.snapshot()},
+            union={WATERMARK: [encode_value(self.watermark_ms)], FORM: [encode_value(self._form())]},
+        )
 
-    def restore(self, state: Any) -> None:
-        self._restored = state
+    def restore(self, snapshot: OperatorSnapshot) -> None:
+        self._restored = snapshot
 
-    def _restore_now(self, state: dict[str, Any]) -> None:
-        if state["format"] != SNAPSHOT_FORMAT or state["operator"] != type(self).__name__:
-            raise MillstreamError(
-                f"operator {self.chained.name!r} finds state of {state['operator']} (format {state['format']}) but is "
-                f"a {type(self).__name__} (format {SNAPSHOT_FORMAT}). The window's assigner, trigger or evictor "
-                "changed in kind: start without state, or give the operator a new uid."
+    def _form(self) -> str:
+        return f"{type(self).__name__} {SNAPSHOT_FORMAT}"
+
+    def _restore_now(self, snapshot: OperatorSnapshot) -> None:
+        forms = set(map(decode_value, snapshot.union.get(FORM, [])))
+        if forms - {self._form()}:
+            raise CheckpointError(
+                f"operator {self.chained.name!r} finds state of a {min(forms - {self._form()})} but is a "
+                f"{self._form()}. The window's assigner, trigger or evictor changed in kind: start without state, or "
+                f"give the operator a new uid."
             )
-        self.watermark_ms = state["watermark_ms"]
-        self.backend.restore(state["states"])
-        self.restore_contents([row for group in sorted(state["groups"]) for row in state["groups"][group]])
+        self.watermark_ms = restored_watermark(snapshot)
+        self.backend.restore(snapshot.keyed.get(STATE, {}))
+        contents = snapshot.keyed.get(CONTENTS, {})
+        self.restore_contents([row for group in sorted(contents) for row in decode_value(contents[group])])
         self.schedule_restored()

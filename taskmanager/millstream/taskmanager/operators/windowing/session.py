@@ -151,7 +151,7 @@ class SessionWindowOperator(KeyedWindowOperator):
     # -- time ---------------------------------------------------------------------------------------------------
 
     def process_watermark(self, watermark: Watermark) -> None:
-        self.watermark_ms = watermark.timestamp_ms
+        self.watermark_ms = max(self.watermark_ms, watermark.timestamp_ms)
         if self._event_time:
             self._fire_until(watermark.timestamp_ms)
         super().process_watermark(watermark)

@@ -1,0 +1,94 @@
+"""The manifest of a checkpoint: written last, checked before it is believed.
+
+``MANIFEST`` is ``b"MSCK" | u32 format | u32 length | u32 CRC-32C | CheckpointManifest``, little-endian.
+"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Final
+
+from google.protobuf.message import DecodeError
+
+from millstream.core.checkpoint.files import crc32c, write_durably
+from millstream.core.errors import CheckpointError
+from millstream.core.keys import KEY_HASH_VERSION
+from millstream.proto.v1 import checkpoint_pb2
+
+FORMAT_VERSION: Final = 1
+MANIFEST_NAME: Final = "MANIFEST"
+_HEAD: Final = struct.Struct("<4sIII")
+_MARK: Final = b"MSCK"
+_BYTES_MAX: Final = 1 << 30
+
+
+def checkpoint_directory(job_directory: Path, checkpoint_id: int) -> Path:
+    """Where the files of one checkpoint of a job are."""
+    return job_directory / f"chk-{checkpoint_id}"
+
+
+def write_manifest(directory: Path, manifest: checkpoint_pb2.CheckpointManifest) -> Path:
+    """Make the checkpoint in ``directory`` exist."""
+    manifest.format_version = FORMAT_VERSION
+    manifest.key_hash_version = KEY_HASH_VERSION
+    body = manifest.SerializeToString()
+    path = directory / MANIFEST_NAME
+    directory.mkdir(parents=True, exist_ok=True)
+    write_durably(path, [_HEAD.pack(_MARK, FORMAT_VERSION, len(body), crc32c(body)), body])
+    return path
+
+
+def read_manifest(directory: Path) -> checkpoint_pb2.CheckpointManifest:
+    """The manifest of the checkpoint in ``directory``. Raises ``CheckpointError`` that says what is wrong with it."""
+    path = directory if directory.name == MANIFEST_NAME else directory / MANIFEST_NAME
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise CheckpointError(
+            f"there is no checkpoint in {path.parent}: it has no {MANIFEST_NAME}. Either the path is wrong, or the "
+            f"checkpoint was never completed."
+        ) from None
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
+    if len(data) < _HEAD.size or data[:4] != _MARK:
+        raise CheckpointError(f"{path} is not the manifest of a checkpoint")
+    _, version, length, checksum = _HEAD.unpack_from(data)
+    if version != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path} has format {version}; this release reads format {FORMAT_VERSION}. Use the release that wrote it."
+        )
+    body = data[_HEAD.size :]
+    if len(body) != length or length > _BYTES_MAX:
+        raise CheckpointError(f"{path} is torn: it holds {len(body)} bytes of {length}")
+    if crc32c(body) != checksum:
+        raise CheckpointError(f"{path} is damaged: its checksum does not fit")
+    try:
+        manifest = checkpoint_pb2.CheckpointManifest.FromString(body)
+    except DecodeError as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from error
+    if manifest.key_hash_version != KEY_HASH_VERSION:
+        raise CheckpointError(
+            f"{path} distributes keys by hash version {manifest.key_hash_version}, this release by {KEY_HASH_VERSION}"
+        )
+    return manifest
+
+
+def check_files(directory: Path, manifest: checkpoint_pb2.CheckpointManifest) -> None:
+    """Raise ``CheckpointError`` that names the first state file that is missing or too short."""
+    for vertex in manifest.vertices:
+        for subtask in vertex.subtasks:
+            if not subtask.path:
+                continue
+            path = directory / subtask.path
+            try:
+                size = path.stat().st_size
+            except OSError as error:
+                raise CheckpointError(
+                    f"the state file {path} of {vertex.name!r}, subtask {subtask.index}, is missing: {error.strerror}"
+                ) from error
+            if size != subtask.length:
+                raise CheckpointError(
+                    f"the state file {path} of {vertex.name!r}, subtask {subtask.index}, is torn: it holds {size} "
+                    f"bytes of {subtask.length}"
+                )

@@ -1,0 +1,37 @@
+"""The checkpoint settings of one job."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class CheckpointSettings:
+    """Times in milliseconds. ``interval_ms`` 0: no checkpoints."""
+
+    interval_ms: int = 0
+    min_pause_ms: int = 0
+    timeout_ms: int = 600_000
+    tolerable_failures: int = 0
+    retained: int = 1
+    keep_on_cancel: bool = False
+
+    @classmethod
+    def of_job(cls, configuration: Mapping[str, str]) -> CheckpointSettings:
+        """From a job's settings, whose values are JSON and whose durations are milliseconds."""
+
+        def read(key: str, default: int) -> int:
+            value = json.loads(configuration.get(f"execution.checkpointing.{key}", "null"))
+            return default if value is None else int(value)
+
+        retention = json.loads(configuration.get("execution.checkpointing.externalized-checkpoint-retention", "null"))
+        return cls(
+            interval_ms=read("interval", 0),
+            min_pause_ms=read("min-pause", 0),
+            timeout_ms=read("timeout", cls.timeout_ms),
+            tolerable_failures=read("tolerable-failed-checkpoints", 0),
+            retained=max(1, read("num-retained", 1)),
+            keep_on_cancel=retention == "RETAIN_ON_CANCELLATION",
+        )
