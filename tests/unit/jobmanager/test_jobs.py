@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,19 +33,17 @@ class Cluster:
         self.clock = ManualClock(wall_ms=1_000_000)
         secret = ClusterSecret(b"a secret of sixteen")
         self.taskmanagers = TaskManagers(SlotPool(), secret, self.clock, timeout_s=50)
-        parts: dict[str, Any] = {
-            "taskmanagers": self.taskmanagers,
-            "blobs": BlobStore(directory / "blobs"),
-            "clock": self.clock,
-            "secret": secret,
-            "slot_timeout_s": SLOT_TIMEOUT_S,
-            "slots_max": slots_max,
-            "history_max": history_max,
-            "checkpoint_root": directory / "checkpoints",
-            "generator": random.Random(1),
-        }
-        wanted = inspect.signature(Jobs).parameters
-        self.jobs = Jobs(**{name: part for name, part in parts.items() if name in wanted})
+        self.jobs = Jobs(
+            self.taskmanagers,
+            BlobStore(directory / "blobs"),
+            self.clock,
+            secret,
+            slot_timeout_s=SLOT_TIMEOUT_S,
+            slots_max=slots_max,
+            history_max=history_max,
+            checkpoint_root=directory / "checkpoints",
+            generator=random.Random(1),
+        )
 
     async def register(self, taskmanager: TaskManagerId = ONE, slots: int = 1) -> None:
         reports = [slot_report(taskmanager, index) for index in range(slots)]

@@ -45,7 +45,8 @@ class ClusterSecret:
     def verify(self, method: str, authorization: str, wall_ms: int) -> None:
         """Raise ``AuthenticationError`` unless ``authorization`` was made with this secret, for this method, lately."""
         parts = authorization.removeprefix(_SCHEME).split(":")
-        if not authorization.startswith(_SCHEME) or len(parts) != 3 or not parts[0].isdigit():
+        is_signature = authorization.isascii() and authorization.startswith(_SCHEME) and len(parts) == 3
+        if not is_signature or not parts[0].isdigit():
             raise AuthenticationError(
                 "the call is not signed. Give the client the cluster's secret: security.secret-file or security.secret."
             )
