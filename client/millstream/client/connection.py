@@ -22,6 +22,7 @@ from millstream.proto.v1 import common_pb2, job_graph_pb2, jobmanager_pb2
 from millstream.proto.v1.jobmanager_pb2_grpc import BlobStoreStub, DispatcherStub
 
 CALL_DEADLINE_S = 30.0
+SAVEPOINT_WAIT_MS = 600_000
 """For a call that does not wait for anything."""
 
 FIRST_CONTACT_S = 3.0
@@ -78,6 +79,14 @@ class ClusterConnection:
         """Ask for a job to be cancelled; does not wait."""
         request = jobmanager_pb2.CancelJobRequest(job=job)
         response: jobmanager_pb2.CancelJobResponse = self._call(self._dispatcher.CancelJob, request)
+        return response
+
+    def take_savepoint(self, job: str, directory: str, *, stop: bool) -> jobmanager_pb2.TakeSavepointResponse:
+        """Wait for a savepoint to be complete; with ``stop`` the job is cancelled after it."""
+        request = jobmanager_pb2.TakeSavepointRequest(job=job, directory=directory, stop=stop)
+        response: jobmanager_pb2.TakeSavepointResponse = self._call(
+            self._dispatcher.TakeSavepoint, request, SAVEPOINT_WAIT_MS, again=False
+        )
         return response
 
     def fetch_results(

@@ -71,6 +71,8 @@ def translate(stream_graph: StreamGraph, job_id: str, configuration: Mapping[str
         edges=edge_messages(layout),
         configuration={key: json.dumps(value) for key, value in configuration.items() if key.startswith(JOB_SETTINGS)},
         format_version=PAYLOAD_FORMAT,
+        restore_path=str(configuration.get("execution.state-recovery.path") or ""),
+        allow_non_restored_state=bool(configuration.get("execution.state-recovery.ignore-unclaimed-state", False)),
         python_version=f"{sys.version_info.major}.{sys.version_info.minor}",
     )
     for vertex, chain in zip(job.vertices, layout.chains, strict=True):

@@ -15,7 +15,7 @@ from typing import Final
 
 from millstream.core.api.job import JobStatus
 from millstream.core.clock import Clock
-from millstream.core.errors import InsufficientSlotsError, MillstreamError
+from millstream.core.errors import InsufficientSlotsError, MillstreamError, UnavailableError, UserError
 from millstream.core.ids import JobId, SlotId, SubtaskId, TaskManagerId, VertexId
 from millstream.core.rpc.channel import RetryPolicy
 from millstream.core.rpc.error_info import from_proto
@@ -98,6 +98,7 @@ class JobMaster:
         self._slots_deadline_s = clock.monotonic_s() + slot_timeout_s
         settings = CheckpointSettings.of_job(graph.configuration)
         store = CheckpointStore(checkpoint_root / graph.job_id)
+        self._savepoint_root = checkpoint_root / "savepoints"
         self.checkpoints = CheckpointDriver(graph, settings, store, clock, self._executor, self)
         # Records that a client has fetched cannot be taken back: a job that collects is not started again.
         can_restart = not self.collectors
@@ -163,6 +164,15 @@ class JobMaster:
                 )
             )
         )
+
+    async def take_savepoint(self, directory: str) -> Path:
+        """Its path. Raises ``UserError`` for a job that does not run, ``CheckpointError`` when it cannot be taken."""
+        if self.status is not JobStatus.RUNNING:
+            raise UserError(f"job {self.graph.name!r} is {self.status}; a savepoint can be taken of a running job.")
+        root = Path(directory) if directory else self._savepoint_root
+        if not root.is_absolute():
+            raise UserError(f"the directory of a savepoint must be absolute, since it is the cluster's: {root}")
+        return await self.checkpoints.take_savepoint(root)
 
     def cancel(self) -> None:
         self.handle(CancelRequested())
@@ -255,7 +265,6 @@ class JobMaster:
                 self.spawn(self._deploy)
             case CancelSubtasks():
                 for taskmanager, refs in self._by_taskmanager(instruction.subtasks).items():
-                    # One that cannot be reached is given up by its missing heartbeats, which names it.
                     self.spawn(lambda t=taskmanager, r=refs: self._cancel_at(t, r), fails_job=False)  # type: ignore[misc]
             case AwaitCause():
                 asyncio.get_running_loop().call_later(CAUSE_WAIT_S, self.handle, CauseAwaited())
@@ -311,7 +320,11 @@ class JobMaster:
         known = self._taskmanagers.registered.get(taskmanager)
         if known is not None:
             request = taskmanager_pb2.CancelSubtasksRequest(subtasks=refs)
-            await known.peer.call(known.executor.CancelSubtasks, request, retry=_RETRY)
+            try:
+                await known.peer.call(known.executor.CancelSubtasks, request, retry=_RETRY)
+            except UnavailableError as error:
+                # Do not wait for its heartbeats to stay away: what cannot be cancelled cannot be reached either.
+                await self._taskmanagers.remove(taskmanager, f"TaskManager {taskmanager} was lost: {error}")
 
     async def send_to_subtask(self, vertex: str, index: int, operator_id: str, kind: str, payload: bytes) -> None:
         execution = self.machine.executions[SubtaskId(VertexId(vertex), index)]

@@ -7,6 +7,7 @@ import random
 import sys
 from pathlib import Path
 
+from millstream.core.checkpoint.manifest import check_files, read_manifest
 from millstream.core.clock import Clock
 from millstream.core.config import load, options
 from millstream.core.errors import InsufficientSlotsError, JobGraphError, MillstreamError, UserError
@@ -14,6 +15,7 @@ from millstream.core.graph import PAYLOAD_FORMAT
 from millstream.core.ids import JobId, TaskManagerId
 from millstream.core.rpc.secret import ClusterSecret
 from millstream.jobmanager.blob_store import BlobStore
+from millstream.jobmanager.checkpointing.redistribution import redistribute
 from millstream.jobmanager.job_master import JobMaster
 from millstream.jobmanager.taskmanagers import TaskManagers
 from millstream.proto.v1 import job_graph_pb2
@@ -50,7 +52,8 @@ class Jobs:
     def submit(self, graph: job_graph_pb2.JobGraph) -> str:
         """Accept a job; returns a warning, empty if there is none. Submitting the same job again changes nothing.
 
-        Raises ``JobGraphError``, ``InsufficientSlotsError`` when the job can never run here.
+        Raises ``JobGraphError``, ``InsufficientSlotsError`` when the job can never run here, ``CheckpointError``
+        when it cannot start from the savepoint it names.
         """
         if graph.job_id in self.masters:
             return ""
@@ -71,6 +74,11 @@ class Jobs:
                 f"job {graph.name!r} needs {needed} slots, but this cluster can never have more than {self._slots_max} "
                 f"(slotmanager.number-of-slots.max). Lower the parallelism, or raise the limit."
             )
+        if graph.restore_path:
+            directory = Path(graph.restore_path)
+            manifest = read_manifest(directory)
+            check_files(directory, manifest)
+            redistribute(graph, manifest, directory, graph.allow_non_restored_state)
         namesakes = [other.job_id for other in self.running() if other.graph.name == graph.name]
         self.masters[master.job_id] = master
         self._forget_old()

@@ -58,6 +58,14 @@ class DispatcherService(DispatcherServicer):
         return jobmanager_pb2.CancelJobResponse(job_id=master.job_id, status=status)
 
     @answering
+    async def TakeSavepoint(self, request: jobmanager_pb2.TakeSavepointRequest) -> jobmanager_pb2.TakeSavepointResponse:
+        master = self._jobs.find(request.job)
+        path = await master.take_savepoint(request.directory)
+        if request.stop:
+            master.cancel()
+        return jobmanager_pb2.TakeSavepointResponse(job_id=master.job_id, path=str(path))
+
+    @answering
     async def FetchResults(self, request: jobmanager_pb2.FetchResultsRequest) -> jobmanager_pb2.FetchResultsResponse:
         master = self._jobs.find(request.job_id)
         collector = master.collectors.get(request.operator_id)

@@ -22,6 +22,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "info": ("info", "Show the plan of a script's job without running it."),
     "list": ("list_jobs", "List jobs."),
     "cancel": ("cancel", "Cancel a job."),
+    "savepoint": ("savepoint", "Write a savepoint of a job."),
+    "stop": ("savepoint", "Write a savepoint of a job and cancel the job."),
     "cluster": ("cluster", "Start, stop or inspect a cluster on this machine."),
     "jobmanager": ("servers", "Run a JobManager in the foreground."),
     "taskmanager": ("servers", "Run a TaskManager in the foreground."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from contextlib import nullcontext
+from pathlib import Path
 
 import click
 
@@ -32,6 +33,12 @@ CANCEL_TIMEOUT_S = 15.0
 @click.option("-p", "--parallelism", type=click.IntRange(1, 32768), help="Parallelism of operators that set none.")
 @click.option("-d", "--detached", is_flag=True, help="Submit and return; the job goes on in the cluster.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+@click.option(
+    "--from-savepoint",
+    type=click.Path(exists=True, path_type=Path),
+    help="Start from the state of this savepoint or checkpoint.",
+)
+@click.option("--allow-non-restored-state", is_flag=True, help="Leave behind state of operators that are gone.")
 @settings_option
 @click.argument("script", type=click.Path(exists=True))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[ARGS]...")
@@ -41,6 +48,8 @@ def command(
     parallelism: int | None,
     detached: bool,
     quiet: bool,
+    from_savepoint: Path | None,
+    allow_non_restored_state: bool,
     settings: tuple[str, ...],
     script: str,
     arguments: tuple[str, ...],
@@ -57,6 +66,12 @@ def command(
     configuration = choose_cluster(load_settings(settings, jobmanager), local)
     if parallelism is not None:
         configuration = configuration.with_values({options.PARALLELISM_DEFAULT.key: parallelism}, "-p")
+    if from_savepoint is not None:
+        path = str(from_savepoint.absolute())
+        configuration = configuration.with_values({options.STATE_RECOVERY_PATH.key: path}, "--from-savepoint")
+    if allow_non_restored_state:
+        key = options.STATE_RECOVERY_IGNORE_UNCLAIMED.key
+        configuration = configuration.with_values({key: True}, "--allow-non-restored-state")
     if detached and configuration[options.JOBMANAGER_RPC_ADDRESS] is None:
         raise click.UsageError(
             "--detached needs a cluster that outlives this command: start one with 'millstream cluster start', "

@@ -1,9 +1,10 @@
 """The file sink: part files that appear whole.
 
 A subtask writes to a hidden ``.part-….inprogress`` file and closes it when it is large or old enough, at each
-checkpoint, and at the end of the input. Renaming it is the commit: when the checkpoint is complete, or, in a job without
-checkpoints, at once. Readers that skip hidden names never see half a file, nor a record twice. A failed or cancelled
-job removes the files it was writing; a file that waits for its checkpoint stays, hidden, until that is decided.
+checkpoint, and at the end of the input. Renaming it is the commit: when the checkpoint is complete, or, in a job
+without checkpoints, at once. Readers that skip hidden names never see half a file, nor a record twice. A failed or
+cancelled job removes the files it was writing; a file that waits for its checkpoint stays, hidden, until that is
+decided.
 """
 
 from __future__ import annotations
@@ -73,13 +74,27 @@ class FileSink(CommittingSink):
         except OSError as error:
             raise ExternalError(f"cannot complete {final}: {error.strerror or error}") from error
 
+    def clean_up(self, context: SinkContext, kept: list[PendingFile]) -> None:
+        """Remove the hidden files of attempts that were killed."""
+        names = {Path(file.hidden).name for file in kept}
+        directory = Path(self.directory).expanduser().absolute()
+        for attempt in range(context.attempt):
+            for file in directory.glob(f".{_stem(self, context, attempt)}-*.inprogress"):
+                if file.name not in names:
+                    file.unlink(missing_ok=True)
+
+
+def _stem(sink: FileSink, context: SinkContext, attempt: int) -> str:
+    """What the names of a subtask's files begin with. No two attempts share a name."""
+    return f"{sink.prefix}-{context.subtask_index}-{context.job_id[:8]}-{attempt}"
+
 
 class _FileWriter(CommittingSinkWriter):
     def __init__(self, sink: FileSink, context: SinkContext) -> None:
         self._sink = sink
         self._clock = context.clock
         self._directory = Path(sink.directory).expanduser().absolute()
-        self._name = f"{sink.prefix}-{context.subtask_index}-{context.job_id[:8]}-{context.attempt}"
+        self._name = _stem(sink, context, context.attempt)
         self._number = 0
         self._encoder: FileEncoder | None = None
         self._path = Path()

@@ -82,3 +82,9 @@ class CommittingSink(Sink):
     def commit(self, committable: Any) -> None:
         """Make it visible. Called after its checkpoint is complete, and again after a restart that cannot know whether
         it was; the second time must change nothing."""
+
+    def clean_up(self, context: SinkContext, kept: list[Any]) -> None:
+        """Before the first write of an attempt: remove what earlier attempts of this subtask left, except ``kept``.
+
+        ``kept`` are the committables of all subtasks; others may still be committing theirs.
+        """

@@ -110,6 +110,8 @@ CHECKPOINTING_RETENTION = Option(
     "execution.checkpointing.externalized-checkpoint-retention",
     Choice(("NO_EXTERNALIZED_CHECKPOINTS", "DELETE_ON_CANCELLATION", "RETAIN_ON_CANCELLATION")),
 )
+STATE_RECOVERY_PATH = Option("execution.state-recovery.path", _OPTIONAL_PATH)
+STATE_RECOVERY_IGNORE_UNCLAIMED = Option("execution.state-recovery.ignore-unclaimed-state", Boolean())
 RESTART_STRATEGY = Option(
     "restart-strategy.type", Optional(Choice(("none", "fixed-delay", "failure-rate", "exponential-delay")))
 )

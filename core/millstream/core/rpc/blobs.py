@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from millstream.proto.v1.jobmanager_pb2_grpc import BlobStoreStub
 CHUNK_BYTES: Final = 1024 * 1024
 BLOB_BYTES_MAX: Final = 2 * 1024 * 1024 * 1024
 _DEADLINE_S: Final = 300.0
+_transfers: Final = itertools.count()  # the same blob may arrive twice at the same time
 
 
 class BlobDamagedError(ExternalError):
@@ -60,7 +62,7 @@ async def get_blob(peer: Peer, key: BlobKey, path: Path) -> None:
 
 async def receive_blob(chunks: AsyncIterator[BlobChunk], key: BlobKey, path: Path) -> None:
     """Write chunks to ``path`` by way of a temporary file. Raises ``BlobDamagedError``, ``ExternalError``."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.{next(_transfers)}.part")
     digest, received = hashlib.sha256(), 0
     try:
         with partial.open("wb") as stream:

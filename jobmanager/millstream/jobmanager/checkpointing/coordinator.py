@@ -114,6 +114,7 @@ class CheckpointCoordinator:
         self._finished: set[SubtaskId] = set()
         self._awaiting: set[SubtaskId] = set()
         self._running = False
+        self._requested = False
         self._next_ms = 0
         self._failures = 0
 
@@ -165,6 +166,10 @@ class CheckpointCoordinator:
         """It can only finish after a checkpoint: the last one need not wait for its interval."""
         self._awaiting.add(subtask)
 
+    def request(self) -> None:
+        """Start a checkpoint as soon as none is under way, also in a job that takes none by itself."""
+        self._requested = True
+
     def tick(self, now_ms: int) -> list[Instruction]:
         """Ask often: starts what is due, gives up what takes too long."""
         pending = self._pending
@@ -172,11 +177,13 @@ class CheckpointCoordinator:
             if not pending.sealing and now_ms - pending.summary.triggered_ms > self._settings.timeout_ms:
                 return self._abort(AbortReason.TIMEOUT, now_ms)
             return []
-        if not self._running or not self.is_on:
-            return []
         left = self._producers.keys() - self._finished
-        if not left or (now_ms < self._next_ms and not left <= self._awaiting):
+        if not self._running or not left:
             return []
+        is_due = self.is_on and (now_ms >= self._next_ms or left <= self._awaiting)
+        if not is_due and not self._requested:
+            return []
+        self._requested = False
         return self._start(left, now_ms)
 
     # -- one checkpoint -----------------------------------------------------------------------------------------------

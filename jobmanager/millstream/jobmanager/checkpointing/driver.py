@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from millstream.core.checkpoint.events import ABORTED, COMPLETED, TRIGGER
 from millstream.core.clock import Clock
-from millstream.core.errors import MillstreamError
+from millstream.core.errors import CheckpointError, MillstreamError
 from millstream.core.ids import SubtaskId, VertexId
 from millstream.core.rpc.error_info import from_proto
 from millstream.jobmanager.checkpointing.coordinator import (
@@ -78,11 +78,13 @@ class CheckpointDriver:
         self._holding: set[str] = set()
         self._enumerators: dict[str, bytes] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._savepoints: list[tuple[Path, asyncio.Future[Path]]] = []  # for the next checkpoint
+        self._of_checkpoint: list[tuple[Path, asyncio.Future[Path]]] = []  # for the one under way
 
     @property
     def directory(self) -> str:
-        """Where subtasks write; empty when the job takes no checkpoints."""
-        return str(self._store.directory) if self.coordinator.is_on else ""
+        """Where subtasks write."""
+        return str(self._store.directory)
 
     # -- the job's life -----------------------------------------------------------------------------------------------
 
@@ -112,8 +114,8 @@ class CheckpointDriver:
     def started(self, sources: Mapping[str, SourceCoordinator]) -> None:
         """All subtasks run."""
         self._sources = sources
-        if self.coordinator.is_on:
-            self.coordinator.started(self._clock.wall_ms())
+        self.coordinator.started(self._clock.wall_ms())
+        if self.coordinator.is_on or self._savepoints:
             self._tick()
 
     def stopped(self) -> None:
@@ -125,8 +127,19 @@ class CheckpointDriver:
 
     def ended(self, keep: bool) -> None:
         """The job is over."""
-        if self.coordinator.is_on and not keep:
+        self._fail_savepoints(CheckpointError("the job ended before the savepoint was complete"))
+        if not keep:
             self._executor.submit(self._store.discard_all)
+
+    async def take_savepoint(self, directory: Path) -> Path:
+        """Where it is, when it is complete: a new directory below ``directory``. Raises ``CheckpointError``."""
+        done: asyncio.Future[Path] = asyncio.get_running_loop().create_future()
+        target = directory / f"savepoint-{self._graph.job_id[:6]}-{self._clock.wall_ms():x}"
+        self._savepoints.append((target, done))
+        self.coordinator.request()
+        if self._timer is None:
+            self._tick()
+        return await done
 
     def subtask_finished(self, subtask: SubtaskId) -> None:
         self._perform(self.coordinator.subtask_finished(subtask))
@@ -146,12 +159,16 @@ class CheckpointDriver:
 
     def _tick(self) -> None:
         self._perform(self.coordinator.tick(self._clock.wall_ms()))
+        if not self.coordinator.is_on and not self._savepoints and not self._of_checkpoint:
+            self._timer = None
+            return
         self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
     def _perform(self, instructions: list[Instruction]) -> None:
         for instruction in instructions:
             match instruction:
                 case SnapshotEnumerators():
+                    self._of_checkpoint, self._savepoints = self._savepoints, []
                     self._job.spawn(lambda i=instruction: self._copy_enumerators(i.checkpoint_id))  # type: ignore[misc]
                 case TriggerSubtasks():
                     self._tell(TRIGGER, instruction.checkpoint_id, instruction.subtasks, instruction.triggered_ms)
@@ -161,6 +178,8 @@ class CheckpointDriver:
                     self._tell(COMPLETED, instruction.checkpoint_id, self._job.running_subtasks())
                     self._release_all()
                 case Abandon():
+                    failure = self.coordinator.statistics.history[0].failure
+                    self._fail_savepoints(CheckpointError(f"the savepoint was given up: {failure}"))
                     self._tell(ABORTED, instruction.checkpoint_id, self._job.running_subtasks())
                     self._release_all()
                     self._executor.submit(self._store.discard, instruction.checkpoint_id)
@@ -191,7 +210,24 @@ class CheckpointDriver:
         except MillstreamError as error:
             self._perform(self.coordinator.not_sealed(seal.checkpoint_id, error, self._clock.wall_ms()))
             return
+        await self._copy_savepoints(manifest)
         self._perform(self.coordinator.sealed(seal.checkpoint_id, str(path), self._clock.wall_ms()))
+
+    async def _copy_savepoints(self, manifest: checkpoint_pb2.CheckpointManifest) -> None:
+        wanted, self._of_checkpoint = self._of_checkpoint, []
+        for target, done in wanted:
+            try:
+                copy = self._store.copy_as_savepoint
+                path = await asyncio.get_running_loop().run_in_executor(self._executor, copy, manifest, target)
+            except MillstreamError as error:
+                _answer(done, error)
+            else:
+                _answer(done, path)
+
+    def _fail_savepoints(self, error: MillstreamError) -> None:
+        wanted, self._of_checkpoint, self._savepoints = [*self._of_checkpoint, *self._savepoints], [], []
+        for _, done in wanted:
+            _answer(done, error)
 
     def _tell(
         self, kind: str, checkpoint_id: int, subtasks: list[SubtaskId] | tuple[SubtaskId, ...], timestamp_ms: int = 0
@@ -215,6 +251,16 @@ class CheckpointDriver:
         source = self._sources.get(vertex)
         if source is not None:
             self._job.spawn(source.release, fails_job=False)
+
+
+def _answer(done: asyncio.Future[Path], answer: Path | MillstreamError) -> None:
+    """Unless whoever asked has gone."""
+    if done.done():
+        return
+    if isinstance(answer, MillstreamError):
+        done.set_exception(answer)
+    else:
+        done.set_result(answer)
 
 
 def producers(graph: job_graph_pb2.JobGraph) -> dict[SubtaskId, frozenset[SubtaskId]]:

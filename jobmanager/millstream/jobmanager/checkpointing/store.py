@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from millstream.core.checkpoint.files import sync_file
 from millstream.core.checkpoint.manifest import check_files, checkpoint_directory, read_manifest, write_manifest
 from millstream.core.errors import CheckpointError
 from millstream.core.ids import SubtaskId, VertexId
@@ -39,6 +40,24 @@ class CheckpointStore:
         manifest = read_manifest(directory)
         check_files(directory, manifest)
         return manifest
+
+    def copy_as_savepoint(self, manifest: checkpoint_pb2.CheckpointManifest, target: Path) -> Path:
+        """A checkpoint of its own in ``target``, which nothing here ever removes. Raises ``CheckpointError``."""
+        source = self.path(manifest.checkpoint_id)
+        copied = checkpoint_pb2.CheckpointManifest()
+        copied.CopyFrom(manifest)
+        copied.savepoint = True
+        try:
+            target.mkdir(parents=True)
+            for vertex in copied.vertices:
+                for subtask in vertex.subtasks:
+                    if subtask.path:
+                        shutil.copyfile(source / subtask.path, target / subtask.path)
+                        sync_file(target / subtask.path)
+            write_manifest(target, copied)
+        except OSError as error:
+            raise CheckpointError(f"cannot write the savepoint {target}: {error.strerror or error}") from error
+        return target
 
     def discard(self, checkpoint_id: int) -> None:
         """Remove a checkpoint: its manifest first, so that it never looks whole when it is not."""

@@ -57,6 +57,11 @@ class DispatcherStub:
                 request_serializer=millstream_dot_proto_dot_v1_dot_jobmanager__pb2.CancelJobRequest.SerializeToString,
                 response_deserializer=millstream_dot_proto_dot_v1_dot_jobmanager__pb2.CancelJobResponse.FromString,
                 _registered_method=True)
+        self.TakeSavepoint = channel.unary_unary(
+                '/millstream.proto.v1.Dispatcher/TakeSavepoint',
+                request_serializer=millstream_dot_proto_dot_v1_dot_jobmanager__pb2.TakeSavepointRequest.SerializeToString,
+                response_deserializer=millstream_dot_proto_dot_v1_dot_jobmanager__pb2.TakeSavepointResponse.FromString,
+                _registered_method=True)
         self.FetchResults = channel.unary_unary(
                 '/millstream.proto.v1.Dispatcher/FetchResults',
                 request_serializer=millstream_dot_proto_dot_v1_dot_jobmanager__pb2.FetchResultsRequest.SerializeToString,
@@ -97,6 +102,13 @@ class DispatcherServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TakeSavepoint(self, request, context):
+        """Answers when the savepoint is complete; stop: the job is cancelled after it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def FetchResults(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -131,6 +143,11 @@ def add_DispatcherServicer_to_server(servicer, server):
                     servicer.CancelJob,
                     request_deserializer=millstream_dot_proto_dot_v1_dot_jobmanager__pb2.CancelJobRequest.FromString,
                     response_serializer=millstream_dot_proto_dot_v1_dot_jobmanager__pb2.CancelJobResponse.SerializeToString,
+            ),
+            'TakeSavepoint': grpc.unary_unary_rpc_method_handler(
+                    servicer.TakeSavepoint,
+                    request_deserializer=millstream_dot_proto_dot_v1_dot_jobmanager__pb2.TakeSavepointRequest.FromString,
+                    response_serializer=millstream_dot_proto_dot_v1_dot_jobmanager__pb2.TakeSavepointResponse.SerializeToString,
             ),
             'FetchResults': grpc.unary_unary_rpc_method_handler(
                     servicer.FetchResults,
@@ -252,6 +269,33 @@ class Dispatcher:
             '/millstream.proto.v1.Dispatcher/CancelJob',
             millstream_dot_proto_dot_v1_dot_jobmanager__pb2.CancelJobRequest.SerializeToString,
             millstream_dot_proto_dot_v1_dot_jobmanager__pb2.CancelJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TakeSavepoint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/millstream.proto.v1.Dispatcher/TakeSavepoint',
+            millstream_dot_proto_dot_v1_dot_jobmanager__pb2.TakeSavepointRequest.SerializeToString,
+            millstream_dot_proto_dot_v1_dot_jobmanager__pb2.TakeSavepointResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,8 @@ class DispatcherStub:
     ListJobs: _grpc.UnaryUnaryMultiCallable[_jobmanager_pb2.ListJobsRequest, _jobmanager_pb2.ListJobsResponse]
     DescribeJob: _grpc.UnaryUnaryMultiCallable[_jobmanager_pb2.DescribeJobRequest, _jobmanager_pb2.JobDetails]
     CancelJob: _grpc.UnaryUnaryMultiCallable[_jobmanager_pb2.CancelJobRequest, _jobmanager_pb2.CancelJobResponse]
+    TakeSavepoint: _grpc.UnaryUnaryMultiCallable[_jobmanager_pb2.TakeSavepointRequest, _jobmanager_pb2.TakeSavepointResponse]
+    """Answers when the savepoint is complete; stop: the job is cancelled after it."""
     FetchResults: _grpc.UnaryUnaryMultiCallable[_jobmanager_pb2.FetchResultsRequest, _jobmanager_pb2.FetchResultsResponse]
     DescribeCluster: _grpc.UnaryUnaryMultiCallable[_common_pb2.Empty, _jobmanager_pb2.ClusterDetails]
 
@@ -51,6 +53,8 @@ class DispatcherAsyncStub(DispatcherStub):
     ListJobs: _aio.UnaryUnaryMultiCallable[_jobmanager_pb2.ListJobsRequest, _jobmanager_pb2.ListJobsResponse]  # type: ignore[assignment]
     DescribeJob: _aio.UnaryUnaryMultiCallable[_jobmanager_pb2.DescribeJobRequest, _jobmanager_pb2.JobDetails]  # type: ignore[assignment]
     CancelJob: _aio.UnaryUnaryMultiCallable[_jobmanager_pb2.CancelJobRequest, _jobmanager_pb2.CancelJobResponse]  # type: ignore[assignment]
+    TakeSavepoint: _aio.UnaryUnaryMultiCallable[_jobmanager_pb2.TakeSavepointRequest, _jobmanager_pb2.TakeSavepointResponse]  # type: ignore[assignment]
+    """Answers when the savepoint is complete; stop: the job is cancelled after it."""
     FetchResults: _aio.UnaryUnaryMultiCallable[_jobmanager_pb2.FetchResultsRequest, _jobmanager_pb2.FetchResultsResponse]  # type: ignore[assignment]
     DescribeCluster: _aio.UnaryUnaryMultiCallable[_common_pb2.Empty, _jobmanager_pb2.ClusterDetails]  # type: ignore[assignment]
 
@@ -84,6 +88,14 @@ class DispatcherServicer(metaclass=_abc_1.ABCMeta):
         request: _jobmanager_pb2.CancelJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_jobmanager_pb2.CancelJobResponse, _abc.Awaitable[_jobmanager_pb2.CancelJobResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def TakeSavepoint(
+        self,
+        request: _jobmanager_pb2.TakeSavepointRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_jobmanager_pb2.TakeSavepointResponse, _abc.Awaitable[_jobmanager_pb2.TakeSavepointResponse]]:
+        """Answers when the savepoint is complete; stop: the job is cancelled after it."""
 
     @_abc_1.abstractmethod
     def FetchResults(

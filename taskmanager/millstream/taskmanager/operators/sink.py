@@ -52,8 +52,7 @@ class SinkOperator(Operator):
         try:
             sink_context = SinkContextOfTask(context)
             self._has_checkpoints = sink_context.has_checkpoints
-            self._commit(self._restored)
-            self._restored.clear()
+            self._recover(context)
             self._writer = self._sink.create_writer(sink_context)
             self._writer.open()
         except Exception as error:
@@ -115,12 +114,11 @@ class SinkOperator(Operator):
             raise self._failed(error) from error
         if self._finished and not self._final_checkpoint:
             self._final_checkpoint = checkpoint_id
-        return OperatorSnapshot(
-            items={COMMITTABLES: [cloudpickle.dumps(committable) for _, committable in self._prepared]}
-        )
+        committables = [cloudpickle.dumps(committable) for _, committable in self._prepared]
+        return OperatorSnapshot(union={COMMITTABLES: committables})
 
     def restore(self, snapshot: OperatorSnapshot) -> None:
-        self._restored = [cloudpickle.loads(data) for data in snapshot.items.get(COMMITTABLES, [])]
+        self._restored = [cloudpickle.loads(data) for data in snapshot.union.get(COMMITTABLES, [])]
 
     def checkpoint_completed(self, checkpoint_id: int) -> None:
         ready = [committable for prepared_in, committable in self._prepared if prepared_in <= checkpoint_id]
@@ -130,6 +128,13 @@ class SinkOperator(Operator):
             raise self._failed(error) from error
         self._prepared = [pair for pair in self._prepared if pair[0] > checkpoint_id]
         self._done = 0 < self._final_checkpoint <= checkpoint_id
+
+    def _recover(self, context: OperatorContext) -> None:
+        """The checkpoint that the job starts from is complete: commit this subtask's share, and tidy up."""
+        if isinstance(self._sink, CommittingSink):
+            self._commit(self._restored[context.subtask_index :: context.parallelism])
+            self._sink.clean_up(SinkContextOfTask(context), self._restored)
+        self._restored = []
 
     def _must_commit(self) -> bool:
         return self._has_checkpoints and isinstance(self._sink, CommittingSink)
