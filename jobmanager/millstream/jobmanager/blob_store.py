@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
@@ -34,16 +35,29 @@ class BlobStore:
     def has(self, key: str) -> bool:
         return self.path(key).exists()
 
+    def wanted(self, key: str) -> bool:
+        """Whether the blob is here; if so it counts as new, since who asks will not upload it again."""
+        try:
+            os.utime(self.path(key))
+        except FileNotFoundError:
+            return False
+        return True
+
     def check_room(self, size: int) -> None:
         total = sum(file.stat().st_size for file in self._directory.iterdir())
         if total + size > TOTAL_BYTES_MAX:
             raise ExternalError(f"the blob store holds {total} bytes; {size} more would exceed {TOTAL_BYTES_MAX}")
 
-    def retain_only(self, keys: set[str]) -> None:
-        """Delete blobs that no job refers to."""
+    def retain_only(self, keys: set[str], before_ms: int) -> None:
+        """Delete blobs that no job refers to and that came before ``before_ms`` (wall clock).
+
+        Newer ones may belong to a client that has not submitted its job yet.
+        """
         for file in self._directory.iterdir():
-            if file.name not in keys and not file.name.startswith("."):
-                file.unlink(missing_ok=True)
+            if file.name in keys or file.name.startswith("."):
+                continue
+            if file.stat().st_mtime_ns < before_ms * 1_000_000:
+                file.unlink()
 
 
 class BlobService(BlobStoreServicer):
@@ -54,7 +68,7 @@ class BlobService(BlobStoreServicer):
 
     @answering
     async def HasBlobs(self, request: jobmanager_pb2.HasBlobsRequest) -> jobmanager_pb2.HasBlobsResponse:
-        missing = [key for key in request.keys if not self._store.has(key)]
+        missing = [key for key in request.keys if not self._store.wanted(key)]
         return jobmanager_pb2.HasBlobsResponse(missing=missing)
 
     async def PutBlob(

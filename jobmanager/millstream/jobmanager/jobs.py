@@ -6,6 +6,7 @@ import json
 import random
 import sys
 from pathlib import Path
+from typing import Final
 
 from millstream.core.checkpoint.manifest import check_files, read_manifest
 from millstream.core.clock import Clock
@@ -19,6 +20,9 @@ from millstream.jobmanager.checkpointing.redistribution import redistribute
 from millstream.jobmanager.job_master import JobMaster
 from millstream.jobmanager.taskmanagers import TaskManagers
 from millstream.proto.v1 import job_graph_pb2
+
+UPLOAD_GRACE_MS: Final = 10 * 60 * 1000
+"""Between the upload of a job's blobs and its submission."""
 
 
 class Jobs:
@@ -162,5 +166,6 @@ class Jobs:
                 for master in self.running()
                 for vertex in master.graph.vertices
                 for key in (vertex.payload_blob, vertex.enumerator_blob, master.graph.modules_blob)
-            }
+            },
+            self._clock.wall_ms() - UPLOAD_GRACE_MS,
         )

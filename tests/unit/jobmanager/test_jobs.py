@@ -17,7 +17,7 @@ from millstream.core.ids import TaskManagerId
 from millstream.core.rpc.secret import ClusterSecret
 from millstream.jobmanager import describe
 from millstream.jobmanager.blob_store import BlobStore
-from millstream.jobmanager.jobs import Jobs
+from millstream.jobmanager.jobs import UPLOAD_GRACE_MS, Jobs
 from millstream.jobmanager.scheduling.slot_pool import SlotPool
 from millstream.jobmanager.taskmanagers import TaskManagers
 from millstream.proto.v1 import common_pb2, job_graph_pb2, jobmanager_pb2
@@ -158,6 +158,24 @@ def test_only_the_last_ended_jobs_are_kept(tmp_path: Path, runner: asyncio.Runne
         cluster.jobs.submit(job(6))
         kept = {int(job_id, 16) for job_id in cluster.jobs.masters}
         assert kept == {100, 4, 5, 6}
+
+    runner.run(run())
+
+
+def test_a_submission_leaves_the_uploads_of_other_clients(tmp_path: Path, runner: asyncio.Runner) -> None:
+    async def run() -> None:
+        cluster = Cluster(tmp_path)
+        blob = tmp_path / "blobs" / ("a" * 64)
+        blob.write_bytes(b"")
+        cluster.clock.advance(blob.stat().st_mtime_ns // 1_000_000 + UPLOAD_GRACE_MS - cluster.clock.wall_ms())
+        cluster.jobs.submit(job(1))
+        assert blob.exists()
+        cluster.clock.advance(1000)
+        cluster.jobs.submit(job(2, modules_blob=blob.name))
+        assert blob.exists()
+        cluster.jobs.find(f"{2:032x}").cancel()
+        cluster.jobs.submit(job(3))
+        assert not blob.exists()
 
     runner.run(run())
 

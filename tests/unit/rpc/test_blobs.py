@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 
@@ -148,13 +149,18 @@ def test_what_is_no_name_never_becomes_a_path(tmp_path: Path, text: str) -> None
         BlobStore(tmp_path / "blobs").path(text)
 
 
-def test_a_store_keeps_what_is_referred_to_and_transfers_under_way(tmp_path: Path) -> None:
+def test_a_store_forgets_only_what_is_old_and_unused(tmp_path: Path) -> None:
     store = BlobStore(tmp_path / "blobs")
-    for name in (KEY, "1" * 64, f".{'2' * 64}.17.part"):
+    used, unused, asked_for, new, under_way = KEY, "1" * 64, "2" * 64, "3" * 64, f".{'4' * 64}.17.0.part"
+    for name in (used, unused, asked_for, new, under_way):
         (tmp_path / "blobs" / name).write_bytes(b"")
-    store.retain_only({KEY})
-    assert store.has(KEY) and not store.has("1" * 64)
-    assert len(list((tmp_path / "blobs").iterdir())) == 2
+        if name != new:
+            os.utime(tmp_path / "blobs" / name, (1000.0, 1000.0))
+    assert store.wanted(asked_for) and not store.wanted("5" * 64)
+    store.retain_only({used}, 1_000_000)
+    assert store.has(unused), "it came at that moment, not before"
+    store.retain_only({used}, 1_000_001)
+    assert {file.name for file in (tmp_path / "blobs").iterdir()} == {used, asked_for, new, under_way}
 
 
 def test_through_a_server(tmp_path: Path) -> None:
