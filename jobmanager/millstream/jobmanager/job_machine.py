@@ -258,6 +258,7 @@ class JobMachine:
         self.failures.append((self.error, now_ms))
         del self.failures[:-FAILURES_KEPT]
         self.restarts += 1
+        self._restart_due = False
         self.story.become(JobStatus.RESTARTING, now_ms)
         return [AwaitRestart()]
 

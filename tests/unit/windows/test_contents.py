@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import namedtuple
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import cloudpickle
@@ -20,6 +20,7 @@ from millstream.core.api.windows import (
 from millstream.core.errors import MillstreamError
 from millstream.core.graph.specs import AggregationSpec, WindowSpec
 from millstream.core.keys import key_group
+from millstream.core.serde import decode_value
 from millstream.taskmanager.operators.windowing.emission import EMITTED_ROWS_MAX
 from millstream.testing import OperatorHarness, run_in_all_modes
 
@@ -211,7 +212,9 @@ def test_a_snapshot_does_not_change_with_later_records() -> None:
 def test_state_is_cut_by_key_group() -> None:
     with OperatorHarness(WindowSpec(tumbling), key_selector=lambda v: v) as harness:
         harness.push(range(50), [1] * 50)
-        groups = harness.operator.snapshot(1)["groups"]
+        snapshot = harness.operator.snapshot(1)
+    assert snapshot is not None
+    groups = {group: decode_value(rows) for group, rows in snapshot.keyed["contents"].items()}
     assert {group: {row[2] for row in rows} for group, rows in groups.items()} == {
         group: {key for key in range(50) if key_group(key, 128) == group}
         for group in {key_group(k, 128) for k in range(50)}
@@ -225,12 +228,11 @@ def test_state_moves_to_two_subtasks_by_key_group(assigner: WindowAssigner[Any, 
     with OperatorHarness(spec, key_selector=lambda v: v) as harness:
         harness.push(keys, [1] * 40)
         state = harness.operator.snapshot(1)
+    assert state is not None
     emitted: list[int] = []
     for half in (range(64), range(64, 128)):
-        part = {
-            **state,
-            **{name: {g: state[name][g] for g in state[name] if g in half} for name in ("groups", "states")},
-        }
+        keyed = {name: {g: data for g, data in groups.items() if g in half} for name, groups in state.keyed.items()}
+        part = replace(state, keyed=keyed)
         with OperatorHarness(spec, key_selector=lambda v: v) as harness:
             harness.restore(cloudpickle.dumps(part))
             mine = [key for key in keys if key_group(key, 128) in half]

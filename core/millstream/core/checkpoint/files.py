@@ -8,7 +8,7 @@ clean), so it is never tried again on the same file.
 from __future__ import annotations
 
 import os
-import uuid
+import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from millstream.core.errors import CheckpointError
 
 def write_durably(path: Path, parts: Iterable[bytes]) -> None:
     """Create ``path`` with these bytes, replacing what was there. ``OSError`` when the disk refuses."""
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         with draft.open("xb") as stream:
             for part in parts:
