@@ -41,8 +41,8 @@ class Execution:
     metrics: common_pb2.SubtaskMetrics = field(default_factory=common_pb2.SubtaskMetrics)
 
     def advance(self, status: common_pb2.SubtaskStatus.ValueType) -> bool:
-        """Take a status that lies ahead; False for one that does not (a report that came late)."""
-        if _ORDER[status] <= _ORDER[self.status]:
+        """Take a status that lies ahead; False for one that does not (a report that came late, or is nonsense)."""
+        if _ORDER.get(status, -1) <= _ORDER[self.status]:
             return False
         self.status = status
         return True

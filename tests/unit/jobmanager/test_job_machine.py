@@ -127,6 +127,8 @@ TABLES: dict[str, list[Step]] = {
         *[(event, [Deploy()] if event is GRANT else [], "") for event in BOTH_RUN],
         (said(A, RUNNING), [], "RUNNING"),
         (said(A, INITIALIZING), [], "RUNNING"),
+        (said(A, common_pb2.SUBTASK_STATUS_UNSPECIFIED), [], "RUNNING"),
+        (said(A, 77), [], "RUNNING"),
         (said(A, FAILED, CAUSE, attempt=7), [], "RUNNING"),
         (said(subtask("stranger"), FAILED, CAUSE), [], "RUNNING"),
         (said(subtask("a", 1), FAILED, CAUSE), [], "RUNNING"),
