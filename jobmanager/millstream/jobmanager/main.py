@@ -53,6 +53,13 @@ class JobManager:
 
     async def serve(self) -> None:
         """Until ``stop``. Raises ``ConfigError`` for addresses that cannot be used."""
+        try:
+            await self._serve()
+        finally:
+            if self._own_directory is not None:
+                shutil.rmtree(self._own_directory, ignore_errors=True)
+
+    async def _serve(self) -> None:
         configuration, clock = self._configuration, self._clock
         host = configuration[options.JOBMANAGER_BIND_HOST]
         secret = load_secret(configuration, host)
@@ -146,8 +153,6 @@ class JobManager:
         await server.stop(STOP_GRACE_S)
         await taskmanagers.close()
         metrics.close()
-        if self._own_directory is not None:
-            shutil.rmtree(self._own_directory, ignore_errors=True)
 
 
 def load_secret(configuration: Configuration, host: str) -> ClusterSecret:
