@@ -134,6 +134,10 @@ class CheckpointError(ExternalError):
     """A checkpoint or savepoint that cannot be written, read or restored."""
 
 
+class DamagedStateError(CheckpointError):
+    """What a checkpoint or savepoint holds is missing or not what was written; trying again changes nothing."""
+
+
 class AuthenticationError(MillstreamError):
     blame = Blame.USER
 

@@ -15,7 +15,13 @@ from typing import Final
 
 from millstream.core.api.job import JobStatus
 from millstream.core.clock import Clock
-from millstream.core.errors import InsufficientSlotsError, MillstreamError, UnavailableError, UserError
+from millstream.core.errors import (
+    DamagedStateError,
+    InsufficientSlotsError,
+    MillstreamError,
+    UnavailableError,
+    UserError,
+)
 from millstream.core.ids import JobId, SlotId, SubtaskId, TaskManagerId, VertexId
 from millstream.core.rpc.channel import RetryPolicy
 from millstream.core.rpc.error_info import from_proto
@@ -281,6 +287,9 @@ class JobMaster:
 
     def _decide_restart(self, error: MillstreamError) -> bool:
         """Whether there is another attempt; an error that ends the job says why there is none."""
+        if isinstance(error, DamagedStateError):
+            error.message += "\nThe job is not started again: its state cannot be read."
+            return False
         if self._crash_loop.repeats(error):
             times = f"{SAME_FAILURES_MAX} times in a row at this line with this record"
             error.message += f"\nThe job is not started again: it failed {times}."

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
 HEADER = """
@@ -65,6 +72,51 @@ class Shell:
         return self.run("run", "--local", "--quiet", *options, self.script(text))
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 60.0) -> Any:
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        signal.sigtimedwait([], 0.05)
+    raise AssertionError(f"waited {timeout_s} s for {what}")
+
+
+class Cluster:
+    def __init__(self, shell: Shell) -> None:
+        self.shell = shell
+        self.settings = [
+            "-D", f"jobmanager.rpc.port={free_port()}",
+            "-D", "metrics.jobmanager.port=-1",
+            "-D", "metrics.taskmanager.port=-1",
+        ]  # fmt: skip
+
+    def command(self, *arguments: str) -> Any:
+        return self.shell.run(*arguments)
+
+    def jobs(self) -> list[dict[str, Any]]:
+        listed = self.command("list", "--all", "--output", "json").expect(0)
+        found: list[dict[str, Any]] = json.loads(listed.out)
+        return found
+
+    def processes(self) -> list[psutil.Process]:
+        home = str(self.shell.environment["HOME"])
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("HOME") == home:
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+
 @pytest.fixture
 def shell(tmp_path: Path) -> Shell:
     (tmp_path / "home").mkdir()
@@ -74,3 +126,35 @@ def shell(tmp_path: Path) -> Shell:
 @pytest.fixture
 def run_job(shell: Shell) -> Callable[..., Outcome]:
     return shell.run_job
+
+
+@pytest.fixture
+def start_cluster(shell: Shell) -> Iterator[Callable[..., Cluster]]:
+    """``start_cluster(taskmanagers, slots, *settings)``; it ends with the test, whatever was done to its processes."""
+    started: list[Cluster] = []
+
+    def start(taskmanagers: int, slots: int, *settings: str) -> Cluster:
+        cluster = Cluster(shell)
+        started.append(cluster)
+        numbers = ("--taskmanagers", str(taskmanagers), "--slots", str(slots))
+        shell.run("cluster", "start", *numbers, *cluster.settings, *settings).expect(0)
+        return cluster
+
+    yield start
+    for cluster in started:
+        for process in cluster.processes():
+            with contextlib.suppress(psutil.Error):
+                process.resume()
+        shell.run("cluster", "stop").expect(0)
+        wait_for(lambda c=cluster: not c.processes(), "all processes of the cluster to end")
+
+
+@pytest.fixture
+def cluster(start_cluster: Callable[..., Cluster]) -> Cluster:
+    return start_cluster(2, 2)
+
+
+@pytest.fixture
+def until() -> Callable[..., Any]:
+    """``until(condition, what)`` waits for a condition with a deadline."""
+    return wait_for

@@ -6,75 +6,16 @@ import math
 import os
 import re
 import signal
-import socket
 import subprocess
-import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 60.0) -> Any:
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        found = condition()
-        if found:
-            return found
-        signal.sigtimedwait([], 0.05)
-    raise AssertionError(f"waited {timeout_s} s for {what}")
-
-
-class Cluster:
-    def __init__(self, shell: Any) -> None:
-        self.shell = shell
-        self.settings = [
-            "-D", f"jobmanager.rpc.port={free_port()}",
-            "-D", "metrics.jobmanager.port=-1",
-            "-D", "metrics.taskmanager.port=-1",
-        ]  # fmt: skip
-
-    def command(self, *arguments: str) -> Any:
-        return self.shell.run(*arguments)
-
-    def jobs(self) -> list[dict[str, Any]]:
-        listed = self.command("list", "--all", "--output", "json").expect(0)
-        found: list[dict[str, Any]] = json.loads(listed.out)
-        return found
-
-    def processes(self) -> list[psutil.Process]:
-        home = str(self.shell.environment["HOME"])
-        found = []
-        for process in psutil.process_iter():
-            try:
-                if process.environ().get("HOME") == home:
-                    found.append(process)
-            except psutil.Error:
-                continue
-        return found
-
-
-@pytest.fixture
-def cluster(shell: Any) -> Iterator[Cluster]:
-    started = Cluster(shell)
-    shell.run("cluster", "start", "--taskmanagers", "2", "--slots", "2", *started.settings).expect(0)
-    try:
-        yield started
-    finally:
-        shell.run("cluster", "stop").expect(0)
-        wait_for(lambda: not started.processes(), "all processes of the cluster to end")
 
 
 def flights_reference(directory: Path) -> dict[tuple[str, str], tuple[int, int, float | None, float | None]]:
@@ -100,7 +41,7 @@ def number(text: str) -> float | None:
     return float(text) if text else None
 
 
-def test_the_flights_job_equals_a_plain_computation(cluster: Cluster, tmp_path: Path) -> None:
+def test_the_flights_job_equals_a_plain_computation(cluster: Any, tmp_path: Path) -> None:
     import importlib.util
 
     spec = importlib.util.spec_from_file_location("flights", ROOT / "examples" / "flights.py")
@@ -123,7 +64,7 @@ def test_the_flights_job_equals_a_plain_computation(cluster: Cluster, tmp_path: 
     assert found == expected
 
 
-def test_the_word_count_equals_a_plain_computation(cluster: Cluster, tmp_path: Path) -> None:
+def test_the_word_count_equals_a_plain_computation(cluster: Any, tmp_path: Path) -> None:
     words = re.sub(r"[^a-z ]", " ", (ROOT / "README.md").read_text().lower()).split()
     text = tmp_path / "text.txt"
     text.write_text("\n".join(" ".join(words[i : i + 7]) for i in range(0, len(words), 7)) + "\n")
@@ -141,7 +82,7 @@ def test_the_word_count_equals_a_plain_computation(cluster: Cluster, tmp_path: P
     assert json.loads(line.removeprefix("COUNTS ")) == Counter(words)
 
 
-def test_jobs_are_listed_and_cancelled_by_name_and_id(cluster: Cluster) -> None:
+def test_jobs_are_listed_and_cancelled_by_name_and_id(cluster: Any, until: Callable[..., Any]) -> None:
     script = cluster.shell.script(
         "from millstream.connectors.sequence import DataGeneratorSource\nenv.set_parallelism(1)\n"
         "env.from_source(DataGeneratorSource(None, rows_per_second=100)).discard()\nenv.execute('endless')\n"
@@ -149,24 +90,24 @@ def test_jobs_are_listed_and_cancelled_by_name_and_id(cluster: Cluster) -> None:
     cluster.command("run", "-d", script).expect(0)
     second = cluster.command("run", "-d", script).expect(0)
     assert "another job named 'endless'" in second.out + second.err
-    running = wait_for(
+    running = until(
         lambda: [job for job in cluster.jobs() if job["status"] == "RUNNING"][1:] and cluster.jobs(), "two running jobs"
     )
     ambiguous = cluster.command("cancel", "endless")
     assert ambiguous.code != 0 and all(job["job_id"] in ambiguous.err for job in running)
     cluster.command("cancel", running[0]["job_id"]).expect(0)
     cluster.command("cancel", "endless").expect(0)
-    wait_for(lambda: all(job["status"] == "CANCELED" for job in cluster.jobs()), "both jobs to be cancelled")
+    until(lambda: all(job["status"] == "CANCELED" for job in cluster.jobs()), "both jobs to be cancelled")
 
 
-def test_a_killed_taskmanager_fails_its_job_and_is_named(cluster: Cluster) -> None:
+def test_a_killed_taskmanager_fails_its_job_and_is_named(cluster: Any, until: Callable[..., Any]) -> None:
     script = cluster.shell.script(
         "from millstream.connectors.sequence import DataGeneratorSource\nenv.set_parallelism(4)\n"
         "env.from_source(DataGeneratorSource(None, rows_per_second=1000)).rebalance().map(lambda n: n).discard()\n"
         "env.execute('victim')\n"
     )
     with cluster.shell.start("run", "--quiet", script) as process:
-        wait_for(lambda: any(job["status"] == "RUNNING" for job in cluster.jobs()), "the job to run")
+        until(lambda: any(job["status"] == "RUNNING" for job in cluster.jobs()), "the job to run")
         victim = next(p for p in cluster.processes() if "millstream.taskmanager" in p.cmdline()[-1:])
         victim.kill()
         _, err = process.communicate(timeout=60)
@@ -174,13 +115,13 @@ def test_a_killed_taskmanager_fails_its_job_and_is_named(cluster: Cluster) -> No
     assert "TaskManager" in err and ("lost" in err or "connection" in err), err
 
 
-def test_interrupt_cancels_the_job(cluster: Cluster) -> None:
+def test_interrupt_cancels_the_job(cluster: Any, until: Callable[..., Any]) -> None:
     script = cluster.shell.script(
         "from millstream.connectors.sequence import DataGeneratorSource\n"
         "env.from_source(DataGeneratorSource(None, rows_per_second=100)).discard()\nenv.execute('interrupted')\n"
     )
     with cluster.shell.start("run", "--quiet", script) as process:
-        wait_for(lambda: any(job["status"] == "RUNNING" for job in cluster.jobs()), "the job to run")
+        until(lambda: any(job["status"] == "RUNNING" for job in cluster.jobs()), "the job to run")
         os.kill(process.pid, signal.SIGINT)
         try:
             process.communicate(timeout=60)
@@ -188,4 +129,4 @@ def test_interrupt_cancels_the_job(cluster: Cluster) -> None:
             process.kill()
             raise
     assert process.returncode == 130
-    wait_for(lambda: cluster.jobs()[0]["status"] == "CANCELED", "the job to be cancelled")
+    until(lambda: cluster.jobs()[0]["status"] == "CANCELED", "the job to be cancelled")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import google_crc32c
 
-from millstream.core.errors import CheckpointError
+from millstream.core.errors import DamagedStateError
 
 
 def write_durably(path: Path, parts: Iterable[bytes]) -> None:
@@ -57,15 +57,17 @@ def crc32c(data: bytes | memoryview) -> int:
 
 
 def read_section(path: Path, offset: int, length: int, checksum: int) -> bytes:
-    """Part of a state file. Raises ``CheckpointError`` that names the file when it is not what was written."""
+    """Part of a state file. Raises ``DamagedStateError`` that names the file when it is not what was written."""
     try:
         with path.open("rb") as stream:
             stream.seek(offset)
             data = stream.read(length)
     except OSError as error:
-        raise CheckpointError(f"the state file {path} cannot be read: {error.strerror or error}") from error
+        raise DamagedStateError(f"the state file {path} cannot be read: {error.strerror or error}") from error
     if len(data) != length:
-        raise CheckpointError(f"the state file {path} ends at byte {offset + len(data)}; {offset + length} are needed")
+        raise DamagedStateError(
+            f"the state file {path} ends at byte {offset + len(data)}, not {offset + length}"
+        )
     if crc32c(data) != checksum:
-        raise CheckpointError(f"the state file {path} is damaged between bytes {offset} and {offset + length}")
+        raise DamagedStateError(f"the state file {path} is damaged between bytes {offset} and {offset + length}")
     return data

@@ -12,7 +12,7 @@ from typing import Final
 from google.protobuf.message import DecodeError
 
 from millstream.core.checkpoint.files import crc32c, write_durably
-from millstream.core.errors import CheckpointError
+from millstream.core.errors import DamagedStateError
 from millstream.core.keys import KEY_HASH_VERSION
 from millstream.proto.v1 import checkpoint_pb2
 
@@ -40,42 +40,42 @@ def write_manifest(directory: Path, manifest: checkpoint_pb2.CheckpointManifest)
 
 
 def read_manifest(directory: Path) -> checkpoint_pb2.CheckpointManifest:
-    """The manifest of the checkpoint in ``directory``. Raises ``CheckpointError`` that says what is wrong with it."""
+    """The manifest of the checkpoint in ``directory``. Raises ``DamagedStateError`` that says what is wrong with it."""
     path = directory if directory.name == MANIFEST_NAME else directory / MANIFEST_NAME
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        raise CheckpointError(
+        raise DamagedStateError(
             f"there is no checkpoint in {path.parent}: it has no {MANIFEST_NAME}. Either the path is wrong, or the "
             f"checkpoint was never completed."
         ) from None
     except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise DamagedStateError(f"{path} cannot be read: {error.strerror or error}") from error
     if len(data) < _HEAD.size or data[:4] != _MARK:
-        raise CheckpointError(f"{path} is not the manifest of a checkpoint")
+        raise DamagedStateError(f"{path} is not the manifest of a checkpoint")
     _, version, length, checksum = _HEAD.unpack_from(data)
     if version != FORMAT_VERSION:
-        raise CheckpointError(
+        raise DamagedStateError(
             f"{path} has format {version}; this release reads format {FORMAT_VERSION}. Use the release that wrote it."
         )
     body = data[_HEAD.size :]
     if len(body) != length or length > _BYTES_MAX:
-        raise CheckpointError(f"{path} is torn: it holds {len(body)} bytes of {length}")
+        raise DamagedStateError(f"{path} is torn: it holds {len(body)} bytes of {length}")
     if crc32c(body) != checksum:
-        raise CheckpointError(f"{path} is damaged: its checksum does not fit")
+        raise DamagedStateError(f"{path} is damaged: its checksum does not fit")
     try:
         manifest = checkpoint_pb2.CheckpointManifest.FromString(body)
     except DecodeError as error:
-        raise CheckpointError(f"{path} is damaged: {error}") from error
+        raise DamagedStateError(f"{path} is damaged: {error}") from error
     if manifest.key_hash_version != KEY_HASH_VERSION:
-        raise CheckpointError(
+        raise DamagedStateError(
             f"{path} distributes keys by hash version {manifest.key_hash_version}, this release by {KEY_HASH_VERSION}"
         )
     return manifest
 
 
 def check_files(directory: Path, manifest: checkpoint_pb2.CheckpointManifest) -> None:
-    """Raise ``CheckpointError`` that names the first state file that is missing or too short."""
+    """Raise ``DamagedStateError`` that names the first state file that is missing or too short."""
     for vertex in manifest.vertices:
         for subtask in vertex.subtasks:
             if not subtask.path:
@@ -84,11 +84,11 @@ def check_files(directory: Path, manifest: checkpoint_pb2.CheckpointManifest) ->
             try:
                 size = path.stat().st_size
             except OSError as error:
-                raise CheckpointError(
+                raise DamagedStateError(
                     f"the state file {path} of {vertex.name!r}, subtask {subtask.index}, is missing: {error.strerror}"
                 ) from error
             if size != subtask.length:
-                raise CheckpointError(
+                raise DamagedStateError(
                     f"the state file {path} of {vertex.name!r}, subtask {subtask.index}, is torn: it holds {size} "
                     f"bytes of {subtask.length}"
                 )

@@ -1,0 +1,205 @@
+"""Results are exact through crashes: slots and TaskManagers killed or frozen, savepoints at another parallelism."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import os
+import random
+import signal
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+
+COUNT = """
+import sys
+env.enable_checkpointing("100 ms")
+env.configure({{"restart-strategy.type": "fixed-delay", "restart-strategy.fixed-delay.attempts": "1000",
+               "restart-strategy.fixed-delay.delay": "50 ms"}})
+def add(a, b):
+    return a[0], a[1] + b[1], a[2] + b[2]
+pairs = env.from_sequence(1, {records}, rows_per_second={rate}).rebalance().map(lambda n: (n % 10, 1, n))
+pairs.key_by(lambda t: t[0]).reduce(add).uid("count").write_csv("{out}")
+env.execute("count")
+"""
+
+
+def check_counts(out: Path, records: int) -> None:
+    """Every key's running count goes 1, 2, 3, ... and its sum is that of the numbers so far, each row once."""
+    rows: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for file in out.glob("part-*"):
+        with file.open(newline="") as stream:
+            for row in csv.reader(stream):
+                if row[0].isdigit():
+                    rows[int(row[0])].append((int(row[1]), int(row[2])))
+    for key in range(10):
+        numbers = [n for n in range(1, records + 1) if n % 10 == key]
+        found = sorted(rows[key])
+        assert [count for count, _ in found] == list(range(1, len(numbers) + 1)), f"key {key}: {len(found)} rows"
+        assert found[-1] == (len(numbers), sum(numbers)), f"key {key}"
+
+
+def hidden_files(out: Path) -> list[str]:
+    return sorted(file.name for file in out.glob(".*"))
+
+
+def checkpoints_of(shell: Any) -> list[Path]:
+    return list(Path(shell.environment["HOME"]).glob(".millstream/checkpoints/*/chk-*"))
+
+
+def test_a_slot_that_dies_costs_nothing(shell: Any) -> None:
+    text = COUNT.format(records=60_000, rate=30_000, out="out").replace("lambda n: (n % 10, 1, n)", "die_once")
+    fatal = (
+        "import os, pathlib\n"
+        "def die_once(n):\n"
+        "    if n == 30_000 and not pathlib.Path('died').exists():\n"
+        "        pathlib.Path('died').touch()\n"
+        "        os._exit(9)\n"
+        "    return n % 10, 1, n\n"
+    )
+    shell.run_job(fatal.replace("'died'", repr(str(shell.directory / "died"))) + text, "-p", "2").expect(0)
+    assert (shell.directory / "died").exists()
+    check_counts(shell.directory / "out", 60_000)
+    assert hidden_files(shell.directory / "out") == [] and checkpoints_of(shell) == []
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_kills_and_pauses_at_random_times(
+    shell: Any, start_cluster: Callable[..., Any], until: Callable[..., Any], seed: int
+) -> None:
+    """Slots and TaskManagers are killed, a TaskManager is frozen until it is given up and comes back as a zombie."""
+    chance = random.Random(seed)
+    cluster = start_cluster(4, 2, "-D", "heartbeat.interval=300 ms", "-D", "heartbeat.timeout=1500 ms")
+    records = 120_000
+    script = shell.script(COUNT.format(records=records, rate=12_000, out=shell.directory / "out"))
+
+    def taskmanagers() -> list[psutil.Process]:
+        return [p for p in cluster.processes() if p.cmdline()[-1:] == ["millstream.taskmanager"]]
+
+    def slots() -> list[psutil.Process]:
+        servers = [p for p in cluster.processes() if "millstream.taskmanager.fork_server" in p.cmdline()]
+        return [p for p in servers if p.parent() is not None and p.parent().pid in {s.pid for s in servers}]
+
+    faults = ["slot", "slot", "taskmanager", "freeze"]
+    chance.shuffle(faults)
+    with shell.start("run", "-q", "-p", "2", script) as process:
+        try:
+            until(lambda: checkpoints_of(shell), "a first checkpoint")
+            for fault in faults:
+                pause_s = time.monotonic() + chance.uniform(0.2, 1.0)
+                until(lambda p=pause_s: time.monotonic() > p, "the next fault")
+                if process.poll() is not None:
+                    break
+                if fault == "slot":
+                    chance.choice(slots()).kill()
+                elif fault == "taskmanager":
+                    os.killpg(chance.choice(taskmanagers()).pid, signal.SIGKILL)
+                else:
+                    victim = chance.choice(taskmanagers())
+                    family = [victim, *victim.children(recursive=True)]
+                    for member in family:
+                        member.suspend()
+                    thaw_s = time.monotonic() + 2.5
+                    until(lambda t=thaw_s: time.monotonic() > t, "the heartbeats to be missed")
+                    for member in family:
+                        member.resume()
+            _, err = process.communicate(timeout=120)
+        finally:
+            process.kill()
+    assert process.returncode == 0, f"seed {seed}: {err}"
+    check_counts(shell.directory / "out", records)
+
+
+def test_savepoint_stop_and_go_on_with_more_subtasks(shell: Any, cluster: Any, until: Callable[..., Any]) -> None:
+    out = shell.directory / "out"
+    script = shell.script(COUNT.format(records=60_000, rate=10_000, out=out))
+    shell.run("run", "-q", "-d", "-p", "1", script).expect(0)
+    until(lambda: out.exists() and list(out.glob("part-*")), "committed results")
+    kept = shell.run("savepoint", "count", str(shell.directory / "kept")).expect(0).out.strip()
+    last = shell.run("stop", "count", "--savepoint-dir", str(shell.directory / "kept")).expect(0).out.strip()
+    assert cluster.jobs()[0]["status"] == "CANCELED" and Path(kept, "MANIFEST").exists()
+    shell.run("run", "-q", "-p", "3", "--from-savepoint", last, script).expect(0)
+    check_counts(out, 60_000)
+
+
+def test_savepoints_that_do_not_fit_are_refused_before_anything_runs(
+    shell: Any, cluster: Any, until: Callable[..., Any]
+) -> None:
+    out = shell.directory / "out"
+    text = COUNT.format(records=10**9, rate=10_000, out=out)
+    shell.run("run", "-q", "-d", "-p", "1", shell.script(text)).expect(0)
+    until(lambda: out.exists() and list(out.glob("part-*")), "committed results")
+    path = Path(shell.run("stop", "count", "--savepoint-dir", str(shell.directory / "kept")).expect(0).out.strip())
+
+    renamed = shell.script(text.replace('uid("count")', 'uid("other")'), "renamed.py")
+    refused = shell.run("run", "-q", "-d", "--from-savepoint", str(path), renamed)
+    assert refused.code != 0 and "reduce" in refused.err and "--allow-non-restored-state" in refused.err
+    accepted = shell.run("run", "-q", "-d", "--from-savepoint", str(path), "--allow-non-restored-state", renamed)
+    accepted.expect(0)
+    shell.run("cancel", "count").expect(0)
+
+    state = next(file for file in path.glob("*.state") if file.stat().st_size > 100)
+    whole = state.read_bytes()
+    state.write_bytes(whole[:-1])
+    torn = shell.run("run", "-q", "-d", "--from-savepoint", str(path), shell.script(text))
+    assert torn.code != 0 and state.name in torn.err and "torn" in torn.err
+    state.unlink()
+    missing = shell.run("run", "-q", "-d", "--from-savepoint", str(path), shell.script(text))
+    assert missing.code != 0 and state.name in missing.err and "missing" in missing.err
+    state.write_bytes(whole[:50] + bytes([whole[50] ^ 1]) + whole[51:])
+    damaged = shell.run("run", "-q", "--from-savepoint", str(path), shell.script(text))
+    assert damaged.code != 0 and state.name in damaged.err and "damaged" in damaged.err
+    elsewhere = shell.run("run", "-q", "-d", "--from-savepoint", str(shell.directory), shell.script(text))
+    assert elsewhere.code != 0 and "there is no checkpoint" in elsewhere.err
+    running = [job for job in cluster.jobs() if job["status"] not in ("CANCELED", "FAILED")]
+    assert running == [], json.dumps(running)
+
+
+def test_a_poison_record_ends_in_failed_with_its_message(shell: Any) -> None:
+    text = COUNT.format(records=50_000, rate=20_000, out="out").replace("lambda n: (n % 10, 1, n)", "poisoned")
+    poison = "def poisoned(n):\n    return n % 10, 1 // (n - 20_000), n\n"
+    done = shell.run_job(poison + text, "-p", "2").expect(1)
+    assert "ZeroDivisionError" in done.err and "20000" in done.err
+    assert "not started again: it failed 4 times in a row at this line with this record" in done.err
+
+
+def test_windows_and_timers_survive(shell: Any) -> None:
+    """A windowed sum with event time, killed in the middle, equals the sum of each window."""
+    text = """
+import os, pathlib
+from millstream.common import WatermarkStrategy
+from millstream.datastream.window import TumblingEventTimeWindows
+env.enable_checkpointing("100 ms")
+env.configure({"restart-strategy.type": "fixed-delay", "restart-strategy.fixed-delay.delay": "50 ms",
+               "restart-strategy.fixed-delay.attempts": "5"})
+def die_once(n):
+    if n == 20_000 and not pathlib.Path("DIED").exists():
+        pathlib.Path("DIED").touch()
+        os._exit(9)
+    return n % 7, n
+times = WatermarkStrategy.for_bounded_out_of_orderness("10 ms").with_timestamp_assigner(lambda t, _: t[1])
+rows = env.from_sequence(0, 39_999, rows_per_second=20_000).map(die_once).assign_timestamps_and_watermarks(times)
+windows = rows.key_by(lambda t: t[0]).window(TumblingEventTimeWindows.of("1 s"))
+windows.reduce(lambda a, b: (a[0], a[1] + b[1])).write_csv("out")
+env.execute()
+""".replace("DIED", str(shell.directory / "died"))
+    shell.run_job(text, "-p", "2").expect(0)
+    assert (shell.directory / "died").exists()
+    found = []
+    for file in (shell.directory / "out").glob("part-*"):
+        with file.open(newline="") as stream:
+            found += [(int(row[0]), int(row[1])) for row in csv.reader(stream) if row[0].isdigit()]
+    numbers = range(40_000)
+    expected = [
+        (key, sum(n for n in numbers[start : start + 1000] if n % 7 == key))
+        for start, key in itertools.product(range(0, 40_000, 1000), range(7))
+    ]
+    assert sorted(found) == sorted(expected)
