@@ -1,0 +1,172 @@
+"""When a sink commits: with its checkpoint, once, also after a restart that cannot know."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import pytest
+
+from millstream.connectors.files.api import text_sink
+from millstream.connectors.files.sink import FileSink, PendingFile
+from millstream.core.api.sink import CommittingSink, CommittingSinkWriter, SinkContext
+from millstream.core.elements.batch import Batch, ObjectBatch
+from millstream.core.errors import ExternalError
+from millstream.core.graph.specs import SinkSpec
+from millstream.testing.harness import OperatorHarness
+
+WITH_CHECKPOINTS = {"execution.checkpointing.interval": 1000}
+
+
+class Ledger(CommittingSink):
+    """Commits go to a list that outlives the operator."""
+
+    committed: list[Any] = []
+    cleaned: list[list[Any]] = []
+
+    def create_writer(self, context: SinkContext) -> CommittingSinkWriter:
+        return LedgerWriter()
+
+    def commit(self, committable: Any) -> None:
+        self.committed.append(committable)
+
+    def clean_up(self, context: SinkContext, kept: list[Any]) -> None:
+        self.cleaned.append(kept)
+
+
+class LedgerWriter(CommittingSinkWriter):
+    def __init__(self) -> None:
+        self.rows: list[Any] = []
+
+    def write(self, batch: Batch) -> None:
+        assert isinstance(batch, ObjectBatch)
+        self.rows += batch.values
+
+    def prepare_commit(self) -> list[Any]:
+        rows, self.rows = self.rows, []
+        return [tuple(rows)] if rows else []
+
+
+@pytest.fixture(autouse=True)
+def empty_ledger() -> None:
+    Ledger.committed.clear()
+    Ledger.cleaned.clear()
+
+
+def ledger_operator(**options: Any) -> OperatorHarness:
+    return OperatorHarness(SinkSpec(Ledger()), configuration=WITH_CHECKPOINTS, **options)
+
+
+def test_commits_wait_for_their_checkpoint() -> None:
+    with ledger_operator() as harness:
+        harness.push([1, 2])
+        harness.operator.snapshot(1)
+        harness.push([3])
+        harness.operator.snapshot(2)
+        assert Ledger.committed == []
+        harness.operator.checkpoint_completed(1)
+        assert Ledger.committed == [(1, 2)]
+        harness.operator.checkpoint_completed(2)
+        assert Ledger.committed == [(1, 2), (3,)]
+
+
+def test_an_aborted_checkpoint_hands_its_commits_on_to_the_next() -> None:
+    with ledger_operator() as harness:
+        harness.push([1])
+        harness.operator.snapshot(1)
+        harness.push([2])
+        harness.operator.snapshot(2)
+        harness.operator.checkpoint_completed(2)
+        assert Ledger.committed == [(1,), (2,)]
+
+
+def test_what_a_completed_checkpoint_holds_is_committed_at_the_start() -> None:
+    with ledger_operator() as harness:
+        harness.push([1])
+        snapshot = cloudpickle.dumps(harness.operator.snapshot(1))
+    assert Ledger.committed == []
+    with ledger_operator() as harness:
+        harness.restore(snapshot)
+        assert Ledger.committed == [(1,)] and Ledger.cleaned[-1] == [(1,)]
+
+
+@pytest.mark.parametrize("subtask", [0, 1])
+def test_each_subtask_commits_its_share_and_knows_all(subtask: int) -> None:
+    with ledger_operator() as harness:
+        for number in range(3):
+            harness.push([number])
+            snapshot = cloudpickle.dumps(harness.operator.snapshot(number + 1))
+    with ledger_operator(parallelism=2, subtask_index=subtask) as harness:
+        harness.restore(snapshot)
+        assert Ledger.committed == [[(0,), (2,)], [(1,)]][subtask]
+        assert Ledger.cleaned[-1] == [(0,), (1,), (2,)]
+
+
+def test_the_end_waits_for_a_checkpoint_of_everything() -> None:
+    with ledger_operator() as harness:
+        harness.push([1])
+        harness.operator.snapshot(1)
+        harness.push([2])
+        harness.end()
+        assert [event.kind for event in harness.sent_events] == ["await_commit"]
+        harness.operator.checkpoint_completed(1)
+        assert harness.operator.has_pending(), "the last rows are in no checkpoint yet"
+        harness.operator.snapshot(2)
+        assert harness.operator.has_pending()
+        harness.operator.checkpoint_completed(2)
+        assert not harness.operator.has_pending() and Ledger.committed == [(1,), (2,)]
+
+
+def hidden(directory: Path) -> list[str]:
+    return sorted(file.name for file in directory.glob(".*"))
+
+
+def visible(directory: Path) -> list[str]:
+    return sorted(line for file in directory.glob("part-*") for line in file.read_text().splitlines())
+
+
+def test_files_appear_with_their_checkpoint(tmp_path: Path) -> None:
+    with OperatorHarness(SinkSpec(text_sink(str(tmp_path))), configuration=WITH_CHECKPOINTS) as harness:
+        harness.push(["a", "b"])
+        snapshot = harness.operator.snapshot(1)
+        harness.push(["c"])
+        assert visible(tmp_path) == [] and len(hidden(tmp_path)) == 2
+        harness.operator.checkpoint_completed(1)
+        assert visible(tmp_path) == ["a", "b"] and len(hidden(tmp_path)) == 1
+    assert hidden(tmp_path) == [], "what was being written is removed when the job stops"
+    assert snapshot is not None
+
+
+def test_files_are_committed_once_however_often_they_are(tmp_path: Path) -> None:
+    sink = text_sink(str(tmp_path))
+    assert isinstance(sink, FileSink)
+    file = PendingFile(str(tmp_path / ".part.inprogress"), str(tmp_path / "part"))
+    Path(file.hidden).write_text("a\n")
+    sink.commit(file)
+    sink.commit(file)
+    assert visible(tmp_path) == [] and (tmp_path / "part").read_text() == "a\n"
+    (tmp_path / "part").unlink()
+    with pytest.raises(ExternalError, match=r"is gone.*lost unless"):
+        sink.commit(file)
+
+
+def test_files_of_killed_attempts_are_removed_but_for_those_of_the_checkpoint(tmp_path: Path) -> None:
+    harness = OperatorHarness(SinkSpec(text_sink(str(tmp_path))), configuration=WITH_CHECKPOINTS)
+    harness.push(["a"])
+    harness.operator.snapshot(1)
+    harness.push(["b"])
+    left = [tmp_path / name for name in hidden(tmp_path)]
+    kept = PendingFile(str(left[0]), str(tmp_path / "final"))
+    sink = text_sink(str(tmp_path))
+
+    class Later(SinkContext):
+        job_id = harness.chained.operator_id
+        attempt = 1
+        subtask_index = 0
+
+    Later.job_id = left[0].name.split("-", 2)[2].rsplit("-", 2)[0]
+    assert isinstance(sink, FileSink)
+    sink.clean_up(Later(), [kept])
+    assert hidden(tmp_path) == [left[0].name]
+    harness.close()

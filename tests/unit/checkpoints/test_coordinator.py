@@ -1,0 +1,240 @@
+"""The checkpoint coordinator as tables of events and instructions, and under any order of events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from millstream.core.errors import CheckpointError, MillstreamError
+from millstream.core.ids import SubtaskId, VertexId
+from millstream.jobmanager.checkpointing.coordinator import (
+    Abandon,
+    Announce,
+    CheckpointCoordinator,
+    Discard,
+    FailJob,
+    Instruction,
+    Seal,
+    SnapshotEnumerators,
+    TriggerSubtasks,
+)
+from millstream.jobmanager.checkpointing.settings import CheckpointSettings
+from millstream.proto.v1 import checkpoint_pb2
+
+SOURCE, MIDDLE, SINK = (SubtaskId(VertexId(name), 0) for name in ("source", "middle", "sink"))
+LINE: dict[SubtaskId, frozenset[SubtaskId]] = {
+    SOURCE: frozenset(),
+    MIDDLE: frozenset({SOURCE}),
+    SINK: frozenset({MIDDLE}),
+}
+EVERY_SECOND = CheckpointSettings(interval_ms=1000, timeout_ms=5000, retained=2)
+
+
+def report(checkpoint_id: int, subtask: SubtaskId) -> checkpoint_pb2.CheckpointReport:
+    state = checkpoint_pb2.SubtaskState(index=subtask.index, length=10)
+    return checkpoint_pb2.CheckpointReport(checkpoint_id=checkpoint_id, state=state)
+
+
+def running(**changes: Any) -> CheckpointCoordinator:
+    coordinator = CheckpointCoordinator(CheckpointSettings(**{**EVERY_SECOND.__dict__, **changes}), LINE)
+    coordinator.started(0)
+    return coordinator
+
+
+def taken(coordinator: CheckpointCoordinator, checkpoint_id: int, now_ms: int) -> list[Instruction]:
+    """From the trigger to the manifest; what follows it."""
+    assert coordinator.tick(now_ms) == [SnapshotEnumerators(checkpoint_id)]
+    assert coordinator.enumerators_copied(checkpoint_id) == [TriggerSubtasks(checkpoint_id, now_ms, (SOURCE,))]
+    for subtask in (SOURCE, MIDDLE):
+        assert coordinator.reported(subtask, report(checkpoint_id, subtask), None, now_ms) == []
+    (seal,) = coordinator.reported(SINK, report(checkpoint_id, SINK), None, now_ms)
+    assert isinstance(seal, Seal) and set(seal.states) == set(LINE)
+    return coordinator.sealed(checkpoint_id, "path", now_ms)
+
+
+def test_a_checkpoint_from_trigger_to_announcement() -> None:
+    coordinator = running()
+    assert coordinator.tick(999) == []
+    assert taken(coordinator, 1, 1000) == [Announce(1)]
+    assert coordinator.latest == 1
+    summary = coordinator.statistics.history[0]
+    assert (summary.status, summary.state_bytes, summary.acknowledged) == ("COMPLETED", 30, 3)
+
+
+def test_only_the_newest_are_retained() -> None:
+    coordinator = running()
+    taken(coordinator, 1, 1000)
+    taken(coordinator, 2, 2000)
+    assert taken(coordinator, 3, 3000) == [Announce(3), Discard(1)]
+    assert coordinator.retained == [2, 3]
+
+
+def test_the_pause_counts_from_the_end() -> None:
+    coordinator = running(min_pause_ms=3000)
+    taken(coordinator, 1, 1000)
+    assert coordinator.tick(3999) == []
+    assert coordinator.tick(4000) == [SnapshotEnumerators(2)]
+
+
+def test_one_at_a_time_and_given_up_after_the_timeout() -> None:
+    coordinator = running(tolerable_failures=1)
+    coordinator.tick(1000)
+    assert coordinator.tick(6000) == []
+    assert coordinator.tick(6001) == [Abandon(1)]
+    assert coordinator.enumerators_copied(1) == [] and coordinator.reported(SOURCE, report(1, SOURCE), None, 6002) == []
+    assert "execution.checkpointing.timeout" in coordinator.statistics.history[0].failure
+    assert coordinator.tick(7001) == [SnapshotEnumerators(2)]
+    abandoned, failed = coordinator.tick(12_002)
+    assert abandoned == Abandon(2) and isinstance(failed, FailJob)
+
+
+def test_a_declined_part_ends_it_with_the_reason() -> None:
+    coordinator = running()
+    coordinator.tick(1000)
+    coordinator.enumerators_copied(1)
+    abandoned, failed = coordinator.reported(SOURCE, report(1, SOURCE), CheckpointError("disk full"), 1100)
+    assert abandoned == Abandon(1)
+    assert isinstance(failed, FailJob) and "disk full" in str(failed.error) and "checkpoint 1" in str(failed.error)
+
+
+def test_a_completed_one_forgives_earlier_failures() -> None:
+    coordinator = running(tolerable_failures=1)
+    coordinator.tick(1000)
+    assert coordinator.enumerators_failed(1, MillstreamError("no"), 1001) == [Abandon(1)]
+    taken(coordinator, 2, 3000)
+    coordinator.tick(4000)
+    assert coordinator.enumerators_failed(3, MillstreamError("no"), 4001) == [Abandon(3)]
+
+
+def test_consumers_of_finished_subtasks_are_triggered() -> None:
+    coordinator = running()
+    coordinator.subtask_finished(SOURCE)
+    coordinator.tick(1000)
+    assert coordinator.enumerators_copied(1) == [TriggerSubtasks(1, 1000, (MIDDLE,))]
+    assert coordinator.subtask_finished(MIDDLE) == [TriggerSubtasks(1, 1000, (SINK,))]
+    (seal,) = coordinator.reported(SINK, report(1, SINK), None, 1001)
+    assert isinstance(seal, Seal)
+    assert [seal.states[s].finished for s in (SOURCE, MIDDLE, SINK)] == [True, True, False]
+
+
+def test_the_last_checkpoint_does_not_wait_for_its_interval() -> None:
+    coordinator = running()
+    coordinator.subtask_finished(SOURCE)
+    coordinator.awaits_commit(SINK)
+    assert coordinator.tick(1) == [], "the middle still runs"
+    coordinator.subtask_finished(MIDDLE)
+    assert coordinator.tick(2) == [SnapshotEnumerators(1)]
+
+
+def test_a_request_needs_no_interval() -> None:
+    coordinator = running(interval_ms=0)
+    assert coordinator.tick(10_000) == []
+    coordinator.request()
+    assert coordinator.tick(10_001) == [SnapshotEnumerators(1)]
+    coordinator.stopped(10_002)
+    assert coordinator.tick(20_000) == []
+
+
+def test_a_stopped_job_counts_no_failure_and_goes_on_with_fresh_ids() -> None:
+    coordinator = running()
+    coordinator.tick(1000)
+    assert coordinator.stopped(1001) == [Abandon(1)]
+    coordinator.started(2000)
+    assert coordinator.tick(3000) == [SnapshotEnumerators(2)]
+
+
+class Coordination(RuleBasedStateMachine):
+    """Events in any order, late and twice. The shell's answers may come after anything else."""
+
+    @initialize(tolerable=st.integers(0, 2), retained=st.integers(1, 3))
+    def begin(self, tolerable: int, retained: int) -> None:
+        self.coordinator = CheckpointCoordinator(
+            CheckpointSettings(interval_ms=10, timeout_ms=50, tolerable_failures=tolerable, retained=retained), LINE
+        )
+        self.now_ms = 0
+        self.copying: list[int] = []
+        self.sealing: list[int] = []
+        self.announced: list[int] = []
+        self.gone: set[int] = set()
+        self.triggered: dict[int, set[SubtaskId]] = {}
+
+    def perform(self, instructions: list[Instruction]) -> None:
+        for instruction in instructions:
+            match instruction:
+                case SnapshotEnumerators(number):
+                    self.copying.append(number)
+                case TriggerSubtasks():
+                    already = self.triggered.setdefault(instruction.checkpoint_id, set())
+                    assert not already & set(instruction.subtasks), "triggered twice"
+                    already.update(instruction.subtasks)
+                case Seal():
+                    assert set(instruction.states) == set(LINE)
+                    self.sealing.append(instruction.checkpoint_id)
+                case Announce(number):
+                    assert not self.announced or number > self.announced[-1]
+                    assert number not in self.gone
+                    self.announced.append(number)
+                case Abandon(number):
+                    assert number not in self.announced
+                    self.gone.add(number)
+                case Discard(number):
+                    assert number in self.announced and number not in self.coordinator.retained
+                    self.gone.add(number)
+
+    @rule(later=st.integers(0, 60))
+    def tick(self, later: int) -> None:
+        self.now_ms += later
+        self.perform(self.coordinator.tick(self.now_ms))
+
+    @rule()
+    def start(self) -> None:
+        self.coordinator.started(self.now_ms)
+
+    @rule()
+    def stop(self) -> None:
+        self.perform(self.coordinator.stopped(self.now_ms))
+
+    @precondition(lambda self: self.copying)
+    @rule(fails=st.booleans())
+    def copied(self, fails: bool) -> None:
+        number = self.copying.pop(0)
+        if fails:
+            self.perform(self.coordinator.enumerators_failed(number, MillstreamError("no"), self.now_ms))
+        else:
+            self.perform(self.coordinator.enumerators_copied(number))
+
+    @rule(subtask=st.sampled_from(sorted(LINE)), back=st.integers(0, 2), fails=st.integers(0, 9))
+    def answered(self, subtask: SubtaskId, back: int, fails: int) -> None:
+        number = self.coordinator.statistics.triggered - back
+        error = CheckpointError("no") if fails == 0 else None
+        self.perform(self.coordinator.reported(subtask, report(max(0, number), subtask), error, self.now_ms))
+
+    @rule(subtask=st.sampled_from(sorted(LINE)))
+    def finished(self, subtask: SubtaskId) -> None:
+        self.perform(self.coordinator.subtask_finished(subtask))
+
+    @rule()
+    def requested(self) -> None:
+        self.coordinator.request()
+
+    @precondition(lambda self: self.sealing)
+    @rule(fails=st.booleans())
+    def sealed(self, fails: bool) -> None:
+        number = self.sealing.pop(0)
+        if fails:
+            self.perform(self.coordinator.not_sealed(number, MillstreamError("no"), self.now_ms))
+        else:
+            self.perform(self.coordinator.sealed(number, "path", self.now_ms))
+
+    @invariant()
+    def what_is_retained_is_there(self) -> None:
+        if hasattr(self, "coordinator"):
+            assert not set(self.coordinator.retained) & self.gone
+            assert self.coordinator.latest == (self.announced[-1] if self.announced else 0)
+
+
+TestCoordination = Coordination.TestCase
+TestCoordination.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
