@@ -105,6 +105,22 @@ class Cluster:
         found: list[dict[str, Any]] = json.loads(listed.out)
         return found
 
+    def checkpoints(self) -> list[Path]:
+        """The manifests of completed checkpoints."""
+        return list(Path(self.shell.environment["HOME"]).glob(".millstream/checkpoints/*/chk-*/MANIFEST"))
+
+    def taskmanagers(self) -> list[psutil.Process]:
+        return [process for process in self.processes() if process.cmdline()[-1:] == ["millstream.taskmanager"]]
+
+    def busy_taskmanager(self) -> psutil.Process:
+        """The one whose processes have used most of the processor."""
+
+        def used_s(process: psutil.Process) -> float:
+            family = [process, *process.children(recursive=True)]
+            return sum(sum(member.cpu_times()[:2]) for member in family)
+
+        return max(self.taskmanagers(), key=used_s)
+
     def processes(self) -> list[psutil.Process]:
         home = str(self.shell.environment["HOME"])
         found = []

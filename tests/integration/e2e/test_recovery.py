@@ -81,9 +81,6 @@ def test_kills_and_pauses_at_random_times(
     records = 120_000
     script = shell.script(COUNT.format(records=records, rate=12_000, out=shell.directory / "out"))
 
-    def taskmanagers() -> list[psutil.Process]:
-        return [p for p in cluster.processes() if p.cmdline()[-1:] == ["millstream.taskmanager"]]
-
     def slots() -> list[psutil.Process]:
         servers = [p for p in cluster.processes() if "millstream.taskmanager.fork_server" in p.cmdline()]
         return [p for p in servers if p.parent() is not None and p.parent().pid in {s.pid for s in servers}]
@@ -92,7 +89,7 @@ def test_kills_and_pauses_at_random_times(
     chance.shuffle(faults)
     with shell.start("run", "-q", "-p", "2", script) as process:
         try:
-            until(lambda: checkpoints_of(shell), "a first checkpoint")
+            until(cluster.checkpoints, "a first checkpoint")
             for fault in faults:
                 pause_s = time.monotonic() + chance.uniform(0.2, 1.0)
                 until(lambda p=pause_s: time.monotonic() > p, "the next fault")
@@ -101,9 +98,9 @@ def test_kills_and_pauses_at_random_times(
                 if fault == "slot":
                     chance.choice(slots()).kill()
                 elif fault == "taskmanager":
-                    os.killpg(chance.choice(taskmanagers()).pid, signal.SIGKILL)
+                    os.killpg(chance.choice(cluster.taskmanagers()).pid, signal.SIGKILL)
                 else:
-                    victim = chance.choice(taskmanagers())
+                    victim = chance.choice(cluster.taskmanagers())
                     family = [victim, *victim.children(recursive=True)]
                     for member in family:
                         member.suspend()

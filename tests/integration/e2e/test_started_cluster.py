@@ -41,7 +41,10 @@ def number(text: str) -> float | None:
     return float(text) if text else None
 
 
-def test_the_flights_job_equals_a_plain_computation(cluster: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("killed", [False, True], ids=["undisturbed", "with a TaskManager killed"])
+def test_the_flights_job_equals_a_plain_computation(
+    cluster: Any, tmp_path: Path, killed: bool, until: Callable[..., Any]
+) -> None:
     import importlib.util
 
     spec = importlib.util.spec_from_file_location("flights", ROOT / "examples" / "flights.py")
@@ -50,14 +53,25 @@ def test_the_flights_job_equals_a_plain_computation(cluster: Any, tmp_path: Path
     spec.loader.exec_module(flights)
     source = flights.extract_csv(tmp_path / "csv")
     example = str(ROOT / "examples" / "flights.py")
-    cluster.command(
-        "run", "-p", "4", example, "--input", str(source), "--output", str(tmp_path / "out")
-    ).expect(0)  # fmt: skip
+    paths = ("--input", str(source), "--output", str(tmp_path / "out"))
+    if killed:
+        settings = (
+            "-D", "execution.checkpointing.interval=50 ms",
+            "-D", "restart-strategy.exponential-delay.initial-backoff=50 ms",
+        )  # fmt: skip
+        with cluster.shell.start("run", "-p", "2", *settings, example, *paths) as process:
+            until(lambda: cluster.checkpoints(), "a checkpoint")
+            cluster.busy_taskmanager().kill()
+            _, err = process.communicate(timeout=100)
+        assert process.returncode == 0 and "RESTARTING" in err, err
+    else:
+        cluster.command("run", "-p", "4", example, *paths).expect(0)
     found = {}
     for file in (tmp_path / "out").glob("*.csv"):
         with file.open(newline="") as stream:
             for row in csv.DictReader(stream):
                 figures = int(row["flights"]), int(row["cancelled"]), number(row["mean_delay_min"])
+                assert (row["day"], row["carrier"]) not in found, "a window was committed twice"
                 found[(row["day"], row["carrier"])] = (*figures, number(row["p90_delay_min"]))
     expected = flights_reference(source)
     assert sum(figures[0] for figures in expected.values()) == 336_776

@@ -20,6 +20,10 @@ class FileSplit:
     position: int
     skip_rows: int = 0
 
+    def __lt__(self, other: FileSplit) -> bool:
+        """In the order of the files and of the places in them."""
+        return (self.path, self.start) < (other.path, other.start)
+
     @property
     def split_id(self) -> str:
         return f"{self.path}:{self.start}"

@@ -1,7 +1,8 @@
 """The source contract: splits, an enumerator in the JobManager, readers in the slots (the pattern of Flink's FLIP-27).
 
 A *split* is a part of the input with a position: a byte range of a file, a range of numbers. The enumerator finds
-splits and hands them to readers that ask; a reader turns splits into batches. Splits must be picklable and small.
+splits and hands them to readers that ask; a reader turns splits into batches. Splits must be picklable and small. If
+they have an order (``<``), a reader that is restored with several gets them in it.
 Enumerators run in the JobManager, never see records, and are called from one thread at a time.
 """
 

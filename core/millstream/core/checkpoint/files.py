@@ -65,9 +65,7 @@ def read_section(path: Path, offset: int, length: int, checksum: int) -> bytes:
     except OSError as error:
         raise DamagedStateError(f"the state file {path} cannot be read: {error.strerror or error}") from error
     if len(data) != length:
-        raise DamagedStateError(
-            f"the state file {path} ends at byte {offset + len(data)}, not {offset + length}"
-        )
+        raise DamagedStateError(f"the state file {path} ends at byte {offset + len(data)}, not {offset + length}")
     if crc32c(data) != checksum:
         raise DamagedStateError(f"the state file {path} is damaged between bytes {offset} and {offset + length}")
     return data

@@ -13,7 +13,8 @@ from millstream.proto.v1 import checkpoint_pb2, job_graph_pb2
 
 Restored = Mapping[SubtaskId, list[checkpoint_pb2.RestoredOperator]]
 NOTHING_RESTORED: Final[Restored] = {}
-Sections = list[tuple[str, checkpoint_pb2.StateSection]]
+Sections = list[tuple[int, str, checkpoint_pb2.StateSection]]
+"""``(former subtask, path, section)``."""
 
 
 def redistribute(
@@ -31,21 +32,21 @@ def redistribute(
         for subtask in state.subtasks:
             for operator in subtask.operators:
                 sections = found.setdefault(operator.operator_id, (state, []))[1]
-                sections.extend((subtask.path, section) for section in operator.sections)
+                sections.extend((subtask.index, subtask.path, section) for section in operator.sections)
     restored: dict[SubtaskId, list[checkpoint_pb2.RestoredOperator]] = {}
     for vertex in graph.vertices:
         for plan in vertex.operators:
             if plan.operator_id not in found:
                 continue
             former, sections = found.pop(plan.operator_id)
-            keyed = any(section.mode == checkpoint_pb2.STATE_MODE_KEYED for _, section in sections)
+            keyed = any(section.mode == checkpoint_pb2.STATE_MODE_KEYED for _, _, section in sections)
             if keyed and former.max_parallelism != vertex.max_parallelism:
                 raise CheckpointError(
                     f"operator {plan.name!r} has state for {former.max_parallelism} key groups, but the job has "
                     f"{vertex.max_parallelism}. Keep it: set_max_parallelism({former.max_parallelism})."
                 )
             for index in range(vertex.parallelism):
-                own = _own(sections, index, vertex, directory)
+                own = _own(sections, index, vertex, former.parallelism, directory)
                 if own:
                     key = SubtaskId(VertexId(vertex.vertex_id), index)
                     operators = restored.setdefault(key, [])
@@ -60,16 +61,18 @@ def redistribute(
 
 
 def _own(
-    sections: Sections, index: int, vertex: job_graph_pb2.Vertex, directory: Path
+    sections: Sections, index: int, vertex: job_graph_pb2.Vertex, former_parallelism: int, directory: Path
 ) -> list[checkpoint_pb2.RestoredSection]:
     groups = key_group_range(index, vertex.max_parallelism, vertex.parallelism)
     own: list[checkpoint_pb2.RestoredSection] = []
     items = 0
-    for path, section in sections:
+    for former_index, path, section in sections:
         if section.mode == checkpoint_pb2.STATE_MODE_KEYED:
             mine = section.key_group in groups
         elif section.mode == checkpoint_pb2.STATE_MODE_ITEM:
-            mine = items % vertex.parallelism == index
+            # At the same parallelism everybody gets back what was theirs: splits keep their order and their company.
+            kept = former_parallelism == vertex.parallelism
+            mine = (former_index if kept else items % vertex.parallelism) == index
             items += 1
         else:
             mine = True

@@ -121,7 +121,11 @@ class ReadOperator(SourceOperator):
         return OperatorSnapshot(items={_SPLITS: [cloudpickle.dumps(split) for split in self.reader.snapshot_state()]})
 
     def restore(self, snapshot: OperatorSnapshot) -> None:
-        self._restored = [cloudpickle.loads(split) for split in snapshot.items.get(_SPLITS, [])]
+        splits = [cloudpickle.loads(split) for split in snapshot.items.get(_SPLITS, [])]
+        try:
+            self._restored = sorted(splits)  # those of several subtasks: event time should not go back in between
+        except TypeError:
+            self._restored = splits
 
     def close(self) -> None:
         if self._reader is not None:
