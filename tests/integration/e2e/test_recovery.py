@@ -121,6 +121,10 @@ def test_savepoint_stop_and_go_on_with_more_subtasks(shell: Any, cluster: Any, u
     shell.run("run", "-q", "-d", "-p", "1", script).expect(0)
     until(lambda: out.exists() and list(out.glob("part-*")), "committed results")
     kept = shell.run("savepoint", "count", str(shell.directory / "kept")).expect(0).out.strip()
+    shown = json.loads(shell.run("checkpoints", "count", "--output", "json").expect(0).out)
+    completed = [checkpoint for checkpoint in shown["history"] if checkpoint["status"] == "COMPLETED"]
+    assert shown["completed"] >= len(completed) > 0 and completed[0]["state_bytes"] > 0 and shown["restarts"] == 0
+    assert "COMPLETED" in shell.run("checkpoints", "count").expect(0).out
     last = shell.run("stop", "count", "--savepoint-dir", str(shell.directory / "kept")).expect(0).out.strip()
     assert cluster.jobs()[0]["status"] == "CANCELED" and Path(kept, "MANIFEST").exists()
     shell.run("run", "-q", "-p", "3", "--from-savepoint", last, script).expect(0)

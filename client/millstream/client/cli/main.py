@@ -22,6 +22,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "info": ("info", "Show the plan of a script's job without running it."),
     "list": ("list_jobs", "List jobs."),
     "cancel": ("cancel", "Cancel a job."),
+    "checkpoints": ("checkpoints", "Show the last checkpoints of a job."),
     "savepoint": ("savepoint", "Write a savepoint of a job."),
     "stop": ("savepoint", "Write a savepoint of a job and cancel the job."),
     "cluster": ("cluster", "Start, stop or inspect a cluster on this machine."),

@@ -1,0 +1,144 @@
+"""What checkpoints cost, and how long a killed TaskManager interrupts the results.
+
+    .venv/bin/python benchmarks/recovery.py
+
+*Overhead*: the run time of a keyed running sum over the same file with a checkpoint a second and
+without, in turn. *Snapshot*: for a number of keys with a tuple each, how long the task stands still and how long the
+writing takes, as the JobManager reports it. *Recovery*: from SIGKILL of the TaskManager that does most of the work to
+the next committed file, with checkpoints every 200 ms and a restart delay of 50 ms.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[1]
+MILLSTREAM = str(Path(sys.executable).with_name("millstream"))
+
+HEAD = """
+from millstream.datastream import StreamExecutionEnvironment
+env = StreamExecutionEnvironment.get_execution_environment()
+"""
+KEYS = (
+    HEAD
+    + """
+import sys
+keys = int(sys.argv[1])
+env.enable_checkpointing("5 s")
+rows = env.from_sequence(0, 10**12, rows_per_second=400_000).map(lambda n: (n % keys, n))
+rows.key_by(lambda row: row[0]).reduce(lambda a, b: b).discard()
+env.execute("keys")
+"""
+)
+STEADY = (
+    HEAD
+    + """
+import sys
+env.enable_checkpointing("200 ms")
+env.configure({"restart-strategy.type": "fixed-delay", "restart-strategy.fixed-delay.attempts": "100",
+               "restart-strategy.fixed-delay.delay": "50 ms"})
+rows = env.from_sequence(0, 10**12, rows_per_second=20_000).map(lambda n: (n % 100, n))
+rows.key_by(lambda row: row[0]).reduce(lambda a, b: b).write_csv(sys.argv[1])
+env.execute("steady")
+"""
+)
+
+
+def overhead(rounds: int = 3) -> None:
+    path = str(ROOT / "data" / "bids-2000000.ndjson")
+    job = str(ROOT / "benchmarks" / "keyed_sum_job.py")
+    times: dict[str, list[float]] = {"without": [], "with": []}
+    for _ in range(rounds):
+        for name, settings in (("without", []), ("with", ["-D", "execution.checkpointing.interval=1s"])):
+            command = [MILLSTREAM, "run", "-q", "--local", "-p", "1", *settings, job, path, "python"]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            times[name].append(float(done.stdout.split()[-1]) / 1000)
+    without, with_checkpoints = (statistics.median(times[name]) for name in ("without", "with"))
+    print(f"keyed sum over 2 M bids: {without:.2f} s without, {with_checkpoints:.2f} s with a checkpoint a second")
+
+
+@contextmanager
+def cluster(home: Path, taskmanagers: int) -> Iterator[dict[str, str]]:
+    environment = {**os.environ, "HOME": str(home)}
+    ports = [f"-D{key}=0" for key in ("jobmanager.rpc.port", "metrics.jobmanager.port", "metrics.taskmanager.port")]
+    start = [MILLSTREAM, "cluster", "start", "--taskmanagers", str(taskmanagers), "--slots", "2", *ports]
+    subprocess.run([*start, "-D", "heartbeat.timeout=3 s", "-D", "heartbeat.interval=1 s"], check=True, env=environment)
+    try:
+        yield environment
+    finally:
+        subprocess.run([MILLSTREAM, "cluster", "stop"], check=True, env=environment, capture_output=True)
+
+
+def snapshots(home: Path, keys: int) -> None:
+    (home / "keys.py").write_text(KEYS)
+    with cluster(home, 1) as environment:
+        run = [MILLSTREAM, "run", "-q", "-d", "-p", "1", str(home / "keys.py"), str(keys)]
+        subprocess.run(run, check=True, env=environment, capture_output=True)
+        time.sleep(12 + keys / 150_000)  # until all keys have been seen, and a checkpoint after that
+        show = [MILLSTREAM, "checkpoints", "keys", "--output", "json"]
+        shown = subprocess.run(show, check=True, env=environment, capture_output=True, text=True)
+        newest = next(c for c in json.loads(shown.stdout)["history"] if c["status"] == "COMPLETED")
+        total_s = (newest["ended_ms"] - newest["triggered_ms"]) / 1000
+        print(
+            f"{keys:,} keys, {newest['state_bytes'] / 1e6:.0f} MB: the task stands still for "
+            f"{newest['sync_us_max'] / 1e6:.3f} s, writing {newest['async_us_max'] / 1e6:.2f} s, all {total_s:.2f} s"
+        )
+
+
+def recovery(home: Path, rounds: int = 3) -> None:
+    (home / "steady.py").write_text(STEADY)
+    out = home / "out"
+    with cluster(home, 1 + rounds) as environment:
+        run = [MILLSTREAM, "run", "-q", "-d", "-p", "2", str(home / "steady.py"), str(out)]
+        subprocess.run(run, check=True, env=environment, capture_output=True)
+        times = []
+        for _ in range(rounds):
+            time.sleep(3)
+            victim = busiest(home)
+            os.killpg(victim.pid, signal.SIGKILL)
+            killed = time.time()
+            while newest_file(out) < killed + 0.3:  # what was complete before may still be committed
+                time.sleep(0.01)
+            times.append(newest_file(out) - killed)
+    print(f"killed TaskManager to the next results: {', '.join(f'{t:.2f}' for t in times)} s")
+
+
+def newest_file(directory: Path) -> float:
+    return max((file.stat().st_mtime for file in directory.glob("part-*")), default=0.0)
+
+
+def busiest(home: Path) -> psutil.Process:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.cmdline()[-1:] == ["millstream.taskmanager"] and process.environ().get("HOME") == str(home):
+                family = [process, *process.children(recursive=True)]
+                found.append((sum(sum(member.cpu_times()[:2]) for member in family), process.pid))
+        except psutil.Error:
+            continue
+    return psutil.Process(max(found)[1])
+
+
+def main() -> None:
+    overhead()
+    for keys in (10_000, 1_000_000):
+        with tempfile.TemporaryDirectory() as directory:
+            snapshots(Path(directory), keys)
+    with tempfile.TemporaryDirectory() as directory:
+        recovery(Path(directory))
+
+
+if __name__ == "__main__":
+    main()
