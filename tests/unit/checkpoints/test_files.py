@@ -13,7 +13,7 @@ from millstream.core.checkpoint import files
 from millstream.core.checkpoint.manifest import MANIFEST_NAME, check_files, read_manifest, write_manifest
 from millstream.core.errors import DamagedStateError
 from millstream.proto.v1 import checkpoint_pb2
-from millstream.taskmanager.checkpointing.state_files import read_state, write_state
+from millstream.taskmanager.checkpointing.state_files import lay_out, read_state, write_state
 from millstream.taskmanager.operators.snapshots import OperatorSnapshot
 from millstream.taskmanager.task.context import SubtaskInfo
 
@@ -27,6 +27,12 @@ SNAPSHOTS = st.builds(
     items=st.dictionaries(NAMES, st.lists(st.binary(), min_size=1), max_size=2),
     union=st.dictionaries(NAMES, st.lists(st.binary(), min_size=1), max_size=2),
 )
+
+
+def written(directory: Path, snapshots: list[tuple[str, OperatorSnapshot]]) -> checkpoint_pb2.SubtaskState:
+    state, content = lay_out(INFO, snapshots)
+    write_state(directory, 7, state, content)
+    return state
 
 
 def restored(state: checkpoint_pb2.SubtaskState, directory: Path) -> list[checkpoint_pb2.RestoredOperator]:
@@ -46,14 +52,12 @@ def restored(state: checkpoint_pb2.SubtaskState, directory: Path) -> list[checkp
 @given(snapshots=st.lists(SNAPSHOTS, max_size=3))
 def test_snapshots_come_back(tmp_path: Path, snapshots: list[OperatorSnapshot]) -> None:
     named = [(f"op{i}", snapshot) for i, snapshot in enumerate(snapshots)]
-    state = write_state(tmp_path, 7, INFO, named)
+    state = written(tmp_path, named)
     assert read_state(restored(state, tmp_path)) == dict(named)
 
 
 def test_every_changed_byte_of_a_state_file_is_noticed(tmp_path: Path) -> None:
-    state = write_state(
-        tmp_path, 7, INFO, [("op", OperatorSnapshot(keyed={"s": {3: b"0123456789"}, "t": {4: b"abc"}}))]
-    )
+    state = written(tmp_path, [("op", OperatorSnapshot(keyed={"s": {3: b"0123456789"}, "t": {4: b"abc"}}))])
     path = tmp_path / "chk-7" / state.path
     whole = path.read_bytes()
     for position in range(len(whole)):

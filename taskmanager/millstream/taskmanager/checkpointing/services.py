@@ -22,7 +22,7 @@ class CheckpointServices(Protocol):
     """Whether barriers are aligned."""
 
     def write(self, task: Task, checkpoint_id: int, snapshots: Snapshots, sync_s: float, alignment_s: float) -> None:
-        """Write beside the task, then acknowledge. The snapshots must not change any more."""
+        """Write beside the task, then acknowledge."""
         ...
 
     def decline(self, task: Task, checkpoint_id: int, error: MillstreamError) -> None:

@@ -15,10 +15,13 @@ from millstream.taskmanager.operators.snapshots import OperatorSnapshot
 from millstream.taskmanager.task.context import SubtaskInfo
 
 
-def write_state(
-    job_directory: Path, checkpoint_id: int, info: SubtaskInfo, snapshots: Sequence[tuple[str, OperatorSnapshot]]
-) -> checkpoint_pb2.SubtaskState:
-    """Write the snapshots of ``(operator id, snapshot)``; durable on return. ``OSError`` when the disk refuses."""
+def lay_out(
+    info: SubtaskInfo, snapshots: Sequence[tuple[str, OperatorSnapshot]]
+) -> tuple[checkpoint_pb2.SubtaskState, bytes]:
+    """Description and content of the file for the snapshots of ``(operator id, snapshot)``.
+
+    Done on the task's thread: each of the many short calls would wait for the interpreter's lock on another one.
+    """
     state = checkpoint_pb2.SubtaskState(index=info.subtask_index)
     pieces: list[bytes] = []
     offset = 0
@@ -30,15 +33,21 @@ def write_state(
             )
             pieces.append(data)
             offset += len(data)
+    content = b"".join(pieces)
     if pieces:
-        directory = checkpoint_directory(job_directory, checkpoint_id)
-        directory.mkdir(parents=True, exist_ok=True)
         # The attempt is in the name: a subtask that was given up must not overwrite the file of the one after it.
         state.path = f"{info.vertex_id[:16]}-{info.subtask_index}-{info.attempt}.state"
-        write_durably(directory / state.path, pieces)
-        state.length = offset
-        state.crc32c = crc32c(b"".join(pieces))
-    return state
+        state.length = len(content)
+        state.crc32c = crc32c(content)
+    return state, content
+
+
+def write_state(job_directory: Path, checkpoint_id: int, state: checkpoint_pb2.SubtaskState, content: bytes) -> None:
+    """Write the file that ``lay_out`` described; durable on return. ``OSError`` when the disk refuses."""
+    if state.path:
+        directory = checkpoint_directory(job_directory, checkpoint_id)
+        directory.mkdir(parents=True, exist_ok=True)
+        write_durably(directory / state.path, [content])
 
 
 def read_state(restored: Iterable[checkpoint_pb2.RestoredOperator]) -> dict[str, OperatorSnapshot]:

@@ -11,7 +11,7 @@ from millstream.core.errors import CheckpointError, ErrorPlace, MillstreamError
 from millstream.core.rpc.error_info import to_proto
 from millstream.proto.v1 import checkpoint_pb2
 from millstream.taskmanager.checkpointing.services import Snapshots
-from millstream.taskmanager.checkpointing.state_files import write_state
+from millstream.taskmanager.checkpointing.state_files import lay_out, write_state
 from millstream.taskmanager.network.reactor import Reactor
 from millstream.taskmanager.task.figures import subtask_ref
 from millstream.taskmanager.task.task import Task
@@ -40,12 +40,16 @@ class SnapshotWriter:
             sync_us=round(sync_s * 1e6),
             alignment_us=round(alignment_s * 1e6),
         )
+        started_s = self._clock.monotonic_s()
         directory, info = Path(self.directory), task.info
+        state, content = lay_out(info, snapshots)
+        report.state.CopyFrom(state)
+        report.sync_us += round((self._clock.monotonic_s() - started_s) * 1e6)
 
         def work() -> None:
             started_s = self._clock.monotonic_s()
             try:
-                report.state.CopyFrom(write_state(directory, checkpoint_id, info, snapshots))
+                write_state(directory, checkpoint_id, state, content)
             except OSError as error:
                 report.error.CopyFrom(
                     to_proto(

@@ -9,11 +9,13 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any, Final, cast
 
+import numpy as np
+
 from millstream.core.api.state import State, StateDescriptor
 from millstream.core.clock import Clock
 from millstream.core.elements.batch import ObjectBatch
 from millstream.core.keys import KeyGroupCache, key_groups
-from millstream.core.serde import decode_value, encode_value
+from millstream.core.serde import decode_batch, decode_value, encode_batch, encode_value
 from millstream.taskmanager.state import expiring_states, plain_states
 from millstream.taskmanager.state.plain_states import KeyOwner
 from millstream.taskmanager.state.tables import SavedState, StateTable, check_kind, kind_of
@@ -60,24 +62,37 @@ class HeapStateBackend:
         return total
 
     def snapshot(self) -> dict[int, bytes]:
-        """For each key group the encoded ``{state name: [kind, with time to live, rows]}``."""
+        """For each key group the encoded ``{state name: [kind, with time to live, namespaces, keys, stored]}``.
+
+        The last three are encoded batches: state is written by columns, as records are sent.
+        """
         groups: dict[int, dict[str, Any]] = {}
         cache = KeyGroupCache(self._max_parallelism)
         for name, table in self._all_rows().items():
-            rows = list(table.rows())
-            if not rows:
+            namespaces, keys, stored = table.columns()
+            if not keys:
                 continue
-            of_rows = key_groups([row[1] for row in rows], self._max_parallelism, cache).tolist()
-            for group, row in zip(of_rows, rows, strict=True):
-                states = groups.setdefault(group, {})
-                states.setdefault(name, [table.kind, table.with_ttl, []])[2].append(row)
+            of_rows = key_groups(keys, self._max_parallelism, cache)
+            order = np.argsort(of_rows, kind="stable")
+            present, starts = np.unique(of_rows[order], return_index=True)
+            for group, rows in zip(present.tolist(), np.split(order, starts[1:]), strict=True):
+                chosen = rows.tolist()
+                groups.setdefault(group, {})[name] = [
+                    table.kind,
+                    table.with_ttl,
+                    None if namespaces is None else _encoded([namespaces[i] for i in chosen]),
+                    _encoded([keys[i] for i in chosen]),
+                    _encoded([stored[i] for i in chosen]),
+                ]
         return {group: encode_value(states) for group, states in groups.items()}
 
     def restore(self, groups: dict[int, bytes]) -> None:
         for data in groups.values():
-            for name, (kind, with_ttl, rows) in decode_value(data).items():
+            for name, (kind, with_ttl, namespaces, keys, stored) in decode_value(data).items():
                 saved = self._saved.setdefault(name, SavedState(kind, with_ttl))
-                saved.saved.extend(rows)
+                of_keys = _decoded(keys)
+                of_rows = [None] * len(of_keys) if namespaces is None else _decoded(namespaces)
+                saved.saved.extend(zip(of_rows, of_keys, _decoded(stored), strict=True))
 
     def _all_rows(self) -> dict[str, StateTable | SavedState]:
         return {**self._tables, **self._saved}
@@ -94,6 +109,16 @@ class HeapStateBackend:
                 del self._saved[name]
         check_kind(name, table.kind, kind)
         return table
+
+
+def _encoded(values: list[Any]) -> bytes:
+    return b"".join(encode_batch(ObjectBatch(values)))
+
+
+def _decoded(data: bytes) -> list[Any]:
+    batch = decode_batch(data)
+    assert isinstance(batch, ObjectBatch)
+    return batch.values
 
 
 class _Namespaced:

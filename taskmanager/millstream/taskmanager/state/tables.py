@@ -32,6 +32,9 @@ KINDS: Final[dict[type[StateDescriptor], str]] = {
 SavedRow = tuple[Any, Any, Any]
 """(namespace or None, key, stored)"""
 
+SavedColumns = tuple[list[Any] | None, list[Any], list[Any]]
+"""(namespaces, or None when no row has one; keys; what is stored)"""
+
 
 class StateTable:
     """``plain`` holds rows by key, ``spaced`` by (namespace, key). With ``ttl`` both are ordered by expiry."""
@@ -49,6 +52,12 @@ class StateTable:
 
     def __len__(self) -> int:
         return len(self.plain) + len(self.spaced)
+
+    def columns(self) -> SavedColumns:
+        """Everything, as it is saved."""
+        if self.ttl is None and not self.spaced:
+            return None, list(self.plain), list(self.plain.values())
+        return columns_of(list(self.rows()))
 
     def rows(self) -> Iterator[SavedRow]:
         """Everything, as it is saved."""
@@ -87,6 +96,15 @@ class SavedState:
 
     def rows(self) -> Iterator[SavedRow]:
         return iter(self.saved)
+
+    def columns(self) -> SavedColumns:
+        return columns_of(self.saved)
+
+
+def columns_of(rows: list[SavedRow]) -> SavedColumns:
+    """The same as columns."""
+    namespaces, keys, stored = ([row[i] for row in rows] for i in range(3))
+    return (None if all(namespace is None for namespace in namespaces) else namespaces), keys, stored
 
 
 def _as_it_is(stored: Any) -> Any:
