@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from millstream.core.api.job import JobStatus
+from millstream.jobmanager.job_master import JobMaster
 from millstream.jobmanager.jobs import Jobs
 from millstream.jobmanager.taskmanagers import TaskManagers
 
@@ -28,6 +29,7 @@ class JobManagerCollector(Collector):
             for possible in JobStatus:
                 status.add_metric([master.job_id, possible.name], float(master.status is possible))
         yield status
+        yield from _recovery(masters)
         pool = self._taskmanagers.pool
         running = sum(not master.status.is_terminal_state() for master in masters)
         yield GaugeMetricFamily("millstream_jobs_running", "Jobs that have not ended.", value=running)
@@ -35,3 +37,26 @@ class JobManagerCollector(Collector):
         yield GaugeMetricFamily("millstream_slots_free", "Slots that wait for a job.", value=pool.free())
         registered = len(self._taskmanagers.registered)
         yield GaugeMetricFamily("millstream_taskmanagers", "Registered TaskManagers.", value=registered)
+
+
+def _recovery(masters: list[JobMaster]) -> Iterator[Metric]:
+    """Restarts and checkpoints of each job."""
+    restarts = CounterMetricFamily("millstream_job_restarts", "Attempts after the first.", labels=["job"])
+    completed = CounterMetricFamily("millstream_job_checkpoints_completed", "Complete checkpoints.", labels=["job"])
+    failed = CounterMetricFamily("millstream_job_checkpoints_failed", "Checkpoints given up.", labels=["job"])
+    duration = GaugeMetricFamily(
+        "millstream_job_last_checkpoint_duration_ms",
+        "From trigger to manifest, of the last complete one.",
+        labels=["job"],
+    )
+    size = GaugeMetricFamily("millstream_job_last_checkpoint_bytes", "State of the last complete one.", labels=["job"])
+    for master in masters:
+        job, statistics = [master.job_id], master.checkpoints.coordinator.statistics
+        restarts.add_metric(job, master.machine.restarts)
+        completed.add_metric(job, statistics.completed)
+        failed.add_metric(job, statistics.failed)
+        last = next((summary for summary in statistics.history if summary.status == "COMPLETED"), None)
+        if last is not None:
+            duration.add_metric(job, last.ended_ms - last.triggered_ms)
+            size.add_metric(job, last.state_bytes)
+    yield from (restarts, completed, failed, duration, size)
