@@ -46,7 +46,7 @@ def _recovery(masters: list[JobMaster]) -> Iterator[Metric]:
     failed = CounterMetricFamily("millstream_job_checkpoints_failed", "Checkpoints given up.", labels=["job"])
     duration = GaugeMetricFamily(
         "millstream_job_last_checkpoint_duration_ms",
-        "From trigger to manifest, of the last complete one.",
+        "From trigger to manifest, of the last one.",
         labels=["job"],
     )
     size = GaugeMetricFamily("millstream_job_last_checkpoint_bytes", "State of the last complete one.", labels=["job"])
