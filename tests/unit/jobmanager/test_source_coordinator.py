@@ -13,6 +13,7 @@ import cloudpickle
 import pytest
 from plans import vertex
 
+from millstream.connectors.sequence import NumberSequenceSource
 from millstream.core.errors import ConfigError, UserCodeError
 from millstream.jobmanager.coordinators.source import SourceCoordinator
 from millstream.proto.v1 import job_graph_pb2
@@ -152,3 +153,48 @@ def test_a_blob_that_does_not_load_is_reported(tmp_path: Path, executor: ThreadP
 
     (tmp_path / "blob").write_bytes(b"\x00 no pickle")
     with_coordinator(tmp_path / "blob", executor, use)
+
+
+def test_what_is_handed_out_after_a_snapshot_waits_for_its_release(
+    tmp_path: Path, executor: ThreadPoolExecutor
+) -> None:
+    """Otherwise a split would be both in the enumerator's state and in a reader's, and be read twice."""
+    states: list[bytes] = []
+
+    async def first(coordinator: SourceCoordinator) -> None:
+        await coordinator.start()
+        await coordinator.request_split(0)
+        states.append(await coordinator.snapshot())
+        await coordinator.request_split(1)
+        assert len(sent) == 1, "held back"
+        await coordinator.release()
+        assert len(sent) == 2
+        await coordinator.request_split(0)
+
+    path = blob_of(tmp_path, NumberSequenceSource(0, 99))  # type: ignore[arg-type]
+    sent: list[Any] = []
+
+    async def send(vertex_id: str, index: int, operator_id: str, kind: str, payload: bytes) -> None:
+        sent.append((index, kind, cloudpickle.loads(payload) if payload else None))
+
+    def run(use: Callable[[SourceCoordinator], Awaitable[None]], restored: bytes | None) -> None:
+        described = vertex("v1", 2, name="numbers", operators=[job_graph_pb2.OperatorPlan(operator_id="op-1")])
+
+        async def body() -> None:
+            async with asyncio.timeout(30):
+                await use(SourceCoordinator(described, path, executor, send, restored))
+
+        asyncio.run(body())
+
+    run(first, None)
+    assert [(index, kind) for index, kind, _ in sent] == [(0, "add_splits"), (1, "add_splits"), (0, "no_more_splits")]
+    second_split = sent[1][2]
+    sent.clear()
+
+    async def again(coordinator: SourceCoordinator) -> None:
+        await coordinator.start()
+        await coordinator.request_split(1)
+        await coordinator.request_split(1)
+
+    run(again, states[0])
+    assert sent == [(1, "add_splits", second_split), (1, "no_more_splits", None)]
