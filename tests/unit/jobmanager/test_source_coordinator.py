@@ -155,9 +155,7 @@ def test_a_blob_that_does_not_load_is_reported(tmp_path: Path, executor: ThreadP
     with_coordinator(tmp_path / "blob", executor, use)
 
 
-def test_what_is_handed_out_after_a_snapshot_waits_for_its_release(
-    tmp_path: Path, executor: ThreadPoolExecutor
-) -> None:
+def test_what_is_handed_out_after_a_snapshot_waits(tmp_path: Path, executor: ThreadPoolExecutor) -> None:
     """Otherwise a split would be both in the enumerator's state and in a reader's, and be read twice."""
     states: list[bytes] = []
 
