@@ -20,6 +20,8 @@ SUBTASK_FINISHED = 6
 YEAR_10000_MS = 253_402_300_800_000
 RATE_WINDOW_S = 5.0
 STALE_AFTER_S = 2.5
+FIRST_WINDOW_S = 1.0
+"""Until a reading is this old, rates are since the start: two readings in a row may be of almost the same moment."""
 WAIT_SHOWN_AFTER_S = 2.0
 """Slots of a cluster that has just been started need a moment; nobody wants to read about it."""
 
@@ -92,7 +94,7 @@ class FigureReader:
         changes = self._changes
         if records != changes[-1][1] and any(records.values()):
             changes.append((now_s, records))
-        while len(changes) > 2 and (not changes[0][1] or changes[1][0] < now_s - RATE_WINDOW_S):
+        while len(changes) > 2 and changes[1][0] < now_s - (RATE_WINDOW_S if changes[0][1] else FIRST_WINDOW_S):
             changes.popleft()
         first_s, first = changes[0]
         last_s = changes[-1][0] if now_s - changes[-1][0] < STALE_AFTER_S else now_s
