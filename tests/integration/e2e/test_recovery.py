@@ -127,6 +127,14 @@ def test_savepoint_stop_and_go_on_with_more_subtasks(shell: Any, cluster: Any, u
     assert "COMPLETED" in shell.run("checkpoints", "count").expect(0).out
     last = shell.run("stop", "count", "--savepoint-dir", str(shell.directory / "kept")).expect(0).out.strip()
     assert cluster.jobs()[0]["status"] == "CANCELED" and Path(kept, "MANIFEST").exists()
+    held = json.loads(shell.run("savepoint", "show", last, "--output", "json").expect(0).out)
+    assert held["kind"] == "savepoint" and held["job_name"] == "count"
+    (counter,) = [operator for operator in held["operators"] if operator["name"] == "reduce"]
+    assert "state" in counter["states"] and counter["bytes"] > 0
+    assert "reduce" in shell.run("savepoint", "show", last).expect(0).out
+    shell.run("savepoint", "delete", kept).expect(0)
+    assert not Path(kept).exists()
+    assert "there is no checkpoint" in shell.run("savepoint", "show", str(shell.directory)).err
     shell.run("run", "-q", "-p", "3", "--from-savepoint", last, script).expect(0)
     check_counts(out, 60_000)
 

@@ -125,3 +125,12 @@ def test_missing_and_torn_state_files_are_named(tmp_path: Path) -> None:
 def test_a_directory_without_manifest_is_no_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(DamagedStateError, match="there is no checkpoint"):
         read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("path", ["../0.state", "/etc/passwd", "sub/0.state", "..", "0\0.state"])
+def test_state_files_elsewhere_are_not_believed(tmp_path: Path, path: str) -> None:
+    message = checkpoint_pb2.CheckpointManifest(job_id="j" * 32, job_name="job", checkpoint_id=7)
+    message.vertices.add(vertex_id="v", name="v").subtasks.add(index=0, path=path)
+    write_manifest(tmp_path, message)
+    with pytest.raises(DamagedStateError, match="not in its directory"):
+        read_manifest(tmp_path)

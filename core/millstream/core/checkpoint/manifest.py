@@ -11,7 +11,7 @@ from typing import Final
 
 from google.protobuf.message import DecodeError
 
-from millstream.core.checkpoint.files import crc32c, write_durably
+from millstream.core.checkpoint.files import crc32c, read_section, write_durably
 from millstream.core.errors import DamagedStateError
 from millstream.core.keys import KEY_HASH_VERSION
 from millstream.proto.v1 import checkpoint_pb2
@@ -71,6 +71,10 @@ def read_manifest(directory: Path) -> checkpoint_pb2.CheckpointManifest:
         raise DamagedStateError(
             f"{path} distributes keys by hash version {manifest.key_hash_version}, this release by {KEY_HASH_VERSION}"
         )
+    for vertex in manifest.vertices:
+        for subtask in vertex.subtasks:
+            if subtask.path and (Path(subtask.path).name != subtask.path or "\0" in subtask.path):
+                raise DamagedStateError(f"{path} names the state file {subtask.path!r}, which is not in its directory")
     return manifest
 
 
@@ -92,3 +96,12 @@ def check_files(directory: Path, manifest: checkpoint_pb2.CheckpointManifest) ->
                     f"the state file {path} of {vertex.name!r}, subtask {subtask.index}, is torn: it holds {size} "
                     f"bytes of {subtask.length}"
                 )
+
+
+def check_contents(directory: Path, manifest: checkpoint_pb2.CheckpointManifest) -> None:
+    """Read all state files. Raises ``DamagedStateError`` that names the first that is not what was written."""
+    check_files(directory, manifest)
+    for vertex in manifest.vertices:
+        for subtask in vertex.subtasks:
+            if subtask.path:
+                read_section(directory / subtask.path, 0, subtask.length, subtask.crc32c)
