@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,7 @@ MANIFEST_NAME: Final = "MANIFEST"
 _HEAD: Final = struct.Struct("<4sIII")
 _MARK: Final = b"MSCK"
 _BYTES_MAX: Final = 1 << 30
+_STATE_FILE: Final = re.compile(r"[\w-][\w.-]*")
 
 
 def checkpoint_directory(job_directory: Path, checkpoint_id: int) -> Path:
@@ -73,7 +75,7 @@ def read_manifest(directory: Path) -> checkpoint_pb2.CheckpointManifest:
         )
     for vertex in manifest.vertices:
         for subtask in vertex.subtasks:
-            if subtask.path and (Path(subtask.path).name != subtask.path or "\0" in subtask.path):
+            if subtask.path and not _STATE_FILE.fullmatch(subtask.path):
                 raise DamagedStateError(f"{path} names the state file {subtask.path!r}, which is not in its directory")
     return manifest
 
