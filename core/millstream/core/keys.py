@@ -8,7 +8,7 @@ and equal for equal keys: Python's ``hash`` is neither. This is **key hash versi
     2014); the hash is its high 32 bits.
 ``int``, ``bool``, ``float`` with an integral value within 64 bits
     ``mix`` of the two's complement value.
-``str``, ``bytes``, larger ints and other floats, dates, Decimal, UUID, Enum
+``str``, ``bytes``, larger ints and other floats, dates, Decimal, UUID, Enum (IntEnum and StrEnum: as the value they equal)
     ``mix(crc32(bytes) + (length << 32) ^ tag)``, of UTF-8, the raw bytes, or the text that ``_CANONICAL`` names.
 ``None``
     ``mix(tag)``.
@@ -168,7 +168,7 @@ def _hash64(key: Any) -> int:
         if math.isfinite(key) and key == math.floor(key):
             return _hash_int(int(key))
         return _hash_bytes(repr(key).encode(), _TAG_OTHER)
-    if isinstance(key, enum.Enum):
+    if isinstance(key, enum.Enum) and not isinstance(key, int | str):
         return _hash_bytes(f"{type(key).__qualname__}.{key.name}".encode(), _TAG_OTHER)
     if isinstance(key, tuple):
         return _hash_fields(key)
