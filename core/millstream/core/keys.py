@@ -8,8 +8,10 @@ and equal for equal keys: Python's ``hash`` is neither. This is **key hash versi
     2014); the hash is its high 32 bits.
 ``int``, ``bool``, ``float`` with an integral value within 64 bits
     ``mix`` of the two's complement value.
-``str``, ``bytes``, larger ints and other floats, dates, Decimal, UUID, Enum (IntEnum and StrEnum: as the value they equal)
+``str``, ``bytes``, larger ints and other floats, dates, Decimal, UUID, Enum
     ``mix(crc32(bytes) + (length << 32) ^ tag)``, of UTF-8, the raw bytes, or the text that ``_CANONICAL`` names.
+``IntEnum``, ``StrEnum``
+    as the value they equal.
 ``None``
     ``mix(tag)``.
 ``tuple`` (NamedTuple alike), frozen dataclass
