@@ -152,6 +152,8 @@ def line(figures: JobFigures) -> str:
     parts = [f"[{figures.elapsed_s:5.1f} s] {figures.status.name}"]
     if figures.waiting_for:
         parts.append(f"waiting for {figures.waiting_for}")
+    if figures.trouble:
+        parts.append(figures.trouble)
     if figures.records:
         parts.append(f"{count_text(figures.records)} records")
         parts.append(f"{count_text(figures.records_per_second)} records/s")
@@ -170,8 +172,9 @@ def table(figures: JobFigures) -> RenderableType:
     from rich.table import Table
 
     waiting = f", waiting for {escape(figures.waiting_for)}" if figures.waiting_for else ""
+    trouble = f", {escape(figures.trouble)}" if figures.trouble else ""
     title = (
-        f"[bold]{escape(figures.name)}[/] {figures.status.name}{waiting}  {figures.elapsed_s:.0f} s  "
+        f"[bold]{escape(figures.name)}[/] {figures.status.name}{waiting}{trouble}  {figures.elapsed_s:.0f} s  "
         f"{count_text(figures.records)} records  {count_text(figures.records_per_second)}/s  "
         f"watermark {watermark_text(figures.watermark_ms)}"
     )

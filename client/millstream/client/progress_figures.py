@@ -55,6 +55,8 @@ class JobFigures:
     watermark_ms: int | None
     """The smallest watermark of the job."""
     vertices: tuple[VertexFigures, ...]
+    trouble: str = ""
+    """What made the attempt fail, in one line, while the job is failing or waits to start again."""
 
 
 class FigureReader:
@@ -87,6 +89,7 @@ class FigureReader:
             sum(rates[vertex_id] for vertex_id in sources),
             _smallest(vertex.watermark_ms for vertex in vertices if vertex.finished < vertex.parallelism),
             vertices,
+            _trouble(details),
         )
 
     def _rates(self, records: dict[str, float], now_s: float) -> dict[str, float]:
@@ -121,6 +124,12 @@ class FigureReader:
             mean_share("backpressured_ms_per_second"),
             _watermark(vertex),
         )
+
+
+def _trouble(details: JobDetails) -> str:
+    if JobStatus(details.summary.status) not in (JobStatus.FAILING, JobStatus.RESTARTING):
+        return ""
+    return " ".join(details.error.message.splitlines()[:2])
 
 
 def _records(vertex: VertexDetails, is_source: bool) -> float:

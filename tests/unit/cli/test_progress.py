@@ -86,6 +86,20 @@ def test_a_waiting_job_says_what_for() -> None:
     assert "waiting" not in line(FigureReader(0.0).read(details, 0.5)), "a cluster that starts needs a moment"
 
 
+def test_a_job_that_starts_again_says_why() -> None:
+    from rich.console import Console
+
+    details = job_details(status=JobStatus.RESTARTING)
+    details.error.message = "operator 'map' failed\nValueError: [no]\nmore"
+    figures = FigureReader(0.0).read(details, 1.0)
+    assert "RESTARTING, operator 'map' failed ValueError: [no]," in line(figures)
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(table(figures))
+    assert "ValueError: [no]" in console.export_text()
+    details.summary.status = job_details(status=JobStatus.RUNNING).summary.status
+    assert "failed" not in line(FigureReader(0.0).read(details, 1.0))
+
+
 def test_the_table_shows_every_vertex_also_with_brackets_in_its_name() -> None:
     from rich.console import Console
 
