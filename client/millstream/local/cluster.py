@@ -12,7 +12,6 @@ import os
 import secrets
 import shutil
 import socket
-import tempfile
 import threading
 from pathlib import Path
 from types import TracebackType
@@ -52,18 +51,18 @@ class LocalCluster:
         self._closed = False
         self._owner_pid = os.getpid()
         self._slots = [slots] * taskmanagers
-        parent = temporary_directory(self._base)
-        parent.mkdir(parents=True, exist_ok=True)
-        self.directory = Path(tempfile.mkdtemp(prefix="millstream-", dir=parent))
+        self.directory = temporary_directory(self._base) / f"millstream-{secrets.token_hex(6)}"
         self._address_file = self.directory / "jobmanager.address"
         self._secret_file = self.directory / "secret"
-        _write_private(self._secret_file, secrets.token_hex(32))
         self._servers: list[ServerProcess] = []
         self._started = False
         self._attempt = 0
         self.configuration = self._base
         atexit.register(self.close)
-        try:
+        try:  # an interrupt may come anywhere from here on
+            self.directory.parent.mkdir(parents=True, exist_ok=True)
+            self.directory.mkdir(mode=0o700)
+            _write_private(self._secret_file, secrets.token_hex(32))
             self._start()
         except BaseException:
             self.close()

@@ -6,6 +6,7 @@ it loads when the command runs or is asked for its own help.
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from importlib import import_module
@@ -90,6 +91,7 @@ def main() -> None:
     if code == ExitCode.INTERRUPTED:
         # When the interrupt came inside the import of an extension module, CPython remembers it as unhandled and would
         # end the process by SIGINT although it was handled here, which hides the exit code.
+        atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
