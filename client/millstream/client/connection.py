@@ -81,9 +81,11 @@ class ClusterConnection:
         response: jobmanager_pb2.CancelJobResponse = self._call(self._dispatcher.CancelJob, request)
         return response
 
-    def take_savepoint(self, job: str, directory: str, *, stop: bool) -> jobmanager_pb2.TakeSavepointResponse:
-        """Wait for a savepoint to be complete; with ``stop`` the job is cancelled after it."""
-        request = jobmanager_pb2.TakeSavepointRequest(job=job, directory=directory, stop=stop)
+    def take_savepoint(
+        self, job: str, directory: str, *, stop: bool = False, drain: bool = False
+    ) -> jobmanager_pb2.TakeSavepointResponse:
+        """Wait for a savepoint to be complete; with ``stop`` the job ends after it, with ``drain`` by finishing."""
+        request = jobmanager_pb2.TakeSavepointRequest(job=job, directory=directory, stop=stop, drain=drain)
         response: jobmanager_pb2.TakeSavepointResponse = self._call(
             self._dispatcher.TakeSavepoint, request, SAVEPOINT_WAIT_MS, again=False
         )

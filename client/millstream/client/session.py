@@ -164,8 +164,12 @@ def current_session() -> Session:
         return _current
 
 
-def set_current_session(session: Session | None) -> None:
-    """Make ``session`` the one that environments use from now on; None: start afresh at the next use."""
+def set_current_session(session: Session | None) -> Session | None:
+    """Make ``session`` the one that environments use from now on; None: start afresh at the next use.
+
+    Returns the one before.
+    """
     global _current
     with _current_lock:
-        _current = session
+        before, _current = _current, session
+        return before

@@ -7,7 +7,7 @@ import operator
 from collections.abc import Callable
 from typing import Any, Final
 
-from millstream.core.api import functions
+from millstream.core.api import broadcast_functions, functions
 from millstream.core.api.functions import Function, KeySelector
 from millstream.core.api.plain_function import PlainFunction
 from millstream.core.api.record_fields import FieldKey, FieldsKey
@@ -26,6 +26,8 @@ _HOMES: Final = {
     functions.AggregateFunction: "aggregate on a window",
     functions.KeyedCoProcessFunction: "process on two connected keyed streams",
     functions.CoProcessFunction: "process on two connected streams",
+    broadcast_functions.KeyedBroadcastProcessFunction: "process on a keyed stream connected with a broadcast one",
+    broadcast_functions.BroadcastProcessFunction: "process on a stream connected with a broadcast one",
     functions.CoMapFunction: "map on two connected streams",
     functions.CoFlatMapFunction: "flat_map on two connected streams",
     functions.KeyedProcessFunction: "process behind key_by",
@@ -38,6 +40,11 @@ _HOMES: Final = {
     functions.Partitioner: "partition_custom",
 }
 """Where each function class belongs."""
+_WITH_BROADCAST_STATE: Final = (
+    broadcast_functions.BroadcastProcessFunction,
+    broadcast_functions.KeyedBroadcastProcessFunction,
+)
+"""They have the methods of others, but ask more of their contexts."""
 
 
 def function_argument(function: Any, base: type[Function], method: str, call: str, arguments: int) -> Any:
@@ -67,6 +74,8 @@ def class_argument(
     """
     if isinstance(function, type) and issubclass(function, Function):
         raise refuse(f"{call} takes an instance, not the class: write {function.__name__}().")
+    if isinstance(function, _WITH_BROADCAST_STATE) and not isinstance(function, bases):
+        raise _misplaced(function, call, bases[0])
     missing = [method for method in methods if not callable(getattr(function, method, None))]
     if not missing and not isinstance(function, type):
         return function

@@ -72,8 +72,14 @@ class CheckpointConfig:
 
     def set_checkpoint_storage_dir(self, checkpoint_path: str | Path) -> CheckpointConfig:
         """A directory that all processes of the cluster see under this path."""
-        return self._set(options.CHECKPOINTING_DIRECTORY, str(Path(checkpoint_path).expanduser().absolute()))
+        return self._set(options.CHECKPOINTING_DIRECTORY, _location(checkpoint_path))
 
     def _set(self, option: options.Option[Any], value: Any) -> CheckpointConfig:
         self._settings.set(option.key, value)
         return self
+
+
+def _location(path: str | Path) -> str:
+    """A URL as it is, a path made absolute."""
+    text = str(path)
+    return text if "://" in text else str(Path(text).expanduser().absolute())

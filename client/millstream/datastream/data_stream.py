@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from millstream.core.api.functions import FilterFunction, FlatMapFunction, MapFunction, Partitioner, ProcessFunction
 from millstream.core.api.output_tag import OutputTag
+from millstream.core.api.state import MapStateDescriptor
 from millstream.core.api.watermarks import WatermarkStrategy
 from millstream.core.api.windows import CountSlidingWindowAssigner, CountTumblingWindowAssigner, WindowAssigner
 from millstream.core.errors import JobGraphError
@@ -36,6 +37,7 @@ from millstream.datastream.stream import Upstream
 
 if TYPE_CHECKING:
     from millstream.core.api.types import TypeInformation
+    from millstream.datastream.broadcast_stream import BroadcastConnectedStream, BroadcastStream
     from millstream.datastream.connected_streams import ConnectedStreams
     from millstream.datastream.keyed_stream import KeyedStream
     from millstream.datastream.windowed_stream import AllWindowedStream
@@ -124,10 +126,18 @@ class DataStream(CollectableStream[T], Generic[T]):
         types = {stream._record_type for stream in (self, *streams)}
         return DataStream(self._environment, upstreams, types.pop() if len(types) == 1 else None)
 
-    def connect(self, ds: DataStream[OTHER]) -> ConnectedStreams[T, OTHER]:
-        """Two streams of different kinds, for functions that see both."""
+    @overload
+    def connect(self, ds: DataStream[OTHER]) -> ConnectedStreams[T, OTHER]: ...
+    @overload
+    def connect(self, ds: BroadcastStream[OTHER]) -> BroadcastConnectedStream[T, OTHER]: ...
+    def connect(self, ds: Any) -> Any:
+        """Two streams of different kinds, for functions that see both; the other one may be a broadcast stream."""
+        from millstream.datastream.broadcast_stream import BroadcastConnectedStream, BroadcastStream
         from millstream.datastream.connected_streams import ConnectedStreams
 
+        if isinstance(ds, BroadcastStream):
+            self._check_partner(ds._stream, "connect")
+            return BroadcastConnectedStream(self, ds)
         self._check_partner(ds, "connect")
         return ConnectedStreams(self, ds)
 
@@ -170,9 +180,20 @@ class DataStream(CollectableStream[T], Generic[T]):
         """Records evenly over a share of the subtasks; fewer connections than ``rebalance``."""
         return self._partitioned(Exchange.RESCALE)
 
-    def broadcast(self) -> DataStream[T]:
-        """Each record to every subtask."""
-        return self._partitioned(Exchange.BROADCAST)
+    @overload
+    def broadcast(self) -> DataStream[T]: ...
+    @overload
+    def broadcast(self, first: MapStateDescriptor, /, *more: MapStateDescriptor) -> BroadcastStream[T]: ...
+    def broadcast(self, *descriptors: MapStateDescriptor) -> Any:
+        """Each record to every subtask. With descriptors of broadcast states: a stream for ``connect``."""
+        stream = self._partitioned(Exchange.BROADCAST)
+        if not descriptors:
+            return stream
+        from millstream.datastream.broadcast_stream import BroadcastStream
+
+        for descriptor in descriptors:
+            instance_argument(descriptor, MapStateDescriptor, "broadcast", "MapStateDescriptor('rules')")
+        return BroadcastStream(stream, descriptors)
 
     def global_(self) -> DataStream[T]:
         """All records to the first subtask."""
@@ -245,6 +266,8 @@ def count_assigner(size: int, slide: int) -> WindowAssigner[Any, Any]:
 
 _ELSEWHERE = {
     "AllWindowedStream": "windowed_stream",
+    "BroadcastConnectedStream": "broadcast_stream",
+    "BroadcastStream": "broadcast_stream",
     "CloseableIterator": "collecting",
     "ConnectedStreams": "connected_streams",
     "DataStreamSink": "data_stream_sink",

@@ -1,5 +1,6 @@
 """Function classes (``pyflink.datastream.functions``)."""
 
+from millstream.core.api.broadcast_functions import BroadcastProcessFunction, KeyedBroadcastProcessFunction
 from millstream.core.api.functions import (
     AggregateFunction,
     AllWindowFunction,
@@ -28,10 +29,18 @@ from millstream.core.api.functions import (
     TimerService,
     WindowFunction,
 )
+from millstream.core.api.operator_state import (
+    CheckpointedFunction,
+    FunctionInitializationContext,
+    FunctionSnapshotContext,
+    OperatorStateStore,
+)
 
 __all__ = [
     "AggregateFunction",
     "AllWindowFunction",
+    "BroadcastProcessFunction",
+    "CheckpointedFunction",
     "CoFlatMapFunction",
     "CoMapFunction",
     "CoProcessFunction",
@@ -40,7 +49,10 @@ __all__ = [
     "FilterFunction",
     "FlatMapFunction",
     "Function",
+    "FunctionInitializationContext",
+    "FunctionSnapshotContext",
     "KeySelector",
+    "KeyedBroadcastProcessFunction",
     "KeyedCoProcessFunction",
     "KeyedProcessFunction",
     "KeyedStateStore",
@@ -48,6 +60,7 @@ __all__ = [
     "Meter",
     "MetricGroup",
     "NullByteKeySelector",
+    "OperatorStateStore",
     "Partitioner",
     "ProcessAllWindowFunction",
     "ProcessFunction",

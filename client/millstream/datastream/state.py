@@ -1,5 +1,6 @@
-"""Keyed state (``pyflink.datastream.state``)."""
+"""Keyed and operator state (``pyflink.datastream.state``)."""
 
+from millstream.core.api.operator_state import BroadcastState, OperatorStateStore, ReadOnlyBroadcastState
 from millstream.core.api.state import (
     AggregatingState,
     AggregatingStateDescriptor,
@@ -19,10 +20,13 @@ from millstream.core.api.state import (
 __all__ = [
     "AggregatingState",
     "AggregatingStateDescriptor",
+    "BroadcastState",
     "ListState",
     "ListStateDescriptor",
     "MapState",
     "MapStateDescriptor",
+    "OperatorStateStore",
+    "ReadOnlyBroadcastState",
     "ReducingState",
     "ReducingStateDescriptor",
     "State",

@@ -32,7 +32,8 @@ class LocalCluster:
     """``with LocalCluster(taskmanagers=1, slots=2) as cluster: ...``; ``cluster.address`` is its JobManager's.
 
     Starting does not block: ``wait_until_started`` does, and clients call it before their first call. ``stdout`` is the
-    descriptor for what user functions print (None: this process's standard output).
+    descriptor for what user functions print (None: this process's standard output). Checkpoints go where the settings
+    say; without ``keeps_checkpoints``, and if the settings say nothing, into the cluster's directory.
     """
 
     def __init__(
@@ -43,10 +44,12 @@ class LocalCluster:
         *,
         clock: Clock | None = None,
         stdout: int | None = None,
+        keeps_checkpoints: bool = True,
     ) -> None:
         self._base = configuration or load(environ=os.environ)
         self._clock = clock or SystemClock()
         self._stdout = stdout
+        self._keeps_checkpoints = keeps_checkpoints
         self._lock = threading.Lock()
         self._closed = False
         self._owner_pid = os.getpid()
@@ -74,6 +77,11 @@ class LocalCluster:
         return options.jobmanager_address(self.configuration)
 
     @property
+    def slots(self) -> list[int]:
+        """How many each TaskManager has."""
+        return list(self._slots)
+
+    @property
     def slots_total(self) -> int:
         return sum(self._slots)
 
@@ -82,13 +90,22 @@ class LocalCluster:
         """Of the JobManager, then of the TaskManagers."""
         return [server.pid for server in self._servers]
 
+    @property
+    def taskmanagers(self) -> list[ServerProcess]:
+        """In order of their start, with those that have ended."""
+        return self._servers[1:]
+
     def ensure_slots(self, needed: int) -> None:
         """Start another TaskManager if the cluster has fewer than ``needed`` slots."""
         with self._lock:
             missing = needed - self.slots_total
-            if missing > 0 and not self._closed:
-                self._slots.append(missing)
-                self._start_taskmanager(len(self._slots) - 1)
+            if missing > 0:
+                self._add_taskmanager(missing)
+
+    def add_taskmanager(self, slots: int) -> int:
+        """Start another TaskManager; returns its number, counted from 0."""
+        with self._lock:
+            return self._add_taskmanager(slots)
 
     def wait_until_started(self, timeout_s: float = START_TIMEOUT_S) -> None:
         """Return when the JobManager listens. ``UnavailableError`` with the end of its log if it cannot."""
@@ -145,6 +162,12 @@ class LocalCluster:
         for number in range(len(self._slots)):
             self._start_taskmanager(number)
 
+    def _add_taskmanager(self, slots: int) -> int:
+        if not self._closed:
+            self._slots.append(slots)
+            self._start_taskmanager(len(self._slots) - 1)
+        return len(self._slots) - 1
+
     def _start_taskmanager(self, number: int) -> None:
         own = {options.TASKMANAGER_NUMBER_OF_TASK_SLOTS: str(self._slots[number])}
         environment = self._environment()
@@ -169,6 +192,8 @@ class LocalCluster:
         }
         if self._base.is_default(options.CLIENT_TIMEOUT):
             settings[options.CLIENT_TIMEOUT.key] = "2 s"  # a child does not come back; its story is wanted soon
+        if not self._keeps_checkpoints and self._base.is_default(options.CHECKPOINTING_DIRECTORY):
+            settings[options.CHECKPOINTING_DIRECTORY.key] = self.directory / "checkpoints"
         for option in (options.METRICS_JOBMANAGER_PORT, options.METRICS_TASKMANAGER_PORT):
             if self._base.is_default(option):
                 settings[option.key] = -1

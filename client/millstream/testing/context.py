@@ -33,6 +33,7 @@ class HarnessContext:
         subtask_index: int = 0,
         max_parallelism: int = 128,
         configuration: dict[str, Any] | None = None,
+        metrics: OperatorMetricGroup | None = None,
     ) -> None:
         self.job_id = "0" * 32
         self.job_name = "harness"
@@ -43,7 +44,7 @@ class HarnessContext:
         self.attempt = 0
         self.chained = chained
         self.clock: Clock = clock
-        self.metrics = OperatorMetricGroup()
+        self.metrics = metrics or OperatorMetricGroup()
         self.configuration: dict[str, Any] = configuration or {}
         self.sent_events: list[SentEvent] = []
         self.wake_ups = 0
@@ -66,6 +67,17 @@ class HarnessContext:
         while self._scheduled and self._scheduled[0] == earliest:
             heapq.heappop(self._scheduled)
         return earliest
+
+    def next_scheduled(self) -> int | None:
+        """The earliest time asked for."""
+        return self._scheduled[0] if self._scheduled else None
+
+    def take_scheduled_until(self, until_ms: int) -> bool:
+        """Remove all times asked for that are not after ``until_ms``; whether there were any."""
+        found = False
+        while self.take_scheduled(until_ms) is not None:
+            found = True
+        return found
 
     def forget_scheduled(self) -> None:
         """A new instance of the operator asks anew."""

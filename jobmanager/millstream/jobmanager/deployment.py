@@ -35,7 +35,7 @@ def deployments(
                     max_parallelism=vertex.max_parallelism,
                     slot=execution.slot.slot_id.index,
                     payload_blob=vertex.payload_blob,
-                    restored=restored.get(execution.subtask, []),
+                    restored=restored.get(execution.subtask),
                     inputs=[
                         _input(edge, vertices[edge.source_vertex], vertex, index, executions)
                         for edge in graph.edges

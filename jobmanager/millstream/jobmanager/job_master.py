@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from millstream.core.api.job import JobStatus
+from millstream.core.checkpoint.storage import is_remote, location_of, open_storage
 from millstream.core.clock import Clock
 from millstream.core.errors import (
     DamagedStateError,
@@ -75,7 +76,8 @@ class JobMaster:
         clock: Clock,
         job_token: bytes,
         slot_timeout_s: float,
-        checkpoint_root: Path,
+        checkpoint_root: str,
+        cluster: Mapping[str, Any],
         generator: random.Random,
     ) -> None:
         self.graph = graph
@@ -103,9 +105,9 @@ class JobMaster:
         self._slots: list[SlotId] = []
         self._slots_deadline_s = clock.monotonic_s() + slot_timeout_s
         settings = CheckpointSettings.of_job(graph.configuration)
-        store = CheckpointStore(checkpoint_root / graph.job_id)
-        self._savepoint_root = checkpoint_root / "savepoints"
-        self.checkpoints = CheckpointDriver(graph, settings, store, clock, self._executor, self)
+        store = CheckpointStore(open_storage(location_of(checkpoint_root, graph.job_id), cluster))
+        self._savepoint_root = location_of(checkpoint_root, "savepoints")
+        self.checkpoints = CheckpointDriver(graph, settings, store, clock, self._executor, self, cluster)
         # Records that a client has fetched cannot be taken back: a job that collects is not started again.
         can_restart = not self.collectors
         self._strategy = (
@@ -171,14 +173,20 @@ class JobMaster:
             )
         )
 
-    async def take_savepoint(self, directory: str) -> Path:
-        """Its path. Raises ``UserError`` for a job that does not run, ``CheckpointError`` when it cannot be taken."""
+    async def take_savepoint(self, directory: str, *, stop: bool = False, drain: bool = False) -> str:
+        """Its path. ``stop``: the job ends after it; ``drain``: as if its input had ended.
+
+        Raises ``UserError`` for a job that does not run, ``CheckpointError`` when it cannot be taken.
+        """
         if self.status is not JobStatus.RUNNING:
             raise UserError(f"job {self.graph.name!r} is {self.status}; a savepoint can be taken of a running job.")
-        root = Path(directory) if directory else self._savepoint_root
-        if not root.is_absolute():
+        root = directory or self._savepoint_root
+        if not is_remote(root) and not Path(root).is_absolute():
             raise UserError(f"the directory of a savepoint must be absolute, since it is the cluster's: {root}")
-        return await self.checkpoints.take_savepoint(root)
+        path = await self.checkpoints.take_savepoint(root, stop=stop, drain=drain)
+        if stop and not drain:
+            self.cancel()
+        return path
 
     def cancel(self) -> None:
         self.handle(CancelRequested())

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import random
 import sys
-from pathlib import Path
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
-from millstream.core.checkpoint.manifest import check_files, read_manifest
+from millstream.core.checkpoint.storage import open_storage
 from millstream.core.clock import Clock
 from millstream.core.config import load, options
+from millstream.core.config.values import LocationKind
 from millstream.core.errors import InsufficientSlotsError, JobGraphError, MillstreamError, UserError
 from millstream.core.graph import PAYLOAD_FORMAT
 from millstream.core.ids import JobId, TaskManagerId
 from millstream.core.rpc.secret import ClusterSecret
 from millstream.jobmanager.blob_store import BlobStore
 from millstream.jobmanager.checkpointing.redistribution import redistribute
+from millstream.jobmanager.checkpointing.store import read_checkpoint
 from millstream.jobmanager.job_master import JobMaster
 from millstream.jobmanager.taskmanagers import TaskManagers
 from millstream.proto.v1 import job_graph_pb2
@@ -37,7 +39,8 @@ class Jobs:
         slot_timeout_s: float,
         slots_max: int | None,
         history_max: int,
-        checkpoint_root: Path,
+        checkpoint_root: str,
+        cluster: Mapping[str, Any],
         generator: random.Random,
     ) -> None:
         self.masters: dict[JobId, JobMaster] = {}
@@ -49,6 +52,7 @@ class Jobs:
         self._slots_max = slots_max
         self._history_max = history_max
         self._checkpoint_root = checkpoint_root
+        self._cluster = cluster
         self._random = generator
         taskmanagers.on_lost = self._lost
         taskmanagers.on_slots = self.start_waiting
@@ -70,6 +74,7 @@ class Jobs:
             self._secret.job_token(graph.job_id),
             self._slot_timeout_s,
             self._root_for(graph),
+            self._cluster,
             self._random,
         )
         needed = master.placement.slots_needed
@@ -79,10 +84,8 @@ class Jobs:
                 f"(slotmanager.number-of-slots.max). Lower the parallelism, or raise the limit."
             )
         if graph.restore_path:
-            directory = Path(graph.restore_path)
-            manifest = read_manifest(directory)
-            check_files(directory, manifest)
-            redistribute(graph, manifest, directory, graph.allow_non_restored_state)
+            manifest = read_checkpoint(open_storage(graph.restore_path, self._cluster))
+            redistribute(graph, manifest, graph.restore_path, graph.allow_non_restored_state)
         namesakes = [other.job_id for other in self.running() if other.graph.name == graph.name]
         self.masters[master.job_id] = master
         self._forget_old()
@@ -119,12 +122,12 @@ class Jobs:
         for master in self.running():
             master.check_waiting()
 
-    def _root_for(self, graph: job_graph_pb2.JobGraph) -> Path:
+    def _root_for(self, graph: job_graph_pb2.JobGraph) -> str:
         """Where the job asks its checkpoints to be, else where this cluster keeps them."""
         key = options.CHECKPOINTING_DIRECTORY.key
         asked = json.loads(graph.configuration.get(key, "null"))
-        default = str(load()[options.CHECKPOINTING_DIRECTORY])
-        return self._checkpoint_root if asked in (None, default) else Path(asked).expanduser()
+        default = load()[options.CHECKPOINTING_DIRECTORY]
+        return self._checkpoint_root if asked in (None, default) else LocationKind().parse(asked)
 
     def _lost(self, taskmanager: TaskManagerId, error: MillstreamError) -> None:
         for master in self.running():

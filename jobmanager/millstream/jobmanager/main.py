@@ -76,6 +76,7 @@ class JobManager:
             configuration[options.NUMBER_OF_SLOTS_MAX],
             configuration[options.JOBSTORE_MAX_CAPACITY],
             configuration[options.CHECKPOINTING_DIRECTORY],
+            configuration.flatten(),
             random.Random(),
         )
         metrics = MetricsServer(

@@ -60,10 +60,8 @@ class DispatcherService(DispatcherServicer):
     @answering
     async def TakeSavepoint(self, request: jobmanager_pb2.TakeSavepointRequest) -> jobmanager_pb2.TakeSavepointResponse:
         master = self._jobs.find(request.job)
-        path = await master.take_savepoint(request.directory)
-        if request.stop:
-            master.cancel()
-        return jobmanager_pb2.TakeSavepointResponse(job_id=master.job_id, path=str(path))
+        path = await master.take_savepoint(request.directory, stop=request.stop, drain=request.drain)
+        return jobmanager_pb2.TakeSavepointResponse(job_id=master.job_id, path=path)
 
     @answering
     async def FetchResults(self, request: jobmanager_pb2.FetchResultsRequest) -> jobmanager_pb2.FetchResultsResponse:

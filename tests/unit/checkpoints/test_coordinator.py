@@ -12,6 +12,7 @@ from millstream.core.errors import CheckpointError, MillstreamError
 from millstream.core.ids import SubtaskId, VertexId
 from millstream.jobmanager.checkpointing.coordinator import (
     Abandon,
+    AbortReason,
     Announce,
     CheckpointCoordinator,
     Discard,
@@ -34,8 +35,13 @@ EVERY_SECOND = CheckpointSettings(interval_ms=1000, timeout_ms=5000, retained=2)
 
 
 def report(checkpoint_id: int, subtask: SubtaskId) -> checkpoint_pb2.CheckpointReport:
-    state = checkpoint_pb2.SubtaskState(index=subtask.index, length=10)
+    state = checkpoint_pb2.SubtaskState(index=subtask.index, files=[checkpoint_pb2.StateFile(length=10)])
     return checkpoint_pb2.CheckpointReport(checkpoint_id=checkpoint_id, state=state)
+
+
+def abandoned(instructions: list[Instruction]) -> list[int]:
+    assert all(isinstance(instruction, Abandon) for instruction in instructions)
+    return [i.checkpoint_id for i in instructions if isinstance(i, Abandon)]
 
 
 def running(**changes: Any) -> CheckpointCoordinator:
@@ -47,7 +53,9 @@ def running(**changes: Any) -> CheckpointCoordinator:
 def taken(coordinator: CheckpointCoordinator, checkpoint_id: int, now_ms: int) -> list[Instruction]:
     """From the trigger to the manifest; what follows it."""
     assert coordinator.tick(now_ms) == [SnapshotEnumerators(checkpoint_id)]
-    assert coordinator.enumerators_copied(checkpoint_id) == [TriggerSubtasks(checkpoint_id, now_ms, (SOURCE,))]
+    assert coordinator.enumerators_copied(checkpoint_id) == [
+        TriggerSubtasks(checkpoint_id, now_ms, (SOURCE,), coordinator.latest)
+    ]
     for subtask in (SOURCE, MIDDLE):
         assert coordinator.reported(subtask, report(checkpoint_id, subtask), None, now_ms) == []
     (seal,) = coordinator.reported(SINK, report(checkpoint_id, SINK), None, now_ms)
@@ -83,30 +91,30 @@ def test_one_at_a_time_and_given_up_after_the_timeout() -> None:
     coordinator = running(tolerable_failures=1)
     coordinator.tick(1000)
     assert coordinator.tick(6000) == []
-    assert coordinator.tick(6001) == [Abandon(1)]
+    assert abandoned(coordinator.tick(6001)) == [1]
     assert coordinator.enumerators_copied(1) == [] and coordinator.reported(SOURCE, report(1, SOURCE), None, 6002) == []
     assert "execution.checkpointing.timeout" in coordinator.statistics.history[0].failure
     assert coordinator.tick(7001) == [SnapshotEnumerators(2)]
-    abandoned, failed = coordinator.tick(12_002)
-    assert abandoned == Abandon(2) and isinstance(failed, FailJob)
+    gave_up, failed = coordinator.tick(12_002)
+    assert abandoned([gave_up]) == [2] and isinstance(failed, FailJob)
 
 
 def test_a_declined_part_ends_it_with_the_reason() -> None:
     coordinator = running()
     coordinator.tick(1000)
     coordinator.enumerators_copied(1)
-    abandoned, failed = coordinator.reported(SOURCE, report(1, SOURCE), CheckpointError("disk full"), 1100)
-    assert abandoned == Abandon(1)
+    gave_up, failed = coordinator.reported(SOURCE, report(1, SOURCE), CheckpointError("disk full"), 1100)
+    assert abandoned([gave_up]) == [1]
     assert isinstance(failed, FailJob) and "disk full" in str(failed.error) and "checkpoint 1" in str(failed.error)
 
 
 def test_a_completed_one_forgives_earlier_failures() -> None:
     coordinator = running(tolerable_failures=1)
     coordinator.tick(1000)
-    assert coordinator.enumerators_failed(1, MillstreamError("no"), 1001) == [Abandon(1)]
+    assert abandoned(coordinator.enumerators_failed(1, MillstreamError("no"), 1001)) == [1]
     taken(coordinator, 2, 3000)
     coordinator.tick(4000)
-    assert coordinator.enumerators_failed(3, MillstreamError("no"), 4001) == [Abandon(3)]
+    assert abandoned(coordinator.enumerators_failed(3, MillstreamError("no"), 4001)) == [3]
 
 
 def test_consumers_of_finished_subtasks_are_triggered() -> None:
@@ -132,8 +140,9 @@ def test_the_last_checkpoint_does_not_wait_for_its_interval() -> None:
 def test_a_request_needs_no_interval() -> None:
     coordinator = running(interval_ms=0)
     assert coordinator.tick(10_000) == []
-    coordinator.request()
+    coordinator.request_savepoint()
     assert coordinator.tick(10_001) == [SnapshotEnumerators(1)]
+    assert coordinator.enumerators_copied(1) == [TriggerSubtasks(1, 10_001, (SOURCE,), 0, savepoint=True)]
     coordinator.stopped(10_002)
     assert coordinator.tick(20_000) == []
 
@@ -141,19 +150,90 @@ def test_a_request_needs_no_interval() -> None:
 def test_a_stopped_job_counts_no_failure_and_goes_on_with_fresh_ids() -> None:
     coordinator = running()
     coordinator.tick(1000)
-    assert coordinator.stopped(1001) == [Abandon(1)]
+    assert abandoned(coordinator.stopped(1001)) == [1]
     coordinator.started(2000)
     assert coordinator.tick(3000) == [SnapshotEnumerators(2)]
+
+
+def test_several_at_a_time_once_the_sources_have_answered() -> None:
+    coordinator = running(max_concurrent=2, retained=1)
+    assert coordinator.tick(1000) == [SnapshotEnumerators(1)]
+    coordinator.enumerators_copied(1)
+    assert coordinator.tick(2000) == [], "the source has not answered"
+    coordinator.reported(SOURCE, report(1, SOURCE), None, 2001)
+    assert coordinator.tick(2002) == [SnapshotEnumerators(2)]
+    coordinator.enumerators_copied(2)
+    coordinator.reported(SOURCE, report(2, SOURCE), None, 2003)
+    assert coordinator.tick(6500)[0] == Abandon(1, failure=AbortReason.TIMEOUT.value), "two are enough"
+    for subtask in (MIDDLE, SINK):
+        sealing = coordinator.reported(subtask, report(2, subtask), None, 6600)
+    assert isinstance(sealing[0], Seal) and coordinator.sealed(2, "path", 6001) == [Announce(2)]
+
+
+def test_a_later_one_ends_those_before_it() -> None:
+    coordinator = running(max_concurrent=2, timeout_ms=100_000)
+    for number in (1, 2):
+        coordinator.tick(number * 1000)
+        coordinator.enumerators_copied(number)
+        coordinator.reported(SOURCE, report(number, SOURCE), None, number * 1000)
+    for subtask in (MIDDLE, SINK):
+        coordinator.reported(subtask, report(2, subtask), None, 3000)
+    assert coordinator.sealed(2, "path", 3001) == [Announce(2), Abandon(1, failure=AbortReason.SUBSUMED.value)]
+
+
+def test_files_are_kept_for_the_one_that_builds_upon_them() -> None:
+    coordinator = running(max_concurrent=2, retained=1)
+    taken(coordinator, 1, 1000)
+    for number in (2, 3):
+        coordinator.tick(number * 1000)
+        (trigger,) = coordinator.enumerators_copied(number)
+        assert isinstance(trigger, TriggerSubtasks) and trigger.base_id == 1
+        coordinator.reported(SOURCE, report(number, SOURCE), None, number * 1000)
+    for subtask in (MIDDLE, SINK):
+        coordinator.reported(subtask, report(2, subtask), None, 3500)
+    assert coordinator.sealed(2, "path", 3501) == [Announce(2)], "3 may refer to files of 1"
+    assert 1 in coordinator.live
+    for subtask in (MIDDLE, SINK):
+        coordinator.reported(subtask, report(3, subtask), None, 3600)
+    assert coordinator.sealed(3, "path", 3601) == [Announce(3), Discard(1), Discard(2)]
+
+
+def test_a_savepoint_is_taken_alone_and_not_used_for_restarts() -> None:
+    coordinator = running(max_concurrent=3)
+    coordinator.tick(1000)
+    coordinator.enumerators_copied(1)
+    coordinator.reported(SOURCE, report(1, SOURCE), None, 1001)
+    coordinator.request_savepoint()
+    assert coordinator.tick(2000) == [], "a checkpoint is under way"
+    for subtask in (MIDDLE, SINK):
+        coordinator.reported(subtask, report(1, subtask), None, 2001)
+    coordinator.sealed(1, "path", 2002)
+    assert coordinator.tick(2003) == [SnapshotEnumerators(2)]
+    coordinator.enumerators_copied(2)
+    for subtask in (SOURCE, MIDDLE, SINK):
+        sealing = coordinator.reported(subtask, report(2, subtask), None, 2004)
+    assert isinstance(sealing[0], Seal) and sealing[0].savepoint
+    assert coordinator.sealed(2, "path", 2005) == [Announce(2, savepoint=True)]
+    assert coordinator.latest == 1
 
 
 class Coordination(RuleBasedStateMachine):
     """Events in any order, late and twice. The shell's answers may come after anything else."""
 
-    @initialize(tolerable=st.integers(0, 2), retained=st.integers(1, 3))
-    def begin(self, tolerable: int, retained: int) -> None:
+    @initialize(tolerable=st.integers(0, 2), retained=st.integers(1, 3), concurrent=st.integers(1, 3))
+    def begin(self, tolerable: int, retained: int, concurrent: int) -> None:
         self.coordinator = CheckpointCoordinator(
-            CheckpointSettings(interval_ms=10, timeout_ms=50, tolerable_failures=tolerable, retained=retained), LINE
+            CheckpointSettings(
+                interval_ms=10,
+                timeout_ms=50,
+                tolerable_failures=tolerable,
+                retained=retained,
+                max_concurrent=concurrent,
+            ),
+            LINE,
         )
+        self.savepoints: set[int] = set()
+        self.bases: dict[int, int] = {}
         self.now_ms = 0
         self.copying: list[int] = []
         self.sealing: list[int] = []
@@ -170,9 +250,16 @@ class Coordination(RuleBasedStateMachine):
                     already = self.triggered.setdefault(instruction.checkpoint_id, set())
                     assert not already & set(instruction.subtasks), "triggered twice"
                     already.update(instruction.subtasks)
+                    assert instruction.base_id not in self.gone
+                    self.bases[instruction.checkpoint_id] = instruction.base_id
+                    if instruction.savepoint:
+                        self.savepoints.add(instruction.checkpoint_id)
                 case Seal():
                     assert set(instruction.states) == set(LINE)
                     self.sealing.append(instruction.checkpoint_id)
+                case Announce(number, savepoint=True):
+                    assert number in self.savepoints
+                    self.gone.add(number)
                 case Announce(number):
                     assert not self.announced or number > self.announced[-1]
                     assert number not in self.gone
@@ -183,6 +270,8 @@ class Coordination(RuleBasedStateMachine):
                 case Discard(number):
                     assert number in self.announced and number not in self.coordinator.retained
                     self.gone.add(number)
+                    under_way = self.coordinator.live - set(self.announced)
+                    assert number not in {self.bases.get(other) for other in under_way}
 
     @rule(later=st.integers(0, 60))
     def tick(self, later: int) -> None:
@@ -218,7 +307,7 @@ class Coordination(RuleBasedStateMachine):
 
     @rule()
     def requested(self) -> None:
-        self.coordinator.request()
+        self.coordinator.request_savepoint()
 
     @precondition(lambda self: self.sealing)
     @rule(fails=st.booleans())

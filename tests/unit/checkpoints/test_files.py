@@ -10,14 +10,26 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from millstream.core.checkpoint import files
-from millstream.core.checkpoint.manifest import MANIFEST_NAME, check_files, read_manifest, write_manifest
+from millstream.core.checkpoint.manifest import (
+    MANIFEST_NAME,
+    check_contents,
+    check_files,
+    read_manifest,
+    write_manifest,
+)
+from millstream.core.checkpoint.storage import LocalStorage, Storage
+from millstream.core.elements.batch import Batch, ObjectBatch
+from millstream.core.elements.control import Barrier
 from millstream.core.errors import DamagedStateError
 from millstream.proto.v1 import checkpoint_pb2
-from millstream.taskmanager.checkpointing.state_files import lay_out, read_state, write_state
+from millstream.taskmanager.checkpointing.state_files import StateReader, store_snapshot
+from millstream.taskmanager.checkpointing.task_snapshot import ChannelKey, TaskSnapshot
 from millstream.taskmanager.operators.snapshots import OperatorSnapshot
+from millstream.taskmanager.state.state_writer import StateWriter
 from millstream.taskmanager.task.context import SubtaskInfo
 
 INFO = SubtaskInfo("job", "job", "v" * 16, "vertex", 1, 2, 4, 128)
+GROUPS = range(32, 64)
 NAMES = st.text(max_size=5)
 SNAPSHOTS = st.builds(
     OperatorSnapshot,
@@ -29,47 +41,67 @@ SNAPSHOTS = st.builds(
 )
 
 
-def written(directory: Path, snapshots: list[tuple[str, OperatorSnapshot]]) -> checkpoint_pb2.SubtaskState:
-    state, content = lay_out(INFO, snapshots)
-    write_state(directory, 7, state, content)
-    return state
+def written(
+    storage: Storage, snapshots: list[tuple[str, OperatorSnapshot]], in_flight: dict[ChannelKey, list[Batch]]
+) -> checkpoint_pb2.SubtaskState:
+    snapshot = TaskSnapshot(Barrier(7, 0), snapshots, 0, 0)
+    snapshot.in_flight.update(in_flight)
+    return store_snapshot(INFO, snapshot, StateWriter(storage, "", 7, "owner"))
 
 
-def restored(state: checkpoint_pb2.SubtaskState, directory: Path) -> list[checkpoint_pb2.RestoredOperator]:
-    operators = []
+def reader(storage: Storage, state: checkpoint_pb2.SubtaskState) -> StateReader:
+    restored = checkpoint_pb2.RestoredState(directory=storage.location)
     for operator in state.operators:
-        found = checkpoint_pb2.RestoredOperator(operator_id=operator.operator_id)
+        found = restored.operators.add(operator_id=operator.operator_id)
         for s in operator.sections:
             found.sections.add(
-                path=str(directory / "chk-7" / state.path), name=s.name, mode=s.mode, key_group=s.key_group,
+                path=state.files[s.file].path, name=s.name, mode=s.mode, key_group=s.key_group,
                 offset=s.offset, length=s.length, crc32c=s.crc32c,
             )  # fmt: skip
-        operators.append(found)
-    return operators
+    for f in state.in_flight:
+        restored.in_flight.add(
+            edge_id=f.edge_id, producer=f.producer, file=state.files[f.file],
+            offset=f.offset, length=f.length, crc32c=f.crc32c,
+        )  # fmt: skip
+    return StateReader(storage, restored, INFO)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 @given(snapshots=st.lists(SNAPSHOTS, max_size=3))
 def test_snapshots_come_back(tmp_path: Path, snapshots: list[OperatorSnapshot]) -> None:
     named = [(f"op{i}", snapshot) for i, snapshot in enumerate(snapshots)]
-    state = written(tmp_path, named)
-    assert read_state(restored(state, tmp_path)) == dict(named)
+    storage = LocalStorage(tmp_path)
+    assert reader(storage, written(storage, named, {})).operators(GROUPS) == dict(named)
+
+
+def test_batches_in_flight_come_back_in_order(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    batches: list[Batch] = [ObjectBatch([1, 2]), ObjectBatch(["a"])]
+    state = written(storage, [], {ChannelKey(3, 1, 0): batches, ChannelKey(4, 0, 0): [ObjectBatch([None])]})
+    found = list(reader(storage, state).in_flight({}))
+    assert [(edge, producer, batch.values) for edge, producer, batch in found if isinstance(batch, ObjectBatch)] == [
+        (3, 1, [1, 2]),
+        (3, 1, ["a"]),
+        (4, 0, [None]),
+    ]
 
 
 def test_every_changed_byte_of_a_state_file_is_noticed(tmp_path: Path) -> None:
-    state = written(tmp_path, [("op", OperatorSnapshot(keyed={"s": {3: b"0123456789"}, "t": {4: b"abc"}}))])
-    path = tmp_path / "chk-7" / state.path
+    storage = LocalStorage(tmp_path)
+    snapshot = OperatorSnapshot(keyed={"s": {3: b"0123456789"}, "t": {4: b"abc"}})
+    state = written(storage, [("op", snapshot)], {})
+    path = tmp_path / state.files[0].path
     whole = path.read_bytes()
     for position in range(len(whole)):
         path.write_bytes(whole[:position] + bytes([whole[position] ^ 0x40]) + whole[position + 1 :])
-        with pytest.raises(DamagedStateError, match=state.path):
-            read_state(restored(state, tmp_path))
+        with pytest.raises(DamagedStateError, match=path.name):
+            reader(storage, state).operators(GROUPS)
     path.write_bytes(whole[:-1])
     with pytest.raises(DamagedStateError, match="ends at byte"):
-        read_state(restored(state, tmp_path))
+        reader(storage, state).operators(GROUPS)
     path.unlink()
     with pytest.raises(DamagedStateError, match="cannot be read"):
-        read_state(restored(state, tmp_path))
+        reader(storage, state).operators(GROUPS)
 
 
 def test_a_file_that_cannot_be_synchronised_does_not_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,25 +114,29 @@ def test_a_file_that_cannot_be_synchronised_does_not_exist(tmp_path: Path, monke
     assert list(tmp_path.iterdir()) == []
 
 
-def manifest(directory: Path) -> Path:
+def manifest(storage: Storage) -> None:
     message = checkpoint_pb2.CheckpointManifest(job_id="j" * 32, job_name="job", checkpoint_id=7)
     vertex = message.vertices.add(vertex_id="v", name="v", parallelism=1, max_parallelism=128)
-    vertex.subtasks.add(index=0, path="0.state", length=3)
-    return write_manifest(directory, message)
+    vertex.subtasks.add(
+        index=0, files=[checkpoint_pb2.StateFile(path="0.state", length=3, crc32c=files.crc32c(b"xxx"))]
+    )
+    write_manifest(storage, message)
 
 
 def test_every_changed_or_missing_byte_of_a_manifest_is_noticed(tmp_path: Path) -> None:
-    path = manifest(tmp_path)
+    storage = LocalStorage(tmp_path)
+    manifest(storage)
+    path = tmp_path / MANIFEST_NAME
     whole = path.read_bytes()
-    assert read_manifest(tmp_path).checkpoint_id == 7
+    assert read_manifest(storage).checkpoint_id == 7
     for position in range(len(whole)):
         path.write_bytes(whole[:position] + bytes([whole[position] ^ 0x11]) + whole[position + 1 :])
         with pytest.raises(DamagedStateError, match=MANIFEST_NAME):
-            read_manifest(tmp_path)
+            read_manifest(storage)
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
         with pytest.raises(DamagedStateError, match=MANIFEST_NAME):
-            read_manifest(tmp_path)
+            read_manifest(storage)
 
 
 def test_random_bytes_are_no_manifest(tmp_path: Path) -> None:
@@ -108,29 +144,37 @@ def test_random_bytes_are_no_manifest(tmp_path: Path) -> None:
     for _ in range(300):
         (tmp_path / MANIFEST_NAME).write_bytes(chance.randbytes(chance.randrange(200)))
         with pytest.raises(DamagedStateError):
-            read_manifest(tmp_path)
+            read_manifest(LocalStorage(tmp_path))
 
 
-def test_missing_and_torn_state_files_are_named(tmp_path: Path) -> None:
-    manifest(tmp_path)
+def test_missing_torn_and_changed_state_files_are_named(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    manifest(storage)
     with pytest.raises(DamagedStateError, match=r"0\.state.*missing"):
-        check_files(tmp_path, read_manifest(tmp_path))
+        check_files(storage, "", read_manifest(storage))
     (tmp_path / "0.state").write_bytes(b"xx")
     with pytest.raises(DamagedStateError, match=r"0\.state.*torn"):
-        check_files(tmp_path, read_manifest(tmp_path))
+        check_files(storage, "", read_manifest(storage))
+    (tmp_path / "0.state").write_bytes(b"xxy")
+    check_files(storage, "", read_manifest(storage))
+    with pytest.raises(DamagedStateError, match=r"0\.state.*damaged"):
+        check_contents(storage, "", read_manifest(storage))
     (tmp_path / "0.state").write_bytes(b"xxx")
-    check_files(tmp_path, read_manifest(tmp_path))
+    check_contents(storage, "", read_manifest(storage))
 
 
 def test_a_directory_without_manifest_is_no_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(DamagedStateError, match="there is no checkpoint"):
-        read_manifest(tmp_path)
+        read_manifest(LocalStorage(tmp_path))
 
 
-@pytest.mark.parametrize("path", ["../0.state", "/etc/passwd", "sub/0.state", "..", "0\0.state"])
+@pytest.mark.parametrize(
+    "path", ["../0.state", "/etc/passwd", "../other/0.state", "..", "0\0.state", "../shared/../x", "a/../../x"]
+)
 def test_state_files_elsewhere_are_not_believed(tmp_path: Path, path: str) -> None:
     message = checkpoint_pb2.CheckpointManifest(job_id="j" * 32, job_name="job", checkpoint_id=7)
-    message.vertices.add(vertex_id="v", name="v").subtasks.add(index=0, path=path)
-    write_manifest(tmp_path, message)
+    subtask = message.vertices.add(vertex_id="v", name="v").subtasks.add(index=0)
+    subtask.files.add(path=path)
+    write_manifest(LocalStorage(tmp_path), message)
     with pytest.raises(DamagedStateError, match="not in its directory"):
-        read_manifest(tmp_path)
+        read_manifest(LocalStorage(tmp_path))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -20,7 +19,7 @@ KEYED, ITEM, UNION = (
     checkpoint_pb2.STATE_MODE_UNION,
 )
 GROUPS = 16
-PLACE = Path("/there")
+PLACE = "/there"
 
 
 def graph(parallelism: int, operator: str = "op", groups: int = GROUPS) -> job_graph_pb2.JobGraph:
@@ -38,7 +37,7 @@ def manifest(parallelism: int, items: int) -> checkpoint_pb2.CheckpointManifest:
         operator_ids=["op"], operator_names=["count"],
     )  # fmt: skip
     for index in range(parallelism):
-        state = vertex.subtasks.add(index=index, path=f"{index}.state")
+        state = vertex.subtasks.add(index=index, files=[checkpoint_pb2.StateFile(path=f"{index}.state")])
         operator = state.operators.add(operator_id="op")
         for group in range(GROUPS):
             if subtask_of_key_group(group, GROUPS, parallelism) == index:
@@ -54,15 +53,15 @@ def test_every_piece_goes_where_it_belongs(before: int, after: int, items: int) 
     restored = redistribute(graph(after), manifest(before, items), PLACE)
     keyed: Counter[int] = Counter()
     dealt: list[int] = []
-    for subtask, operators in restored.items():
-        (operator,) = operators
+    for subtask, state in restored.items():
+        (operator,) = state.operators
         for section in operator.sections:
             if section.mode == KEYED:
                 assert subtask_of_key_group(section.key_group, GROUPS, after) == subtask.index
                 keyed[section.key_group] += 1
         dealt.append(sum(section.mode == ITEM for section in operator.sections))
         unions = {section.path for section in operator.sections if section.mode == UNION}
-        assert unions == {str(PLACE / f"{index}.state") for index in range(before)}
+        assert unions == {f"{index}.state" for index in range(before)}
     assert keyed == Counter(range(GROUPS))
     assert sum(dealt) == before * items and len(restored) == after
     assert max(dealt) - min(dealt) <= 1, "items are dealt out evenly"

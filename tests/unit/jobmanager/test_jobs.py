@@ -41,7 +41,8 @@ class Cluster:
             slot_timeout_s=SLOT_TIMEOUT_S,
             slots_max=slots_max,
             history_max=history_max,
-            checkpoint_root=directory / "checkpoints",
+            checkpoint_root=str(directory / "checkpoints"),
+            cluster={},
             generator=random.Random(1),
         )
 

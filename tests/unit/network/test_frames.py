@@ -105,7 +105,7 @@ def test_length_beyond_a_segment_is_refused_unallocated() -> None:
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("kind", [0x00, 0x08, 0x0F, FrameKind.CREDIT | FLAG_MORE, FrameKind.CONTROL | FLAG_LZ4])
+@pytest.mark.parametrize("kind", [0x00, 0x09, 0x0F, FrameKind.CREDIT | FLAG_MORE, FrameKind.CONTROL | FLAG_LZ4])
 def test_unknown_kinds_and_flags_are_refused(kind: int) -> None:
     with pytest.raises(FrameError, match="unknown kind"):
         FrameParser(SEGMENT).feed(forged(kind, 0))

@@ -111,7 +111,7 @@ def test_a_refused_request_is_repeated_later() -> None:
     with OperatorHarness(SourceSpec(Scripted([PollStatus.SPLIT_WANTED] * 3))) as harness:
         harness.poll()
         harness.sent_events[0].reply(False, b"")
-        assert harness._context.take_scheduled(1000) is not None
+        assert harness.context.take_scheduled(1000) is not None
         harness.poll()
         harness.poll()
         assert len(harness.sent_events) == 2
@@ -151,9 +151,9 @@ def test_a_rate_limit_schedules_the_next_poll() -> None:
     source = Scripted([PollStatus.NOTHING_NOW], wait_s=0.25)
     with OperatorHarness(SourceSpec(source), clock=ManualClock(1000)) as harness:
         assert not harness.poll()
-        assert harness._context.take_scheduled(2000) == 1250
+        assert harness.context.take_scheduled(2000) == 1250
         source.context.wake_up()
-        assert harness._context.wake_ups == 1
+        assert harness.context.wake_ups == 1
         source.context.report_malformed(3)
         assert harness.metrics.malformed_records == 3
 

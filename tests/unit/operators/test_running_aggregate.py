@@ -61,7 +61,9 @@ def test_state_moves_between_columns_and_rows(taken_columnar: bool, restored_col
     after = [{"k": i % 4, "v": 100 + i, "x": -1.0} for i in range(10)]
     with operator_of("sum", taken_columnar) as first:
         first.push_batch(arrow(before))
-        state = first.operator.snapshot(1)
+        taken = first.operator.snapshot(1)
+        assert taken is not None
+        state = taken.settled()
         first.push_batch(arrow(before[:1]))
         assert first.output.records[-1].value == {"k": 0, "v": 18, "x": 0.0}, "a snapshot changes nothing"
 

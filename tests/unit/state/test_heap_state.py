@@ -19,12 +19,10 @@ from millstream.core.api.state import (
     StateTtlConfig,
     ValueStateDescriptor,
 )
-from millstream.core.clock import ManualClock
 from millstream.core.errors import ConfigError, JobGraphError
 from millstream.core.keys import key_group
 from millstream.taskmanager.state.heap import HeapStateBackend
-
-MAX_PARALLELISM = 16
+from tests.unit.state.backends import MAX_PARALLELISM, everything, new_backend, restored_from
 
 
 class Mean(AggregateFunction[float, tuple[float, int], float]):
@@ -80,29 +78,25 @@ class States:
 EMPTY: tuple[Any, ...] = (None, [], {}, None, None)
 
 
-def new_backend() -> HeapStateBackend:
-    return HeapStateBackend(MAX_PARALLELISM, ManualClock(1000))
-
-
 @pytest.mark.parametrize("with_ttl", [False, True])
 @pytest.mark.parametrize("namespace", [None, "window"])
 def test_each_key_has_its_own_state(with_ttl: bool, namespace: Any) -> None:
     backend = new_backend()
     states = States(backend, with_ttl, namespace)
     for key, number in [("a", 1), ("b", 10), ("a", 2)]:
-        backend.current_key = key
+        backend.focus(key)
         states.value.update(number)
         states.list.add(number)
         states.map.put(number, str(number))
         states.reducing.add(number)
         states.aggregating.add(number)
     assert states.view() == (2, [1, 2], {1: "1", 2: "2"}, 3, 1.5)
-    backend.current_key = "b"
+    backend.focus("b")
     assert states.view() == (10, [10], {10: "10"}, 10, 10.0)
-    backend.current_key = "c"
+    backend.focus("c")
     assert states.view() == EMPTY
     assert backend.entries() == 10
-    backend.current_key = "a"
+    backend.focus("a")
     for state in (states.value, states.list, states.map, states.reducing, states.aggregating):
         state.clear()
     assert states.view() == EMPTY
@@ -112,9 +106,9 @@ def test_each_key_has_its_own_state(with_ttl: bool, namespace: Any) -> None:
 @pytest.mark.parametrize("with_ttl", [False, True])
 def test_namespaces_do_not_meet(with_ttl: bool) -> None:
     backend = new_backend()
-    backend.current_key = ("window", "a")
+    backend.focus(("window", "a"))
     States(backend, with_ttl).value.update(1)
-    backend.current_key = "a"
+    backend.focus("a")
     States(backend, with_ttl, "window").value.update(2)
     States(backend, with_ttl, "other").value.update(3)
     assert [States(backend, with_ttl, n).value.value() for n in (None, "window", "other")] == [None, 2, 3]
@@ -137,7 +131,7 @@ def test_maps_and_lists_behave_like_dicts_and_lists(steps: list[tuple[str, int, 
     maps: dict[int, dict[int, int]] = {}
     lists: dict[int, list[int]] = {}
     for action, key, number in steps:
-        backend.current_key = key
+        backend.focus(key)
         own, elements = maps.setdefault(key, {}), lists.setdefault(key, [])
         match action:
             case "put":
@@ -187,45 +181,43 @@ def test_state_may_change_while_it_is_read() -> None:
 
 @pytest.mark.parametrize("with_ttl", [False, True])
 @pytest.mark.parametrize("namespace", [None, ("w", 1)])
-def test_a_snapshot_is_by_key_group_and_untouched_by_later_changes(with_ttl: bool, namespace: Any) -> None:
+def test_a_snapshot_can_be_divided_and_is_untouched_by_later_changes(with_ttl: bool, namespace: Any) -> None:
     backend = new_backend()
     states = States(backend, with_ttl, namespace)
     keys = [f"k{i}" for i in range(40)]
     views = {}
     for i, key in enumerate(keys):
-        backend.current_key = key
+        backend.focus(key)
         states.value.update([i])
         states.list.add_all([i, i + 1])
         states.map.put(i, (i,))
         states.reducing.add(i)
         states.aggregating.add(float(i))
         views[key] = copy.deepcopy(states.view())
-    snapshot = backend.snapshot()
-    assert set(snapshot) == {key_group(key, MAX_PARALLELISM) for key in keys}
+    snapshot = everything(backend)
     for key in keys:
-        backend.current_key = key
+        backend.focus(key)
         states.value.value().append("changed")
         states.list.add("changed")
         states.map.put("changed", 1)
 
-    halves = [{g: data for g, data in snapshot.items() if g % 2 == half} for half in (0, 1)]
-    for half, groups in enumerate(halves):
+    for half in (range(MAX_PARALLELISM // 2), range(MAX_PARALLELISM // 2, MAX_PARALLELISM)):
         taken = new_backend()
-        taken.restore(groups)
+        taken.restore(restored_from(snapshot, half))
         entries = taken.entries()
-        assert taken.snapshot().keys() == groups.keys()  # before anybody has declared the states
+        assert sum(len(chunk.keys) for chunk in everything(taken)) == entries  # before anybody has declared the states
         again = States(taken, with_ttl, namespace)
-        assert taken.entries() == entries == 5 * sum(key_group(key, MAX_PARALLELISM) % 2 == half for key in keys)
+        assert taken.entries() == entries == 5 * sum(key_group(key, MAX_PARALLELISM) in half for key in keys)
         for key in keys:
-            taken.current_key = key
-            assert again.view() == (views[key] if key_group(key, MAX_PARALLELISM) % 2 == half else EMPTY)
+            taken.focus(key)
+            assert again.view() == (views[key] if key_group(key, MAX_PARALLELISM) in half else EMPTY)
 
 
 @pytest.mark.parametrize("before", [False, True])
 def test_a_time_to_live_may_be_given_or_taken_away_between_runs(before: bool) -> None:
     backend = new_backend()
     states = States(backend, with_ttl=before)
-    backend.current_key = "k"
+    backend.focus("k")
     states.value.update(7)
     states.list.add_all([1, 2])
     states.map.put("a", 1)
@@ -233,8 +225,8 @@ def test_a_time_to_live_may_be_given_or_taken_away_between_runs(before: bool) ->
     states.aggregating.add(4.0)
     expected = states.view()
     restored = new_backend()
-    restored.restore(backend.snapshot())
-    restored.current_key = "k"
+    restored.restore(restored_from(everything(backend)))
+    restored.focus("k")
     assert States(restored, with_ttl=not before).view() == expected
 
 
@@ -246,7 +238,7 @@ def test_one_name_is_one_kind_of_state() -> None:
         backend.state(ListStateDescriptor("x"))
     first.update(1)  # type: ignore[attr-defined]
     restored = new_backend()
-    restored.restore(backend.snapshot())
+    restored.restore(restored_from(everything(backend)))
     with pytest.raises(JobGraphError, match="'x'"):
         restored.state(MapStateDescriptor("x"))
 
@@ -263,6 +255,6 @@ def test_size_is_estimated_from_samples() -> None:
     state: Any = backend.state(ValueStateDescriptor("x"))
     assert backend.estimated_bytes() == 0
     for key in range(1000):
-        backend.current_key = key
+        backend.focus(key)
         state.update("y" * 100)
     assert 100_000 < backend.estimated_bytes() < 200_000

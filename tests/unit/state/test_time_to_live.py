@@ -18,7 +18,7 @@ from millstream.core.api.state import (
 )
 from millstream.core.clock import ManualClock
 from millstream.core.errors import ConfigError
-from millstream.taskmanager.state.heap import HeapStateBackend
+from tests.unit.state.backends import everything, new_backend, restored_from
 
 TTL_MS = 100
 
@@ -36,8 +36,8 @@ class Rig:
             builder.return_expired_if_not_cleaned_up()
         descriptor.enable_time_to_live(builder.build())
         self.clock = ManualClock(1_000_000)
-        self.backend = HeapStateBackend(8, self.clock)
-        self.backend.current_key = key
+        self.backend = new_backend(clock=self.clock)
+        self.backend.focus(key)
         self.state: Any = self.backend.state(descriptor)
 
 
@@ -140,7 +140,7 @@ def test_state_stays_as_small_as_what_is_alive(kind: str) -> None:
     rig = Rig(descriptor)
     for key in range(2000):
         rig.clock.advance(10)
-        rig.backend.current_key = key
+        rig.backend.focus(key)
         state: Any = rig.backend.state(descriptor, "window") if kind == "namespaced" else rig.state
         match kind:
             case "list":
@@ -165,17 +165,17 @@ def test_restored_values_expire_when_they_would_have() -> None:
     rig = Rig(ValueStateDescriptor("v"))
     rig.state.update(1)
     rig.clock.advance(60)
-    rig.backend.current_key = "later"
+    rig.backend.focus("later")
     rig.state.update(2)
-    restored = HeapStateBackend(8, rig.clock)
-    restored.restore(rig.backend.snapshot())
+    restored = new_backend(clock=rig.clock)
+    restored.restore(restored_from(everything(rig.backend)))
     descriptor = ValueStateDescriptor("v")
     descriptor.enable_time_to_live(StateTtlConfig.new_builder(TTL_MS).build())
     state: Any = restored.state(descriptor)
     rig.clock.advance(60)
-    restored.current_key = "k"
+    restored.focus("k")
     assert state.value() is None
-    restored.current_key = "later"
+    restored.focus("later")
     assert state.value() == 2
 
 
@@ -191,7 +191,7 @@ def test_a_value_is_seen_exactly_while_it_lives(steps: list[tuple[int, int, str]
     for number, (key, pause_ms, action) in enumerate(steps):
         rig.clock.advance(pause_ms)
         now_ms = rig.clock.wall_ms()
-        rig.backend.current_key = key
+        rig.backend.focus(key)
         value, expires_ms = model.get(key, (None, 0))
         if action == "read":
             alive = expires_ms > now_ms

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +13,9 @@ from millstream.core.elements.batch import Batch, ObjectBatch
 from millstream.core.elements.control import MAX_WATERMARK_MS
 from millstream.core.errors import InvariantViolation
 from millstream.core.graph.specs import MapSpec, OperatorSpec
+from millstream.core.serde import decode_value, encode_value
 from millstream.taskmanager.operators.operator import Operator
+from millstream.taskmanager.operators.snapshots import OperatorSnapshot
 from millstream.testing import ALL_MODES, OperatorHarness, RunMode, TimedValue, run_in_all_modes
 
 
@@ -46,11 +47,13 @@ class Running(Operator):
     def finish(self) -> None:
         self.output.emit(ObjectBatch([("finished", self.total)]))
 
-    def snapshot(self, checkpoint_id: int) -> Any:
-        return None if self.faults == "forgets its state" else self.total
+    def snapshot(self, checkpoint_id: int, full: bool = True) -> OperatorSnapshot | None:
+        if self.faults == "forgets its state":
+            return None
+        return OperatorSnapshot(union={"total": [encode_value(self.total)]})
 
-    def restore(self, state: Any) -> None:
-        self.total = state
+    def restore(self, snapshot: OperatorSnapshot) -> None:
+        (self.total,) = map(decode_value, snapshot.union["total"])
 
     def close(self) -> None:
         self.closed += 1

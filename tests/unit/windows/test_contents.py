@@ -21,6 +21,7 @@ from millstream.core.errors import MillstreamError
 from millstream.core.graph.specs import AggregationSpec, WindowSpec
 from millstream.core.keys import key_group
 from millstream.core.serde import decode_value
+from millstream.taskmanager.operators.snapshots import OperatorSnapshot
 from millstream.taskmanager.operators.windowing.emission import EMITTED_ROWS_MAX
 from millstream.testing import OperatorHarness, run_in_all_modes
 
@@ -195,16 +196,22 @@ def test_late_records_are_counted_without_a_side_output() -> None:
         assert harness.values == [[3]]
 
 
+def settled(harness: OperatorHarness, checkpoint_id: int) -> OperatorSnapshot:
+    taken = harness.operator.snapshot(checkpoint_id)
+    assert taken is not None
+    return taken.settled()
+
+
 def test_a_snapshot_does_not_change_with_later_records() -> None:
     spec = WindowSpec(tumbling, aggregate=Mean())  # type: ignore[arg-type]
     with OperatorHarness(spec, key_selector=lambda _: "k") as harness:
         harness.push([1], [1])
-        live = harness.operator.snapshot(1)
+        live = settled(harness, 1)
         pickled = harness.snapshot()
         harness.push([100], [2])
         harness.operator.close()
         harness.restore(pickled)
-        assert harness.operator.snapshot(2) == live
+        assert settled(harness, 2) == live
         harness.end()
         assert harness.values == [1.0]
 
@@ -212,8 +219,7 @@ def test_a_snapshot_does_not_change_with_later_records() -> None:
 def test_state_is_cut_by_key_group() -> None:
     with OperatorHarness(WindowSpec(tumbling), key_selector=lambda v: v) as harness:
         harness.push(range(50), [1] * 50)
-        snapshot = harness.operator.snapshot(1)
-    assert snapshot is not None
+        snapshot = settled(harness, 1)
     groups = {group: decode_value(rows) for group, rows in snapshot.keyed["contents"].items()}
     assert {group: {row[2] for row in rows} for group, rows in groups.items()} == {
         group: {key for key in range(50) if key_group(key, 128) == group}
@@ -227,8 +233,7 @@ def test_state_moves_to_two_subtasks_by_key_group(assigner: WindowAssigner[Any, 
     spec = WindowSpec(assigner)
     with OperatorHarness(spec, key_selector=lambda v: v) as harness:
         harness.push(keys, [1] * 40)
-        state = harness.operator.snapshot(1)
-    assert state is not None
+        state = settled(harness, 1)
     emitted: list[int] = []
     for half in (range(64), range(64, 128)):
         keyed = {name: {g: data for g, data in groups.items() if g in half} for name, groups in state.keyed.items()}

@@ -35,8 +35,8 @@ CANCEL_TIMEOUT_S = 15.0
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @click.option(
     "--from-savepoint",
-    type=click.Path(exists=True, path_type=Path),
-    help="Start from the state of this savepoint or checkpoint.",
+    metavar="PATH",
+    help="Start from the state of this savepoint or checkpoint: a directory or a URL.",
 )
 @click.option("--allow-non-restored-state", is_flag=True, help="Leave behind state of operators that are gone.")
 @settings_option
@@ -48,7 +48,7 @@ def command(
     parallelism: int | None,
     detached: bool,
     quiet: bool,
-    from_savepoint: Path | None,
+    from_savepoint: str | None,
     allow_non_restored_state: bool,
     settings: tuple[str, ...],
     script: str,
@@ -67,7 +67,7 @@ def command(
     if parallelism is not None:
         configuration = configuration.with_values({options.PARALLELISM_DEFAULT.key: parallelism}, "-p")
     if from_savepoint is not None:
-        path = str(from_savepoint.absolute())
+        path = from_savepoint if "://" in from_savepoint else str(Path(from_savepoint).absolute())
         configuration = configuration.with_values({options.STATE_RECOVERY_PATH.key: path}, "--from-savepoint")
     if allow_non_restored_state:
         key = options.STATE_RECOVERY_IGNORE_UNCLAIMED.key

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +18,10 @@ from millstream.client.cli.settings import (
 )
 from millstream.client.cli.text_table import echo_json, echo_table, time_text
 from millstream.client.job_client import JobClient
+from millstream.core.errors import UserError
 
 if TYPE_CHECKING:
+    from millstream.core.checkpoint.storage import Storage
     from millstream.proto.v1.checkpoint_pb2 import VertexState
 
 
@@ -46,23 +47,28 @@ def savepoint() -> None:
 
 @savepoint.command("take")
 @click.argument("job")
-@click.argument("directory", required=False, type=click.Path(file_okay=False, path_type=Path))
+@click.argument("directory", required=False)
 @jobmanager_option
 @settings_option
-def take_command(job: str, directory: Path | None, jobmanager: str | None, settings: tuple[str, ...]) -> int:
+def take_command(job: str, directory: str | None, jobmanager: str | None, settings: tuple[str, ...]) -> int:
     """Write a savepoint of JOB below DIRECTORY and print its path ('take' may be left out)."""
     return take(job, directory, jobmanager, settings, stop=False)
 
 
 @savepoint.command("show")
-@click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("path")
 @output_option
-def show_command(path: Path, output: str) -> None:
-    """Show what a savepoint or checkpoint holds, and check that all its files are whole."""
+@settings_option
+def show_command(path: str, output: str, settings: tuple[str, ...]) -> None:
+    """Show what a savepoint or checkpoint holds, and check that all its files are whole.
+
+    PATH is a directory or a URL.
+    """
     from millstream.core.checkpoint.manifest import check_contents, read_manifest
 
-    manifest = read_manifest(path)
-    check_contents(path, manifest)
+    storage = _open(path, settings)
+    manifest = read_manifest(storage)
+    check_contents(storage, "", manifest)
     rows = [
         (name, operator_id, vertex.parallelism, vertex.max_parallelism, *_size_of(vertex, operator_id))
         for vertex in manifest.vertices
@@ -92,56 +98,97 @@ def show_command(path: Path, output: str) -> None:
 
 
 @savepoint.command("delete")
-@click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
-def delete_command(path: Path) -> None:
-    """Delete a savepoint: its manifest first, then the state files that the manifest names."""
-    from millstream.core.checkpoint.manifest import MANIFEST_NAME, read_manifest
+@click.argument("path")
+@settings_option
+def delete_command(path: str, settings: tuple[str, ...]) -> None:
+    """Delete a savepoint: its manifest first, then the state files that the manifest names.
 
-    manifest = read_manifest(path)
-    (path / MANIFEST_NAME).unlink()
-    for vertex in manifest.vertices:
-        for subtask in vertex.subtasks:
-            if subtask.path:
-                (path / subtask.path).unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # there is something else in it, which is not ours to remove
-        path.rmdir()
+    PATH is a directory or a URL.
+    """
+    from millstream.core.checkpoint.manifest import MANIFEST_NAME, read_manifest, state_files
+
+    storage = _open(path, settings)
+    manifest = read_manifest(storage)
+    if not manifest.savepoint:
+        raise UserError(
+            f"{path} is a checkpoint of job {manifest.job_id}, and shares files with others: it is not deleted."
+        )
+    storage.delete(MANIFEST_NAME)
+    directories = set()
+    for _, file in state_files(manifest):
+        storage.delete(file.path)
+        directories.add(file.path.rpartition("/")[0])
+    for directory in sorted(directories, reverse=True):
+        if not storage.list(directory):  # else there is something in it which is not ours to remove
+            storage.delete_tree(directory)
     click.echo(f"Deleted {path}.")
+
+
+def _open(path: str, settings: tuple[str, ...]) -> Storage:
+    from millstream.core.checkpoint.storage import is_remote, open_storage
+
+    if not is_remote(path):
+        path = str(Path(path).absolute())
+    return open_storage(path, load_settings(settings).flatten())
 
 
 def _size_of(vertex: VertexState, operator_id: str) -> tuple[list[str], int]:
     """Names and bytes of an operator's state over all subtasks."""
-    sections = [
-        section
-        for subtask in vertex.subtasks
-        for operator in subtask.operators
-        if operator.operator_id == operator_id
-        for section in operator.sections
-    ]
-    return sorted({section.name for section in sections}), sum(section.length for section in sections)
+    names: set[str] = set()
+    size = 0
+    for subtask in vertex.subtasks:
+        for operator in subtask.operators:
+            if operator.operator_id != operator_id:
+                continue
+            names |= {section.name for section in operator.sections} | {table.name for table in operator.tables}
+            if operator.runs or operator.database.files:
+                names.add("keyed state")
+            size += sum(section.length for section in operator.sections)
+            size += sum(subtask.files[table.file].length for table in operator.tables)
+            size += sum(sum(run.lengths) for run in operator.runs)
+            size += sum(subtask.files[file.file].length for file in operator.database.files)
+    return sorted(names), size
 
 
 @click.command()
 @click.argument("job")
 @click.option(
-    "--savepoint-dir", type=click.Path(file_okay=False, path_type=Path), help="Where the savepoint is written."
+    "--savepoint", "--savepoint-dir", "directory", metavar="DIRECTORY", help="Where the savepoint is written."
+)
+@click.option(
+    "--drain",
+    is_flag=True,
+    help="End the input first: all windows fire, and the job finishes. For a job that will not go on.",
 )
 @jobmanager_option
 @settings_option
-def stop(job: str, savepoint_dir: Path | None, jobmanager: str | None, settings: tuple[str, ...]) -> int:
-    """Write a savepoint of JOB, print its path, and cancel the job.
+def stop(job: str, directory: str | None, drain: bool, jobmanager: str | None, settings: tuple[str, ...]) -> int:
+    """Write a savepoint of JOB, print its path, and end the job.
 
-    What the job does after the savepoint is not committed by sinks that commit with checkpoints.
+    Sinks commit what the savepoint holds, and nothing after it.
     """
-    return take(job, savepoint_dir, jobmanager, settings, stop=True)
+    return take(job, directory, jobmanager, settings, stop=True, drain=drain)
 
 
-def take(job: str, directory: Path | None, jobmanager: str | None, settings: tuple[str, ...], *, stop: bool) -> int:
+def take(
+    job: str,
+    directory: str | None,
+    jobmanager: str | None,
+    settings: tuple[str, ...],
+    *,
+    stop: bool,
+    drain: bool = False,
+) -> int:
     configuration = require_jobmanager(load_settings(settings, jobmanager))
     from millstream.client.connection import ClusterConnection
+    from millstream.core.checkpoint.storage import is_remote
 
+    target = directory or ""
+    if target and not is_remote(target):
+        target = str(Path(target).absolute())
     connection = ClusterConnection(configuration)
     try:
-        response = connection.take_savepoint(job, "" if directory is None else str(directory.absolute()), stop=stop)
+        response = connection.take_savepoint(job, target, stop=stop, drain=drain)
         if stop:
             JobClient(connection, response.job_id, job).wait_until_ended([], WAIT_TIMEOUT_S)
     finally:

@@ -11,13 +11,14 @@ import os
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 import google_crc32c
 
-from millstream.core.errors import DamagedStateError
+_BLOCK_BYTES: Final = 1 << 20
 
 
-def write_durably(path: Path, parts: Iterable[bytes]) -> None:
+def write_durably(path: Path, parts: Iterable[bytes | memoryview]) -> None:
     """Create ``path`` with these bytes, replacing what was there. ``OSError`` when the disk refuses."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
@@ -44,28 +45,19 @@ def sync_directory(path: Path) -> None:
 
 def sync_file(path: Path) -> None:
     """Make the bytes of a closed file durable."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def crc32c_of_file(path: Path) -> int:
+    """The same of a whole file."""
+    checksum = 0
+    with path.open("rb") as stream:
+        while block := stream.read(_BLOCK_BYTES):
+            checksum = int(google_crc32c.extend(checksum, block))
+    return checksum
 
 
 def crc32c(data: bytes | memoryview) -> int:
     """CRC-32C (Castagnoli), RFC 3720."""
-    return int(google_crc32c.value(bytes(data)))
-
-
-def read_section(path: Path, offset: int, length: int, checksum: int) -> bytes:
-    """Part of a state file. Raises ``DamagedStateError`` that names the file when it is not what was written."""
-    try:
-        with path.open("rb") as stream:
-            stream.seek(offset)
-            data = stream.read(length)
-    except OSError as error:
-        raise DamagedStateError(f"the state file {path} cannot be read: {error.strerror or error}") from error
-    if len(data) != length:
-        raise DamagedStateError(f"the state file {path} ends at byte {offset + len(data)}, not {offset + length}")
-    if crc32c(data) != checksum:
-        raise DamagedStateError(f"the state file {path} is damaged between bytes {offset} and {offset + length}")
-    return data
+    return int(google_crc32c.value(data if isinstance(data, bytes) else bytes(data)))

@@ -7,52 +7,66 @@ from __future__ import annotations
 
 import re
 import struct
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Final
 
 from google.protobuf.message import DecodeError
 
-from millstream.core.checkpoint.files import crc32c, read_section, write_durably
+from millstream.core.checkpoint.files import crc32c
+from millstream.core.checkpoint.storage import Storage, location_of
 from millstream.core.errors import DamagedStateError
 from millstream.core.keys import KEY_HASH_VERSION
 from millstream.proto.v1 import checkpoint_pb2
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 MANIFEST_NAME: Final = "MANIFEST"
+SHARED: Final = "shared"
+"""The directory of a job for files that several checkpoints refer to."""
+
 _HEAD: Final = struct.Struct("<4sIII")
 _MARK: Final = b"MSCK"
 _BYTES_MAX: Final = 1 << 30
-_STATE_FILE: Final = re.compile(r"[\w-][\w.-]*")
+_STATE_FILE: Final = re.compile(rf"(\.\./{SHARED}/)?[\w-][\w.=-]*(/[\w-][\w.=-]*)?")
 
 
-def checkpoint_directory(job_directory: Path, checkpoint_id: int) -> Path:
-    """Where the files of one checkpoint of a job are."""
-    return job_directory / f"chk-{checkpoint_id}"
+def checkpoint_name(checkpoint_id: int) -> str:
+    """The directory of one checkpoint, below that of its job."""
+    return f"chk-{checkpoint_id}"
 
 
-def write_manifest(directory: Path, manifest: checkpoint_pb2.CheckpointManifest) -> Path:
-    """Make the checkpoint in ``directory`` exist."""
+def write_manifest(storage: Storage, manifest: checkpoint_pb2.CheckpointManifest, directory: str = "") -> None:
+    """Make the checkpoint in ``directory`` exist. ``OSError`` when the storage refuses."""
     manifest.format_version = FORMAT_VERSION
     manifest.key_hash_version = KEY_HASH_VERSION
     body = manifest.SerializeToString()
-    path = directory / MANIFEST_NAME
-    directory.mkdir(parents=True, exist_ok=True)
-    write_durably(path, [_HEAD.pack(_MARK, FORMAT_VERSION, len(body), crc32c(body)), body])
-    return path
+    head = _HEAD.pack(_MARK, FORMAT_VERSION, len(body), crc32c(body))
+    storage.write(_in(directory, MANIFEST_NAME), [head, body])
 
 
-def read_manifest(directory: Path) -> checkpoint_pb2.CheckpointManifest:
+def read_manifest(storage: Storage, directory: str = "") -> checkpoint_pb2.CheckpointManifest:
     """The manifest of the checkpoint in ``directory``. Raises ``DamagedStateError`` that says what is wrong with it."""
-    path = directory if directory.name == MANIFEST_NAME else directory / MANIFEST_NAME
+    place = location_of(storage.location, directory) if directory else storage.location
+    path = location_of(place, MANIFEST_NAME)
     try:
-        data = path.read_bytes()
-    except FileNotFoundError:
+        data = storage.read(_in(directory, MANIFEST_NAME))
+    except (FileNotFoundError, NotADirectoryError):
         raise DamagedStateError(
-            f"there is no checkpoint in {path.parent}: it has no {MANIFEST_NAME}. Either the path is wrong, or the "
+            f"there is no checkpoint in {place}: it has no {MANIFEST_NAME}. Either the path is wrong, or the "
             f"checkpoint was never completed."
         ) from None
     except OSError as error:
         raise DamagedStateError(f"{path} cannot be read: {error.strerror or error}") from error
+    manifest = parse_manifest(data, path)
+    for vertex in manifest.vertices:
+        for subtask in vertex.subtasks:
+            for file in subtask.files:
+                if not _STATE_FILE.fullmatch(file.path):
+                    raise DamagedStateError(f"{path} names the state file {file.path!r}, which is not in its directory")
+    return manifest
+
+
+def parse_manifest(data: bytes, path: str) -> checkpoint_pb2.CheckpointManifest:
+    """The manifest of its bytes; ``path`` is for messages. Raises ``DamagedStateError``."""
     if len(data) < _HEAD.size or data[:4] != _MARK:
         raise DamagedStateError(f"{path} is not the manifest of a checkpoint")
     _, version, length, checksum = _HEAD.unpack_from(data)
@@ -73,37 +87,65 @@ def read_manifest(directory: Path) -> checkpoint_pb2.CheckpointManifest:
         raise DamagedStateError(
             f"{path} distributes keys by hash version {manifest.key_hash_version}, this release by {KEY_HASH_VERSION}"
         )
-    for vertex in manifest.vertices:
-        for subtask in vertex.subtasks:
-            if subtask.path and not _STATE_FILE.fullmatch(subtask.path):
-                raise DamagedStateError(f"{path} names the state file {subtask.path!r}, which is not in its directory")
     return manifest
 
 
-def check_files(directory: Path, manifest: checkpoint_pb2.CheckpointManifest) -> None:
+def state_files(manifest: checkpoint_pb2.CheckpointManifest) -> Iterator[tuple[str, checkpoint_pb2.StateFile]]:
+    """``(whose it is, file)`` of all files that a manifest refers to; the owner's name is for messages."""
+    for vertex in manifest.vertices:
+        for subtask in vertex.subtasks:
+            for file in subtask.files:
+                yield f"{vertex.name!r}, subtask {subtask.index}", file
+
+
+def check_files(storage: Storage, directory: str, manifest: checkpoint_pb2.CheckpointManifest) -> None:
     """Raise ``DamagedStateError`` that names the first state file that is missing or too short."""
-    for vertex in manifest.vertices:
-        for subtask in vertex.subtasks:
-            if not subtask.path:
-                continue
-            path = directory / subtask.path
-            try:
-                size = path.stat().st_size
-            except OSError as error:
-                raise DamagedStateError(
-                    f"the state file {path} of {vertex.name!r}, subtask {subtask.index}, is missing: {error.strerror}"
-                ) from error
-            if size != subtask.length:
-                raise DamagedStateError(
-                    f"the state file {path} of {vertex.name!r}, subtask {subtask.index}, is torn: it holds {size} "
-                    f"bytes of {subtask.length}"
-                )
+    for owner, file in state_files(manifest):
+        path = _in(directory, file.path)
+        told = f"the state file {location_of(storage.location, path)} of {owner}"
+        try:
+            size = storage.size(path)
+        except OSError as error:
+            raise DamagedStateError(f"{told}, cannot be read: {error.strerror or error}") from error
+        if size is None:
+            raise DamagedStateError(f"{told}, is missing")
+        if size != file.length:
+            raise DamagedStateError(f"{told}, is torn: it holds {size} bytes of {file.length}")
 
 
-def check_contents(directory: Path, manifest: checkpoint_pb2.CheckpointManifest) -> None:
+def check_contents(storage: Storage, directory: str, manifest: checkpoint_pb2.CheckpointManifest) -> None:
     """Read all state files. Raises ``DamagedStateError`` that names the first that is not what was written."""
-    check_files(directory, manifest)
-    for vertex in manifest.vertices:
-        for subtask in vertex.subtasks:
-            if subtask.path:
-                read_section(directory / subtask.path, 0, subtask.length, subtask.crc32c)
+    check_files(storage, directory, manifest)
+    for _, file in state_files(manifest):
+        read_checked(storage, _in(directory, file.path), 0, file.length, file.crc32c)
+
+
+def read_checked(storage: Storage, path: str, offset: int, length: int, checksum: int) -> bytes:
+    """Part of a state file. Raises ``DamagedStateError`` that names the file when it is not what was written."""
+    data = read_exactly(storage, path, offset, length)
+    checked(memoryview(data), storage, path, offset, checksum)
+    return data
+
+
+def read_exactly(storage: Storage, path: str, offset: int, length: int) -> bytes:
+    """The same without a checksum."""
+    place = location_of(storage.location, path)
+    try:
+        data = storage.read(path, offset, length)
+    except OSError as error:
+        raise DamagedStateError(f"the state file {place} cannot be read: {error.strerror or error}") from error
+    if len(data) != length:
+        raise DamagedStateError(f"the state file {place} ends at byte {offset + len(data)}, not {offset + length}")
+    return data
+
+
+def checked(data: memoryview, storage: Storage, path: str, offset: int, checksum: int) -> memoryview:
+    """``data``, read at ``offset``, if its checksum fits; else ``DamagedStateError``."""
+    if crc32c(data) != checksum:
+        place = location_of(storage.location, path)
+        raise DamagedStateError(f"the state file {place} is damaged between bytes {offset} and {offset + len(data)}")
+    return data
+
+
+def _in(directory: str, name: str) -> str:
+    return f"{directory}/{name}" if directory else name

@@ -18,6 +18,7 @@ from millstream.core.config.values import (
     DurationKind,
     Integer,
     Kind,
+    LocationKind,
     Optional,
     PathKind,
     Size,
@@ -52,6 +53,7 @@ _DURATION = DurationKind()
 _OPTIONAL_DURATION: Optional[timedelta] = Optional(DurationKind())
 _OPTIONAL_TEXT: Optional[str] = Optional(Text())
 _OPTIONAL_PATH: Optional[Path] = Optional(PathKind())
+_OPTIONAL_LOCATION: Optional[str] = Optional(LocationKind())
 _OPTIONAL_COUNT: Optional[int] = Optional(_COUNT)
 _OPTIONAL_SLOTS: Optional[int] = Optional(Integer(1, 1024))
 _OPTIONAL_PARALLELISM: Optional[int] = Optional(Integer(1, 32768))
@@ -99,7 +101,7 @@ PIPELINE_GLOBAL_JOB_PARAMETERS = Option("pipeline.global-job-parameters", TextMa
 EXECUTION_BUFFER_TIMEOUT = Option("execution.buffer-timeout.interval", _DURATION)
 
 # -- checkpoints and restarts -----------------------------------------------------------------------------------------
-CHECKPOINTING_DIRECTORY = Option("execution.checkpointing.dir", PathKind())
+CHECKPOINTING_DIRECTORY = Option("execution.checkpointing.dir", LocationKind())
 CHECKPOINTING_INTERVAL = Option("execution.checkpointing.interval", _OPTIONAL_DURATION)
 CHECKPOINTING_MODE = Option("execution.checkpointing.mode", Choice(("EXACTLY_ONCE", "AT_LEAST_ONCE")))
 CHECKPOINTING_MIN_PAUSE = Option("execution.checkpointing.min-pause", _DURATION)
@@ -110,7 +112,16 @@ CHECKPOINTING_RETENTION = Option(
     "execution.checkpointing.externalized-checkpoint-retention",
     Choice(("NO_EXTERNALIZED_CHECKPOINTS", "DELETE_ON_CANCELLATION", "RETAIN_ON_CANCELLATION")),
 )
-STATE_RECOVERY_PATH = Option("execution.state-recovery.path", _OPTIONAL_PATH)
+CHECKPOINTING_MAX_CONCURRENT = Option("execution.checkpointing.max-concurrent-checkpoints", Integer(1, 1000))
+CHECKPOINTING_UNALIGNED = Option("execution.checkpointing.unaligned.enabled", Boolean())
+CHECKPOINTING_ALIGNED_TIMEOUT = Option("execution.checkpointing.aligned-checkpoint-timeout", _DURATION)
+STATE_BACKEND = Option("state.backend.type", Choice(("memory", "rocksdb")))
+STATE_ROCKSDB_LOCALDIR = Option("state.backend.rocksdb.localdir", _OPTIONAL_PATH)
+TASKMANAGER_MANAGED_MEMORY_SIZE = Option("taskmanager.memory.managed.size", Size(2**22))
+S3_ENDPOINT = Option("s3.endpoint", _OPTIONAL_TEXT)
+S3_ACCESS_KEY = Option("s3.access-key", _OPTIONAL_TEXT, secret=True)
+S3_SECRET_KEY = Option("s3.secret-key", _OPTIONAL_TEXT, secret=True)
+STATE_RECOVERY_PATH = Option("execution.state-recovery.path", _OPTIONAL_LOCATION)
 STATE_RECOVERY_IGNORE_UNCLAIMED = Option("execution.state-recovery.ignore-unclaimed-state", Boolean())
 RESTART_STRATEGY = Option(
     "restart-strategy.type", Optional(Choice(("none", "fixed-delay", "failure-rate", "exponential-delay")))

@@ -213,6 +213,25 @@ class PathKind:
         return str(value)
 
 
+class LocationKind:
+    """A directory, or a URL that fsspec knows, such as ``s3://bucket/path``."""
+
+    name = "location"
+
+    def parse(self, raw: object) -> str:
+        if isinstance(raw, str) and "://" in raw:
+            return raw
+        if isinstance(raw, str | Path) and str(raw):
+            return str(Path(raw).expanduser())
+        raise ValueError("expected a path or a URL")
+
+    def text(self, value: str) -> str:
+        return value
+
+    def flat(self, value: str) -> str:
+        return value
+
+
 class TextMap:
     """Pairs of text: a TOML table, or ``key:value,key:value`` where only text is possible."""
 

@@ -30,14 +30,20 @@ class WatermarkStatus:
 
 @dataclass(frozen=True, slots=True)
 class Barrier:
-    """Separates what belongs to checkpoint ``checkpoint_id`` from what follows it.
-
-    Carried by the data plane and seen by the task; coordinated checkpoints arrive with the checkpoint coordinator.
-    """
+    """Separates what belongs to checkpoint ``checkpoint_id`` from what follows it."""
 
     checkpoint_id: int
     timestamp_ms: int
     unaligned: bool = False
+    """It overtakes what is queued, which becomes part of the checkpoint."""
+    base_id: int = 0
+    """The newest completed checkpoint when this one started: what it has need not be written again."""
+    full: bool = False
+    """Write everything, whatever earlier checkpoints have."""
+    timeout_ms: int = -1
+    """An aligned barrier becomes unaligned where it is held up for so long; -1 for never."""
+    savepoint: str = ""
+    """The location of the savepoint that is taken; empty for a checkpoint."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from millstream.core.api.broadcast_functions import BroadcastProcessFunction, KeyedBroadcastProcessFunction
     from millstream.core.api.functions import (
         AggregateFunction,
         CoFlatMapFunction,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     )
     from millstream.core.api.sink import Sink
     from millstream.core.api.source import Source
+    from millstream.core.api.state import MapStateDescriptor
     from millstream.core.api.watermarks import WatermarkStrategy
     from millstream.core.api.windows import Evictor, Trigger, WindowAssigner
 
@@ -112,6 +114,23 @@ class CoProcessSpec(OperatorSpec):
 @dataclass(frozen=True)
 class KeyedCoProcessSpec(OperatorSpec):
     function: KeyedCoProcessFunction
+
+
+@dataclass(frozen=True)
+class BroadcastProcessSpec(OperatorSpec):
+    """Input 0 is any stream, input 1 the broadcast one."""
+
+    function: BroadcastProcessFunction
+    descriptors: tuple[MapStateDescriptor, ...]
+    """Of the broadcast states."""
+
+
+@dataclass(frozen=True)
+class KeyedBroadcastProcessSpec(OperatorSpec):
+    """Input 0 is the keyed stream, input 1 the broadcast one."""
+
+    function: KeyedBroadcastProcessFunction
+    descriptors: tuple[MapStateDescriptor, ...]
 
 
 @dataclass(frozen=True)

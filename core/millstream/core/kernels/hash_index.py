@@ -54,6 +54,7 @@ class Int64Index:
         self.size = 0
         self._table_keys: Int64Array = np.zeros(_CAPACITY_FIRST, np.int64)
         self._table_slots: Int64Array = np.full(_CAPACITY_FIRST, FREE, np.int64)
+        self._by_slot: Int64Array = np.empty(_CAPACITY_FIRST, np.int64)
 
     def slots_of(self, keys: Int64Array) -> tuple[Int64Array, Int64Array]:
         """``(slot of each key, positions in keys at which new keys stood first)``."""
@@ -62,14 +63,17 @@ class Int64Index:
         firsts: Int64Array = np.empty(len(keys), np.int64)
         before = self.size
         self.size = find_or_insert(keys, self._table_keys, self._table_slots, before, slots, firsts)
+        if self.size > before:
+            if self.size > len(self._by_slot):
+                larger: Int64Array = np.empty(max(self.size, 2 * len(self._by_slot)), np.int64)
+                larger[:before] = self._by_slot[:before]
+                self._by_slot = larger
+            self._by_slot[before : self.size] = keys[firsts[: self.size - before]]
         return slots, firsts[: self.size - before]
 
     def keys(self) -> Int64Array:
-        """The keys by slot."""
-        used = self._table_slots >= 0
-        keys: Int64Array = np.empty(self.size, np.int64)
-        keys[self._table_slots[used]] = self._table_keys[used]
-        return keys
+        """The keys by slot; a view."""
+        return self._by_slot[: self.size]
 
     def _reserve(self, keys: int) -> None:
         capacity = len(self._table_keys)

@@ -1,6 +1,6 @@
 """Decides when a checkpoint starts, whether it is complete, and when it is given up. Pure: no clock, disk or network.
 
-One checkpoint is under way at a time:
+Each checkpoint goes through the same steps; up to ``max_concurrent`` of them are under way at a time:
 
 1. ``SnapshotEnumerators``: the sources' enumerators are copied and what they hand out is held back, so that no split is
    both in their state and in a reader's.
@@ -9,7 +9,7 @@ One checkpoint is under way at a time:
 4. ``Announce``: subtasks may commit. ``Discard``: older checkpoints go.
 
 A subtask that finishes meanwhile needs no answer: all it emitted is before the end of its channels, which stands for a
-barrier, and so in the snapshots of its consumers.
+barrier, and so in the snapshots of its consumers. A savepoint goes the same way, alone, but restarts do not use it.
 """
 
 from __future__ import annotations
@@ -33,12 +33,13 @@ class AbortReason(enum.Enum):
     DECLINED = "a subtask could not make its part"
     NOT_WRITTEN = "its manifest could not be written"
     ENUMERATOR = "the state of a source's enumerator could not be taken"
+    SUBSUMED = "a later one was complete first"
     JOB_STOPPED = "the job does not run any more"
 
     @property
     def is_failure(self) -> bool:
         """Counts against the tolerable failures."""
-        return self is not AbortReason.JOB_STOPPED
+        return self not in (AbortReason.JOB_STOPPED, AbortReason.SUBSUMED)
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,9 @@ class TriggerSubtasks:
     checkpoint_id: int
     triggered_ms: int
     subtasks: tuple[SubtaskId, ...]
+    base_id: int = 0
+    """The newest completed checkpoint: this one may refer to its files, which are kept until it has ended."""
+    savepoint: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,11 +64,13 @@ class Seal:
     checkpoint_id: int
     triggered_ms: int
     states: Mapping[SubtaskId, checkpoint_pb2.SubtaskState]
+    savepoint: bool = False
 
 
 @dataclass(frozen=True)
 class Announce:
     checkpoint_id: int
+    savepoint: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,8 @@ class Abandon:
     """Tell the subtasks, let the enumerators go on, remove the files."""
 
     checkpoint_id: int
+    savepoint: bool = False
+    failure: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,10 +101,21 @@ Instruction = SnapshotEnumerators | TriggerSubtasks | Seal | Announce | Abandon 
 class _Pending:
     summary: checkpoint_pb2.CheckpointSummary
     waiting: set[SubtaskId]
+    base_id: int
+    savepoint: bool
     states: dict[SubtaskId, checkpoint_pb2.SubtaskState] = field(default_factory=dict)
     triggered: set[SubtaskId] = field(default_factory=set)
     enumerators_done: bool = False
     sealing: bool = False
+
+    @property
+    def checkpoint_id(self) -> int:
+        return self.summary.checkpoint_id
+
+    @property
+    def is_under_way(self) -> bool:
+        """The sources have answered: what they hand out from now on is not part of it."""
+        return self.enumerators_done and not self.waiting & self.triggered
 
 
 class CheckpointCoordinator:
@@ -110,11 +129,14 @@ class CheckpointCoordinator:
         self._settings = settings
         self._producers = producers
         self._next_id = last_id + 1
-        self._pending: _Pending | None = None
+        self._pending: dict[int, _Pending] = {}
+        self._obsolete: list[int] = []
+        """Completed and not retained, but one that is under way may refer to their files."""
         self._finished: set[SubtaskId] = set()
         self._awaiting: set[SubtaskId] = set()
         self._running = False
-        self._requested = False
+        self._savepoint_wanted = False
+        self._checkpoint_wanted = False
         self._next_ms = 0
         self._failures = 0
 
@@ -123,14 +145,24 @@ class CheckpointCoordinator:
         return self._settings.interval_ms > 0
 
     @property
+    def is_wanted(self) -> bool:
+        """Something has been asked for that has not started yet."""
+        return self._savepoint_wanted or self._checkpoint_wanted or bool(self._pending)
+
+    @property
     def latest(self) -> int:
         """The newest completed checkpoint; 0 for none."""
         return self.retained[-1] if self.retained else 0
 
     @property
     def waiting(self) -> frozenset[SubtaskId]:
-        """Subtasks that have not answered the checkpoint under way."""
-        return frozenset() if self._pending is None else frozenset(self._pending.waiting)
+        """Subtasks that have not answered a checkpoint under way."""
+        return frozenset().union(*(pending.waiting for pending in self._pending.values()))
+
+    @property
+    def live(self) -> frozenset[int]:
+        """Checkpoints whose files must stay: completed ones that are needed, and those under way."""
+        return frozenset([*self.retained, *self._obsolete, *self._pending])
 
     # -- the job ------------------------------------------------------------------------------------------------------
 
@@ -144,7 +176,13 @@ class CheckpointCoordinator:
         self._running = False
         self._finished.clear()
         self._awaiting.clear()
-        return self._abort(AbortReason.JOB_STOPPED, now_ms)
+        return [
+            i for pending in list(self._pending.values()) for i in self._abort(pending, AbortReason.JOB_STOPPED, now_ms)
+        ]
+
+    def rescaled(self, producers: Mapping[SubtaskId, frozenset[SubtaskId]]) -> None:
+        """The next attempt has other subtasks."""
+        self._producers = producers
 
     def restored(self, checkpoint_id: int) -> None:
         """An attempt starts from this checkpoint."""
@@ -154,37 +192,51 @@ class CheckpointCoordinator:
         """It has processed all its input; its consumers may be the next to need a trigger."""
         self._finished.add(subtask)
         self._awaiting.discard(subtask)
-        pending = self._pending
-        if pending is None or pending.sealing:
-            return []
-        if subtask in pending.waiting:
-            pending.waiting.discard(subtask)
-            pending.states[subtask] = checkpoint_pb2.SubtaskState(index=subtask.index, finished=True)
-        return [*self._trigger(pending), *self._check(pending)]
+        instructions: list[Instruction] = []
+        for pending in self._open():
+            if subtask in pending.waiting:
+                pending.waiting.discard(subtask)
+                pending.states[subtask] = checkpoint_pb2.SubtaskState(index=subtask.index, finished=True)
+            instructions += [*self._trigger(pending), *self._check(pending)]
+        return instructions
 
     def awaits_commit(self, subtask: SubtaskId) -> None:
         """It can only finish after a checkpoint: the last one need not wait for its interval."""
         self._awaiting.add(subtask)
 
-    def request(self) -> None:
-        """Start a checkpoint as soon as none is under way, also in a job that takes none by itself."""
-        self._requested = True
+    def request_savepoint(self) -> None:
+        """Start a savepoint as soon as nothing is under way, also in a job that takes no checkpoints by itself."""
+        self._savepoint_wanted = True
+
+    def request_checkpoint(self) -> None:
+        """Start a checkpoint without waiting for the interval."""
+        self._checkpoint_wanted = True
 
     def tick(self, now_ms: int) -> list[Instruction]:
         """Ask often: starts what is due, gives up what takes too long."""
-        pending = self._pending
-        if pending is not None:
-            if not pending.sealing and now_ms - pending.summary.triggered_ms > self._settings.timeout_ms:
-                return self._abort(AbortReason.TIMEOUT, now_ms)
-            return []
+        instructions: list[Instruction] = []
+        for pending in self._open():
+            if now_ms - pending.summary.triggered_ms > self._settings.timeout_ms:
+                instructions += self._abort(pending, AbortReason.TIMEOUT, now_ms)
         left = self._producers.keys() - self._finished
         if not self._running or not left:
-            return []
+            return instructions
+        if self._savepoint_wanted:
+            if not self._pending:
+                self._savepoint_wanted = False
+                instructions += self._start(left, now_ms, savepoint=True)
+            return instructions
         is_due = self.is_on and (now_ms >= self._next_ms or left <= self._awaiting)
-        if not is_due and not self._requested:
-            return []
-        self._requested = False
-        return self._start(left, now_ms)
+        if (is_due or self._checkpoint_wanted) and self._may_start():
+            self._checkpoint_wanted = False
+            instructions += self._start(left, now_ms, savepoint=False)
+        return instructions
+
+    def _may_start(self) -> bool:
+        pendings = self._pending.values()
+        if any(pending.savepoint or not pending.is_under_way for pending in pendings):
+            return False
+        return len(pendings) < self._settings.max_concurrent
 
     # -- one checkpoint -----------------------------------------------------------------------------------------------
 
@@ -197,7 +249,8 @@ class CheckpointCoordinator:
         return [*self._trigger(pending), *self._check(pending)]
 
     def enumerators_failed(self, checkpoint_id: int, error: MillstreamError, now_ms: int) -> list[Instruction]:
-        return [] if self._of(checkpoint_id) is None else self._abort(AbortReason.ENUMERATOR, now_ms, error)
+        pending = self._of(checkpoint_id)
+        return [] if pending is None else self._abort(pending, AbortReason.ENUMERATOR, now_ms, error)
 
     def reported(
         self, subtask: SubtaskId, report: checkpoint_pb2.CheckpointReport, error: MillstreamError | None, now_ms: int
@@ -207,50 +260,51 @@ class CheckpointCoordinator:
         if pending is None or subtask not in pending.waiting:
             return []
         if error is not None:
-            return self._abort(AbortReason.DECLINED, now_ms, error)
+            return self._abort(pending, AbortReason.DECLINED, now_ms, error)
         pending.waiting.discard(subtask)
         pending.states[subtask] = report.state
-        summary = pending.summary
-        summary.acknowledged += 1
-        summary.state_bytes += report.state.length
-        summary.sync_us_max = max(summary.sync_us_max, report.sync_us)
-        summary.async_us_max = max(summary.async_us_max, report.async_us)
-        summary.alignment_us_max = max(summary.alignment_us_max, report.alignment_us)
+        _count(pending.summary, subtask, report, now_ms)
         return self._check(pending)
 
     def sealed(self, checkpoint_id: int, path: str, now_ms: int) -> list[Instruction]:
         """The manifest is durable."""
-        pending = self._pending
-        if pending is None or pending.summary.checkpoint_id != checkpoint_id:
+        pending = self._pending.pop(checkpoint_id, None)
+        if pending is None:
             return []
-        self._pending = None
         self._failures = 0
-        self._next_ms = max(
-            pending.summary.triggered_ms + self._settings.interval_ms, now_ms + self._settings.min_pause_ms
-        )
         pending.summary.path = path
         self._ended(pending.summary, "COMPLETED", now_ms)
         self.statistics.completed += 1
+        if pending.savepoint:
+            return [Announce(checkpoint_id, savepoint=True)]
+        self._next_ms = max(self._next_ms, now_ms + self._settings.min_pause_ms)
+        instructions: list[Instruction] = [Announce(checkpoint_id)]
+        for older in [p for p in self._pending.values() if p.checkpoint_id < checkpoint_id]:
+            instructions += self._abort(older, AbortReason.SUBSUMED, now_ms)
         self.retained.append(checkpoint_id)
-        discarded = self.retained[: -self._settings.retained]
+        self._obsolete += self.retained[: -self._settings.retained]
         del self.retained[: -self._settings.retained]
-        return [Announce(checkpoint_id), *map(Discard, discarded)]
+        return [*instructions, *self._discard()]
 
     def not_sealed(self, checkpoint_id: int, error: MillstreamError, now_ms: int) -> list[Instruction]:
-        pending = self._pending
-        if pending is None or pending.summary.checkpoint_id != checkpoint_id:
-            return []
-        return self._abort(AbortReason.NOT_WRITTEN, now_ms, error)
+        pending = self._pending.get(checkpoint_id)
+        return [] if pending is None else self._abort(pending, AbortReason.NOT_WRITTEN, now_ms, error)
 
     # -- inner --------------------------------------------------------------------------------------------------------
 
-    def _start(self, left: set[SubtaskId], now_ms: int) -> list[Instruction]:
+    def _start(self, left: set[SubtaskId], now_ms: int, savepoint: bool) -> list[Instruction]:
         checkpoint_id = self._next_id
         self._next_id += 1
+        if not savepoint:
+            self._next_ms = now_ms + self._settings.interval_ms
         summary = checkpoint_pb2.CheckpointSummary(
-            checkpoint_id=checkpoint_id, status="IN_PROGRESS", triggered_ms=now_ms, expected=len(left)
+            checkpoint_id=checkpoint_id,
+            status="IN_PROGRESS",
+            triggered_ms=now_ms,
+            expected=len(left),
+            savepoint=savepoint,
         )
-        self._pending = pending = _Pending(summary, set(left))
+        pending = self._pending[checkpoint_id] = _Pending(summary, set(left), self.latest, savepoint)
         for subtask in self._finished:
             pending.states[subtask] = checkpoint_pb2.SubtaskState(index=subtask.index, finished=True)
         self.statistics.triggered += 1
@@ -266,42 +320,82 @@ class CheckpointCoordinator:
         pending.triggered |= heads
         if not heads:
             return []
-        summary = pending.summary
-        return [TriggerSubtasks(summary.checkpoint_id, summary.triggered_ms, tuple(sorted(heads)))]
+        subtasks = tuple(sorted(heads))
+        triggered_ms = pending.summary.triggered_ms
+        return [TriggerSubtasks(pending.checkpoint_id, triggered_ms, subtasks, pending.base_id, pending.savepoint)]
 
     def _check(self, pending: _Pending) -> list[Instruction]:
         if pending.waiting or pending.sealing or not pending.enumerators_done:
             return []
         pending.sealing = True
-        return [Seal(pending.summary.checkpoint_id, pending.summary.triggered_ms, pending.states)]
+        return [Seal(pending.checkpoint_id, pending.summary.triggered_ms, pending.states, pending.savepoint)]
+
+    def _open(self) -> list[_Pending]:
+        return [pending for pending in self._pending.values() if not pending.sealing]
 
     def _of(self, checkpoint_id: int) -> _Pending | None:
-        pending = self._pending
-        if pending is None or pending.summary.checkpoint_id != checkpoint_id or pending.sealing:
-            return None
-        return pending
+        pending = self._pending.get(checkpoint_id)
+        return None if pending is None or pending.sealing else pending
 
-    def _abort(self, reason: AbortReason, now_ms: int, cause: MillstreamError | None = None) -> list[Instruction]:
-        pending = self._pending
-        if pending is None:
-            return []
-        self._pending = None
-        checkpoint_id = pending.summary.checkpoint_id
-        self._next_ms = now_ms + max(self._settings.min_pause_ms, self._settings.interval_ms)
+    def _abort(
+        self, pending: _Pending, reason: AbortReason, now_ms: int, cause: MillstreamError | None = None
+    ) -> list[Instruction]:
+        del self._pending[pending.checkpoint_id]
+        if not pending.savepoint:
+            self._next_ms = max(self._next_ms, now_ms + max(self._settings.min_pause_ms, self._settings.interval_ms))
         pending.summary.failure = reason.value if cause is None else f"{reason.value}: {cause}"
         self._ended(pending.summary, "FAILED", now_ms)
         self.statistics.failed += 1
-        instructions: list[Instruction] = [Abandon(checkpoint_id)]
-        if reason.is_failure:
+        instructions: list[Instruction] = [
+            Abandon(pending.checkpoint_id, pending.savepoint, pending.summary.failure),
+            *self._discard(),
+        ]
+        if reason.is_failure and not pending.savepoint:
             self._failures += 1
             if self._failures > self._settings.tolerable_failures:
                 self._failures = 0
-                told = f"checkpoint {checkpoint_id} was given up: {pending.summary.failure}"
+                told = f"checkpoint {pending.checkpoint_id} was given up: {pending.summary.failure}"
                 instructions.append(FailJob(CheckpointError(told)))
         return instructions
+
+    def _discard(self) -> list[Instruction]:
+        """What nobody needs any more."""
+        bases = {pending.base_id for pending in self._pending.values()}
+        discarded = [obsolete for obsolete in self._obsolete if obsolete not in bases]
+        self._obsolete = [obsolete for obsolete in self._obsolete if obsolete in bases]
+        return list(map(Discard, discarded))
 
     def _ended(self, summary: checkpoint_pb2.CheckpointSummary, status: str, now_ms: int) -> None:
         summary.status = status
         summary.ended_ms = now_ms
-        if self.statistics.history and self.statistics.history[0].checkpoint_id == summary.checkpoint_id:
-            self.statistics.history[0].CopyFrom(summary)
+        for known in self.statistics.history:
+            if known.checkpoint_id == summary.checkpoint_id:
+                known.CopyFrom(summary)
+
+
+def _count(
+    summary: checkpoint_pb2.CheckpointSummary,
+    subtask: SubtaskId,
+    report: checkpoint_pb2.CheckpointReport,
+    now_ms: int,
+) -> None:
+    """Add what one subtask reported."""
+    state_bytes = sum(file.length for file in report.state.files)
+    summary.acknowledged += 1
+    summary.state_bytes += state_bytes
+    summary.written_bytes += report.state.written_bytes
+    summary.in_flight_bytes += report.in_flight_bytes
+    summary.sync_us_max = max(summary.sync_us_max, report.sync_us)
+    summary.async_us_max = max(summary.async_us_max, report.async_us)
+    summary.alignment_us_max = max(summary.alignment_us_max, report.alignment_us)
+    summary.subtasks.add(
+        vertex_id=subtask.vertex,
+        index=subtask.index,
+        state_bytes=state_bytes,
+        written_bytes=report.state.written_bytes,
+        in_flight_bytes=report.in_flight_bytes,
+        sync_us=report.sync_us,
+        async_us=report.async_us,
+        alignment_us=report.alignment_us,
+        ended_ms=now_ms,
+    )

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Final, Protocol
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, Protocol, TypeVar
 
 from millstream.core.checkpoint.events import ABORTED, COMPLETED, TRIGGER
+from millstream.core.checkpoint.manifest import write_manifest
+from millstream.core.checkpoint.storage import location_of, open_storage
 from millstream.core.clock import Clock
 from millstream.core.errors import CheckpointError, MillstreamError
 from millstream.core.ids import SubtaskId, VertexId
@@ -30,12 +34,13 @@ from millstream.jobmanager.checkpointing.coordinator import (
 )
 from millstream.jobmanager.checkpointing.redistribution import NOTHING_RESTORED, Restored, redistribute
 from millstream.jobmanager.checkpointing.settings import CheckpointSettings
-from millstream.jobmanager.checkpointing.store import CheckpointStore, manifest_of
+from millstream.jobmanager.checkpointing.store import CheckpointStore, manifest_of, read_checkpoint
 from millstream.jobmanager.coordinators.source import SourceCoordinator
 from millstream.jobmanager.scheduling.wiring import producers_of
 from millstream.proto.v1 import checkpoint_pb2, job_graph_pb2
 
 TICK_S: Final = 0.05
+R = TypeVar("R")
 
 log = logging.getLogger("millstream.jobmanager")
 
@@ -66,7 +71,13 @@ class CheckpointDriver:
         clock: Clock,
         executor: ThreadPoolExecutor,
         job: JobServices,
+        cluster: Mapping[str, Any],
     ) -> None:
+        """``cluster``: its settings, of which those for storages count."""
+        self._cluster = cluster
+        self._running = False
+        self._completed = asyncio.Event()
+        """Set by each completed checkpoint, and when the attempt ends."""
         self.settings = settings
         self.coordinator = CheckpointCoordinator(settings, producers(graph))
         self._graph = graph
@@ -76,15 +87,15 @@ class CheckpointDriver:
         self._job = job
         self._sources: Mapping[str, SourceCoordinator] = {}
         self._holding: set[str] = set()
-        self._enumerators: dict[str, bytes] = {}
+        self._enumerators: dict[int, dict[str, bytes]] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._savepoints: list[tuple[Path, asyncio.Future[Path]]] = []  # for the next checkpoint
-        self._of_checkpoint: list[tuple[Path, asyncio.Future[Path]]] = []  # for the one under way
+        self._savepoints: deque[_Savepoint] = deque()
+        """Asked for; the first one may be under way."""
 
     @property
     def directory(self) -> str:
         """Where subtasks write."""
-        return str(self._store.directory)
+        return self._store.storage.location
 
     # -- the job's life -----------------------------------------------------------------------------------------------
 
@@ -95,31 +106,38 @@ class CheckpointDriver:
         """
         latest = self.coordinator.latest
         if latest:
-            directory, allow = self._store.path(latest), False
+            location, allow = self._store.location(latest), False
         elif self._graph.restore_path:
-            directory, allow = Path(self._graph.restore_path), self._graph.allow_non_restored_state
+            location, allow = self._graph.restore_path, self._graph.allow_non_restored_state
         else:
             return NOTHING_RESTORED, {}
-        manifest = await asyncio.get_running_loop().run_in_executor(self._executor, self._store.read, directory)
+
+        def read() -> checkpoint_pb2.CheckpointManifest:
+            return read_checkpoint(open_storage(location, self._cluster))
+
+        manifest = await self._beside(read)
         self.coordinator.restored(manifest.checkpoint_id)
-        log.info("job %s starts from checkpoint %d in %s", self._graph.job_id, manifest.checkpoint_id, directory)
+        log.info("job %s starts from checkpoint %d in %s", self._graph.job_id, manifest.checkpoint_id, location)
         enumerators = {
             operator_id: vertex.enumerator
             for vertex in manifest.vertices
             if vertex.has_enumerator
             for operator_id in vertex.operator_ids[:1]
         }
-        return redistribute(self._graph, manifest, directory, allow), enumerators
+        return redistribute(self._graph, manifest, location, allow), enumerators
 
     def started(self, sources: Mapping[str, SourceCoordinator]) -> None:
         """All subtasks run."""
         self._sources = sources
+        self._running = True
         self.coordinator.started(self._clock.wall_ms())
         if self.coordinator.is_on or self._savepoints:
             self._tick()
 
     def stopped(self) -> None:
         """The attempt is over."""
+        self._running = False
+        self._completed.set()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -129,17 +147,31 @@ class CheckpointDriver:
         """The job is over."""
         self._fail_savepoints(CheckpointError("the job ended before the savepoint was complete"))
         if not keep:
-            self._executor.submit(self._store.discard_all)
+            self._later(self._store.discard_all)
 
-    async def take_savepoint(self, directory: Path) -> Path:
-        """Where it is, when it is complete: a new directory below ``directory``. Raises ``CheckpointError``."""
-        done: asyncio.Future[Path] = asyncio.get_running_loop().create_future()
-        target = directory / f"savepoint-{self._graph.job_id[:6]}-{self._clock.wall_ms():x}"
-        self._savepoints.append((target, done))
-        self.coordinator.request()
+    async def take_savepoint(self, directory: str, *, stop: bool = False, drain: bool = False) -> str:
+        """Where it is, when it is complete: a new directory below ``directory``. Raises ``CheckpointError``.
+
+        ``stop``: no checkpoint follows, so sinks commit what it holds. ``drain``: the sources end their input with it.
+        """
+        done: asyncio.Future[_Savepoint] = asyncio.get_running_loop().create_future()
+        name = f"savepoint-{self._graph.job_id[:6]}-{self._clock.wall_ms():x}"
+        self._savepoints.append(_Savepoint(location_of(directory, name), drain, done))
+        self.coordinator.request_savepoint()
         if self._timer is None:
             self._tick()
-        return await done
+        savepoint = await done
+        if stop:
+            await self._tell_all(COMPLETED, self._job.running_subtasks(), _message(savepoint.checkpoint_id))
+        return savepoint.location
+
+    async def checkpoint_now(self) -> None:
+        """Returns when a checkpoint that starts now is complete, or when the next one after it is."""
+        self._completed.clear()
+        self.coordinator.request_checkpoint()
+        if self._timer is None:
+            self._tick()
+        await self._completed.wait()
 
     def subtask_finished(self, subtask: SubtaskId) -> None:
         self._perform(self.coordinator.subtask_finished(subtask))
@@ -159,7 +191,7 @@ class CheckpointDriver:
 
     def _tick(self) -> None:
         self._perform(self.coordinator.tick(self._clock.wall_ms()))
-        if not self.coordinator.is_on and not self._savepoints and not self._of_checkpoint:
+        if not self._running or not (self.coordinator.is_on or self._savepoints or self.coordinator.is_wanted):
             self._timer = None
             return
         self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
@@ -168,25 +200,54 @@ class CheckpointDriver:
         for instruction in instructions:
             match instruction:
                 case SnapshotEnumerators():
-                    self._of_checkpoint, self._savepoints = self._savepoints, []
                     self._job.spawn(lambda i=instruction: self._copy_enumerators(i.checkpoint_id))  # type: ignore[misc]
                 case TriggerSubtasks():
-                    self._tell(TRIGGER, instruction.checkpoint_id, instruction.subtasks, instruction.triggered_ms)
+                    self._tell(TRIGGER, instruction.subtasks, self._trigger(instruction))
                 case Seal():
                     self._job.spawn(lambda i=instruction: self._seal(i))  # type: ignore[misc]
                 case Announce():
-                    self._tell(COMPLETED, instruction.checkpoint_id, self._job.running_subtasks())
-                    self._release_all()
+                    self._announce(instruction)
                 case Abandon():
-                    failure = self.coordinator.statistics.history[0].failure
-                    self._fail_savepoints(CheckpointError(f"the savepoint was given up: {failure}"))
-                    self._tell(ABORTED, instruction.checkpoint_id, self._job.running_subtasks())
-                    self._release_all()
-                    self._executor.submit(self._store.discard, instruction.checkpoint_id)
+                    self._abandon(instruction)
                 case Discard():
-                    self._executor.submit(self._store.discard, instruction.checkpoint_id)
+                    coordinator = self.coordinator
+                    self._later(self._store.discard, instruction.checkpoint_id, coordinator.live, coordinator.latest)
                 case FailJob():
                     self._job.fail(instruction.error)
+
+    def _trigger(self, trigger: TriggerSubtasks) -> checkpoint_pb2.TriggerCheckpoint:
+        message = checkpoint_pb2.TriggerCheckpoint(
+            checkpoint_id=trigger.checkpoint_id, timestamp_ms=trigger.triggered_ms, base_id=trigger.base_id
+        )
+        if trigger.savepoint:
+            message.full = True
+            message.savepoint = self._savepoints[0].location
+            message.drain = self._savepoints[0].drain
+        return message
+
+    def _announce(self, announce: Announce) -> None:
+        if announce.savepoint:
+            savepoint = self._savepoints.popleft()
+            savepoint.checkpoint_id = announce.checkpoint_id
+            _answer(savepoint.done, savepoint)
+            if self._savepoints:
+                self.coordinator.request_savepoint()
+        else:
+            self._tell(COMPLETED, self._job.running_subtasks(), _message(announce.checkpoint_id))
+            self._completed.set()
+        self._release_all()
+
+    def _abandon(self, abandon: Abandon) -> None:
+        self._tell(ABORTED, self._job.running_subtasks(), _message(abandon.checkpoint_id))
+        self._release_all()
+        if abandon.savepoint:
+            savepoint = self._savepoints.popleft()
+            self._later(lambda: open_storage(savepoint.location, self._cluster).delete_tree())
+            _answer(savepoint.done, CheckpointError(f"the savepoint was given up: {abandon.failure}"))
+            if self._savepoints:
+                self.coordinator.request_savepoint()
+        else:
+            self._later(self._store.discard, abandon.checkpoint_id, self.coordinator.live, self.coordinator.latest)
 
     async def _copy_enumerators(self, checkpoint_id: int) -> None:
         enumerators: dict[str, bytes] = {}
@@ -197,50 +258,66 @@ class CheckpointDriver:
         except MillstreamError as error:
             self._perform(self.coordinator.enumerators_failed(checkpoint_id, error, self._clock.wall_ms()))
             return
-        self._enumerators = enumerators
+        self._enumerators = {known: e for known, e in self._enumerators.items() if known in self.coordinator.live}
+        self._enumerators[checkpoint_id] = enumerators
         self._perform(self.coordinator.enumerators_copied(checkpoint_id))
 
     async def _seal(self, seal: Seal) -> None:
-        now_ms = self._clock.wall_ms()
         manifest = manifest_of(
-            self._graph, seal.checkpoint_id, seal.triggered_ms, now_ms, seal.states, self._enumerators
+            self._graph,
+            seal.checkpoint_id,
+            seal.triggered_ms,
+            self._clock.wall_ms(),
+            seal.states,
+            self._enumerators.pop(seal.checkpoint_id, {}),
+            savepoint=seal.savepoint,
+            parent_id=self.coordinator.latest,
         )
         try:
-            path = await asyncio.get_running_loop().run_in_executor(self._executor, self._store.seal, manifest)
+            if seal.savepoint:
+                path = await self._beside(partial(self._seal_savepoint, manifest, self._savepoints[0].location))
+            else:
+                path = await self._beside(partial(self._store.seal, manifest))
         except MillstreamError as error:
             self._perform(self.coordinator.not_sealed(seal.checkpoint_id, error, self._clock.wall_ms()))
             return
-        await self._copy_savepoints(manifest)
-        self._perform(self.coordinator.sealed(seal.checkpoint_id, str(path), self._clock.wall_ms()))
+        self._perform(self.coordinator.sealed(seal.checkpoint_id, path, self._clock.wall_ms()))
 
-    async def _copy_savepoints(self, manifest: checkpoint_pb2.CheckpointManifest) -> None:
-        wanted, self._of_checkpoint = self._of_checkpoint, []
-        for target, done in wanted:
-            try:
-                copy = self._store.copy_as_savepoint
-                path = await asyncio.get_running_loop().run_in_executor(self._executor, copy, manifest, target)
-            except MillstreamError as error:
-                _answer(done, error)
-            else:
-                _answer(done, path)
+    def _seal_savepoint(self, manifest: checkpoint_pb2.CheckpointManifest, location: str) -> str:
+        try:
+            write_manifest(open_storage(location, self._cluster), manifest)
+        except OSError as error:
+            raise CheckpointError(f"cannot write the savepoint {location}: {error.strerror or error}") from error
+        return location
 
     def _fail_savepoints(self, error: MillstreamError) -> None:
-        wanted, self._of_checkpoint, self._savepoints = [*self._of_checkpoint, *self._savepoints], [], []
-        for _, done in wanted:
-            _answer(done, error)
+        wanted, self._savepoints = self._savepoints, deque()
+        for savepoint in wanted:
+            _answer(savepoint.done, error)
 
-    def _tell(
-        self, kind: str, checkpoint_id: int, subtasks: list[SubtaskId] | tuple[SubtaskId, ...], timestamp_ms: int = 0
-    ) -> None:
-        message = checkpoint_pb2.TriggerCheckpoint(checkpoint_id=checkpoint_id, timestamp_ms=timestamp_ms)
-        payload = message.SerializeToString()
-
-        async def tell_all() -> None:
-            sends = [self._job.send_to_subtask(s.vertex, s.index, "", kind, payload) for s in subtasks]
-            await asyncio.gather(*sends)
-
+    def _tell(self, kind: str, subtasks: Sequence[SubtaskId], message: checkpoint_pb2.TriggerCheckpoint) -> None:
         # One that cannot be told is given up by its missing heartbeats, or the checkpoint by its timeout.
-        self._job.spawn(tell_all, fails_job=False)
+        self._job.spawn(lambda: self._tell_all(kind, subtasks, message), fails_job=False)
+
+    async def _tell_all(
+        self, kind: str, subtasks: Sequence[SubtaskId], message: checkpoint_pb2.TriggerCheckpoint
+    ) -> None:
+        payload = message.SerializeToString()
+        await asyncio.gather(*(self._job.send_to_subtask(s.vertex, s.index, "", kind, payload) for s in subtasks))
+
+    async def _beside(self, work: Callable[[], R]) -> R:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+    def _later(self, work: Callable[..., None], *arguments: Any) -> None:
+        """On the worker thread; what fails is left for the next sweep."""
+
+        def guarded() -> None:
+            try:
+                work(*arguments)
+            except OSError as error:
+                log.warning("job %s: cannot tidy up its checkpoints: %s", self._graph.job_id, error)
+
+        self._executor.submit(guarded)
 
     def _release_all(self) -> None:
         for vertex in list(self._holding):
@@ -253,7 +330,19 @@ class CheckpointDriver:
             self._job.spawn(source.release, fails_job=False)
 
 
-def _answer(done: asyncio.Future[Path], answer: Path | MillstreamError) -> None:
+@dataclass
+class _Savepoint:
+    location: str
+    drain: bool
+    done: asyncio.Future[_Savepoint]
+    checkpoint_id: int = 0
+
+
+def _message(checkpoint_id: int) -> checkpoint_pb2.TriggerCheckpoint:
+    return checkpoint_pb2.TriggerCheckpoint(checkpoint_id=checkpoint_id)
+
+
+def _answer(done: asyncio.Future[_Savepoint], answer: _Savepoint | MillstreamError) -> None:
     """Unless whoever asked has gone."""
     if done.done():
         return

@@ -17,6 +17,7 @@ class CheckpointSettings:
     tolerable_failures: int = 0
     retained: int = 1
     keep_on_cancel: bool = False
+    max_concurrent: int = 1
 
     @classmethod
     def of_job(cls, configuration: Mapping[str, str]) -> CheckpointSettings:
@@ -26,6 +27,10 @@ class CheckpointSettings:
             value = json.loads(configuration.get(f"execution.checkpointing.{key}", "null"))
             return default if value is None else int(value)
 
+        mode = json.loads(configuration.get("execution.checkpointing.mode", "null"))
+        unaligned = json.loads(configuration.get("execution.checkpointing.unaligned.enabled", "false"))
+        # One at a time where a pause is asked for, and where barriers must not pass each other.
+        alone = bool(read("min-pause", 0)) or unaligned or mode == "AT_LEAST_ONCE"
         retention = json.loads(configuration.get("execution.checkpointing.externalized-checkpoint-retention", "null"))
         return cls(
             interval_ms=read("interval", 0),
@@ -34,4 +39,5 @@ class CheckpointSettings:
             tolerable_failures=read("tolerable-failed-checkpoints", 0),
             retained=max(1, read("num-retained", 1)),
             keep_on_cancel=retention == "RETAIN_ON_CANCELLATION",
+            max_concurrent=1 if alone else max(1, read("max-concurrent-checkpoints", 1)),
         )

@@ -1,75 +1,111 @@
-"""The checkpoints of one job on disk. Everything here blocks and runs on a worker thread."""
+"""The checkpoints of one job in their storage. Everything here blocks and runs on a worker thread."""
 
 from __future__ import annotations
 
-import shutil
+import posixpath
+import re
 from collections.abc import Mapping
-from pathlib import Path
+from typing import Final
 
-from millstream.core.checkpoint.files import sync_file
-from millstream.core.checkpoint.manifest import check_files, checkpoint_directory, read_manifest, write_manifest
+from millstream.core.checkpoint.manifest import (
+    MANIFEST_NAME,
+    SHARED,
+    check_files,
+    checkpoint_name,
+    read_manifest,
+    state_files,
+    write_manifest,
+)
+from millstream.core.checkpoint.storage import Storage, location_of
 from millstream.core.errors import CheckpointError
 from millstream.core.ids import SubtaskId, VertexId
 from millstream.proto.v1 import checkpoint_pb2, job_graph_pb2
 
 States = Mapping[SubtaskId, checkpoint_pb2.SubtaskState]
 
+_OF_CHECKPOINT: Final = re.compile(r"(\d+)-")
+_DIRECTORY: Final = re.compile(r"chk-(\d+)")
+
 
 class CheckpointStore:
-    """Below ``directory``, which belongs to the job alone."""
+    """Below the storage's location, which belongs to the job alone.
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    A file in ``shared`` belongs to all checkpoints whose manifests refer to it, and goes with the last of them. The
+    name of such a file begins with the number of the checkpoint that wrote it, so that what a given-up checkpoint or a
+    crash left behind is found: it is older than the newest checkpoint, and no living one refers to it.
+    """
 
-    def path(self, checkpoint_id: int) -> Path:
-        return checkpoint_directory(self.directory, checkpoint_id)
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self._files: dict[int, frozenset[str]] = {}
+        """By completed checkpoint that is still there: the shared files it refers to."""
 
-    def seal(self, manifest: checkpoint_pb2.CheckpointManifest) -> Path:
-        """Write the manifest. Raises ``CheckpointError``."""
-        directory = self.path(manifest.checkpoint_id)
+    def location(self, checkpoint_id: int) -> str:
+        return location_of(self.storage.location, checkpoint_name(checkpoint_id))
+
+    def seal(self, manifest: checkpoint_pb2.CheckpointManifest) -> str:
+        """Write the manifest; where it is. Raises ``CheckpointError``."""
+        directory = checkpoint_name(manifest.checkpoint_id)
         try:
-            write_manifest(directory, manifest)
+            write_manifest(self.storage, manifest, directory)
         except OSError as error:
-            raise CheckpointError(
-                f"the manifest in {directory} cannot be written: {error.strerror or error}"
-            ) from error
-        return directory
+            place = self.location(manifest.checkpoint_id)
+            raise CheckpointError(f"the manifest in {place} cannot be written: {error.strerror or error}") from error
+        self._files[manifest.checkpoint_id] = shared_files(manifest)
+        return self.location(manifest.checkpoint_id)
 
-    def read(self, directory: Path) -> checkpoint_pb2.CheckpointManifest:
-        """A checkpoint that is whole. Raises ``CheckpointError`` that names what is wrong."""
-        manifest = read_manifest(directory)
-        check_files(directory, manifest)
-        return manifest
+    def discard(self, checkpoint_id: int, live: frozenset[int], latest: int) -> None:
+        """Remove a checkpoint: its manifest first, so that it never looks whole when it is not; then what is unused.
 
-    def copy_as_savepoint(self, manifest: checkpoint_pb2.CheckpointManifest, target: Path) -> Path:
-        """A checkpoint of its own in ``target``, which nothing here ever removes. Raises ``CheckpointError``."""
-        source = self.path(manifest.checkpoint_id)
-        copied = checkpoint_pb2.CheckpointManifest()
-        copied.CopyFrom(manifest)
-        copied.savepoint = True
-        try:
-            target.mkdir(parents=True)
-            for vertex in copied.vertices:
-                for subtask in vertex.subtasks:
-                    if subtask.path:
-                        shutil.copyfile(source / subtask.path, target / subtask.path)
-                        sync_file(target / subtask.path)
-            write_manifest(target, copied)
-        except OSError as error:
-            raise CheckpointError(f"cannot write the savepoint {target}: {error.strerror or error}") from error
-        return target
+        ``live`` are the others that stay or are under way, ``latest`` the newest completed one.
+        """
+        self.storage.delete(f"{checkpoint_name(checkpoint_id)}/{MANIFEST_NAME}")
+        self.storage.delete_tree(checkpoint_name(checkpoint_id))
+        self._files.pop(checkpoint_id, None)
+        self.sweep(live, latest)
 
-    def discard(self, checkpoint_id: int) -> None:
-        """Remove a checkpoint: its manifest first, so that it never looks whole when it is not."""
-        directory = self.path(checkpoint_id)
-        (directory / "MANIFEST").unlink(missing_ok=True)
-        shutil.rmtree(directory, ignore_errors=True)
+    def sweep(self, live: frozenset[int], latest: int) -> None:
+        """Remove what belongs to no living checkpoint."""
+        if any(checkpoint_id not in self._files for checkpoint_id in live if checkpoint_id <= latest):
+            return  # what they refer to is not known: better too many files than one too few
+        used = frozenset().union(*self._files.values())
+        for name in orphans(self.storage.list(SHARED), used, live, latest):
+            self.storage.delete(f"{SHARED}/{name}")
+        for name in self.storage.list():
+            found = _DIRECTORY.fullmatch(name)
+            if found and int(found[1]) < latest and int(found[1]) not in live:
+                self.storage.delete_tree(name)
 
     def discard_all(self) -> None:
         """The job needs none of its checkpoints any more."""
-        for directory in self.directory.glob("chk-*"):
-            (directory / "MANIFEST").unlink(missing_ok=True)
-        shutil.rmtree(self.directory, ignore_errors=True)
+        for name in self.storage.list():
+            if _DIRECTORY.fullmatch(name):
+                self.storage.delete(f"{name}/{MANIFEST_NAME}")
+        self.storage.delete_tree()
+
+
+def orphans(names: list[str], used: frozenset[str], live: frozenset[int], latest: int) -> list[str]:
+    """Which shared files belong to nobody: not referred to, and not of a checkpoint that may still be completed."""
+    found = []
+    for name in names:
+        number = _OF_CHECKPOINT.match(name)
+        if number and int(number[1]) <= latest and int(number[1]) not in live - {latest} and name not in used:
+            found.append(name)
+    return found
+
+
+def read_checkpoint(storage: Storage) -> checkpoint_pb2.CheckpointManifest:
+    """The manifest at the storage's location, whose files are all there. Raises ``CheckpointError``."""
+    manifest = read_manifest(storage)
+    check_files(storage, "", manifest)
+    return manifest
+
+
+def shared_files(manifest: checkpoint_pb2.CheckpointManifest) -> frozenset[str]:
+    """Names of the shared files that a manifest refers to."""
+    return frozenset(
+        posixpath.basename(file.path) for _, file in state_files(manifest) if file.path.startswith(f"../{SHARED}/")
+    )
 
 
 def manifest_of(
@@ -79,6 +115,9 @@ def manifest_of(
     completed_ms: int,
     states: States,
     enumerators: Mapping[str, bytes],
+    *,
+    savepoint: bool,
+    parent_id: int,
 ) -> checkpoint_pb2.CheckpointManifest:
     """All that is known of a checkpoint to which every subtask has contributed."""
     manifest = checkpoint_pb2.CheckpointManifest(
@@ -87,7 +126,16 @@ def manifest_of(
         checkpoint_id=checkpoint_id,
         triggered_ms=triggered_ms,
         completed_ms=completed_ms,
+        savepoint=savepoint,
+        parent_id=parent_id,
     )
+    for edge in graph.edges:
+        manifest.edges.add(
+            edge_id=edge.edge_id,
+            source_vertex=edge.source_vertex,
+            target_vertex=edge.target_vertex,
+            exchange=job_graph_pb2.Exchange.Name(edge.exchange),
+        )
     for vertex in graph.vertices:
         vertex_id = VertexId(vertex.vertex_id)
         manifest.vertices.add(

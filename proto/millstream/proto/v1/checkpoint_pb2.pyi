@@ -47,6 +47,34 @@ STATE_MODE_UNION: StateMode.ValueType  # 3
 Global___StateMode: _TypeAlias = StateMode  # noqa: Y015
 
 @_typing.final
+class StateFile(_message.Message):
+    """One file of state; its path is relative to the directory of the manifest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: _builtins.int
+    LENGTH_FIELD_NUMBER: _builtins.int
+    CRC32C_FIELD_NUMBER: _builtins.int
+    path: _builtins.str
+    length: _builtins.int
+    crc32c: _builtins.int
+    """of the whole file"""
+    def __init__(
+        self,
+        *,
+        path: _builtins.str = ...,
+        length: _builtins.int = ...,
+        crc32c: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["crc32c", b"crc32c", "length", b"length", "path", b"path"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StateFile: _TypeAlias = StateFile  # noqa: Y015
+
+@_typing.final
 class StateSection(_message.Message):
     """One piece of state inside a state file."""
 
@@ -58,6 +86,7 @@ class StateSection(_message.Message):
     OFFSET_FIELD_NUMBER: _builtins.int
     LENGTH_FIELD_NUMBER: _builtins.int
     CRC32C_FIELD_NUMBER: _builtins.int
+    FILE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     mode: Global___StateMode.ValueType
     key_group: _builtins.int
@@ -65,6 +94,8 @@ class StateSection(_message.Message):
     offset: _builtins.int
     length: _builtins.int
     crc32c: _builtins.int
+    file: _builtins.int
+    """index into SubtaskState.files"""
     def __init__(
         self,
         *,
@@ -74,14 +105,188 @@ class StateSection(_message.Message):
         offset: _builtins.int = ...,
         length: _builtins.int = ...,
         crc32c: _builtins.int = ...,
+        file: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["crc32c", b"crc32c", "key_group", b"key_group", "length", b"length", "mode", b"mode", "name", b"name", "offset", b"offset"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["crc32c", b"crc32c", "file", b"file", "key_group", b"key_group", "length", b"length", "mode", b"mode", "name", b"name", "offset", b"offset"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StateSection: _TypeAlias = StateSection  # noqa: Y015
+
+@_typing.final
+class KeyedRun(_message.Message):
+    """Rows of keyed state in chunks behind each other in one file. A later run of an operator overrides the earlier ones."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILE_FIELD_NUMBER: _builtins.int
+    FIRST_GROUP_FIELD_NUMBER: _builtins.int
+    LAST_GROUP_FIELD_NUMBER: _builtins.int
+    FULL_FIELD_NUMBER: _builtins.int
+    OFFSETS_FIELD_NUMBER: _builtins.int
+    LENGTHS_FIELD_NUMBER: _builtins.int
+    CHECKSUMS_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    file: _builtins.int
+    """index into SubtaskState.files"""
+    first_group: _builtins.int
+    """rows are of key groups first_group .."""
+    last_group: _builtins.int
+    """.. last_group"""
+    full: _builtins.bool
+    """nothing before it matters"""
+    filter: _builtins.bool
+    """the file has rows of further groups, which do not belong to this run"""
+    @_builtins.property
+    def offsets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def lengths(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def checksums(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """CRC-32C"""
+
+    def __init__(
+        self,
+        *,
+        file: _builtins.int = ...,
+        first_group: _builtins.int = ...,
+        last_group: _builtins.int = ...,
+        full: _builtins.bool = ...,
+        offsets: _abc.Iterable[_builtins.int] | None = ...,
+        lengths: _abc.Iterable[_builtins.int] | None = ...,
+        checksums: _abc.Iterable[_builtins.int] | None = ...,
+        filter: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checksums", b"checksums", "file", b"file", "filter", b"filter", "first_group", b"first_group", "full", b"full", "last_group", b"last_group", "lengths", b"lengths", "offsets", b"offsets"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeyedRun: _TypeAlias = KeyedRun  # noqa: Y015
+
+@_typing.final
+class StateDatabase(_message.Message):
+    """The files of a RocksDB database that holds keyed state."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class File(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        NAME_FIELD_NUMBER: _builtins.int
+        FILE_FIELD_NUMBER: _builtins.int
+        name: _builtins.str
+        file: _builtins.int
+        def __init__(
+            self,
+            *,
+            name: _builtins.str = ...,
+            file: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["file", b"file", "name", b"name"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    FIRST_GROUP_FIELD_NUMBER: _builtins.int
+    LAST_GROUP_FIELD_NUMBER: _builtins.int
+    FILES_FIELD_NUMBER: _builtins.int
+    first_group: _builtins.int
+    last_group: _builtins.int
+    @_builtins.property
+    def files(self) -> _containers.RepeatedCompositeFieldContainer[Global___StateDatabase.File]: ...
+    def __init__(
+        self,
+        *,
+        first_group: _builtins.int = ...,
+        last_group: _builtins.int = ...,
+        files: _abc.Iterable[Global___StateDatabase.File] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["files", b"files", "first_group", b"first_group", "last_group", b"last_group"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StateDatabase: _TypeAlias = StateDatabase  # noqa: Y015
+
+@_typing.final
+class StateTableFile(_message.Message):
+    """The rows of one keyed state in a Parquet file, as savepoints have them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    WITH_TTL_FIELD_NUMBER: _builtins.int
+    SPACED_FIELD_NUMBER: _builtins.int
+    FILE_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    FIRST_GROUP_FIELD_NUMBER: _builtins.int
+    LAST_GROUP_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """of the state"""
+    kind: _builtins.str
+    """"value", "list", "map", "reducing", "aggregating" """
+    with_ttl: _builtins.bool
+    spaced: _builtins.bool
+    """rows have a namespace beside their key: state of windows"""
+    file: _builtins.int
+    """index into SubtaskState.files"""
+    rows: _builtins.int
+    first_group: _builtins.int
+    last_group: _builtins.int
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        with_ttl: _builtins.bool = ...,
+        spaced: _builtins.bool = ...,
+        file: _builtins.int = ...,
+        rows: _builtins.int = ...,
+        first_group: _builtins.int = ...,
+        last_group: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["file", b"file", "first_group", b"first_group", "kind", b"kind", "last_group", b"last_group", "name", b"name", "rows", b"rows", "spaced", b"spaced", "with_ttl", b"with_ttl"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StateTableFile: _TypeAlias = StateTableFile  # noqa: Y015
+
+@_typing.final
+class StateType(_message.Message):
+    """What the job said of a state, or what was seen of it: checked when it is restored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    kind: _builtins.str
+    type: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        type: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "name", b"name", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StateType: _TypeAlias = StateType  # noqa: Y015
 
 @_typing.final
 class OperatorState(_message.Message):
@@ -89,58 +294,117 @@ class OperatorState(_message.Message):
 
     OPERATOR_ID_FIELD_NUMBER: _builtins.int
     SECTIONS_FIELD_NUMBER: _builtins.int
+    RUNS_FIELD_NUMBER: _builtins.int
+    DATABASE_FIELD_NUMBER: _builtins.int
+    TABLES_FIELD_NUMBER: _builtins.int
+    TYPES_FIELD_NUMBER: _builtins.int
     operator_id: _builtins.str
     @_builtins.property
     def sections(self) -> _containers.RepeatedCompositeFieldContainer[Global___StateSection]: ...
+    @_builtins.property
+    def runs(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeyedRun]:
+        """oldest first"""
+
+    @_builtins.property
+    def database(self) -> Global___StateDatabase: ...
+    @_builtins.property
+    def tables(self) -> _containers.RepeatedCompositeFieldContainer[Global___StateTableFile]: ...
+    @_builtins.property
+    def types(self) -> _containers.RepeatedCompositeFieldContainer[Global___StateType]: ...
     def __init__(
         self,
         *,
         operator_id: _builtins.str = ...,
         sections: _abc.Iterable[Global___StateSection] | None = ...,
+        runs: _abc.Iterable[Global___KeyedRun] | None = ...,
+        database: Global___StateDatabase | None = ...,
+        tables: _abc.Iterable[Global___StateTableFile] | None = ...,
+        types: _abc.Iterable[Global___StateType] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["database", b"database"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["operator_id", b"operator_id", "sections", b"sections"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["database", b"database", "operator_id", b"operator_id", "runs", b"runs", "sections", b"sections", "tables", b"tables", "types", b"types"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OperatorState: _TypeAlias = OperatorState  # noqa: Y015
 
 @_typing.final
+class InFlight(_message.Message):
+    """Batches that a barrier overtook on the way from a producer to a consumer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EDGE_ID_FIELD_NUMBER: _builtins.int
+    PRODUCER_FIELD_NUMBER: _builtins.int
+    CONSUMER_FIELD_NUMBER: _builtins.int
+    FILE_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    LENGTH_FIELD_NUMBER: _builtins.int
+    CRC32C_FIELD_NUMBER: _builtins.int
+    edge_id: _builtins.int
+    producer: _builtins.int
+    consumer: _builtins.int
+    file: _builtins.int
+    """index into SubtaskState.files"""
+    offset: _builtins.int
+    length: _builtins.int
+    crc32c: _builtins.int
+    def __init__(
+        self,
+        *,
+        edge_id: _builtins.int = ...,
+        producer: _builtins.int = ...,
+        consumer: _builtins.int = ...,
+        file: _builtins.int = ...,
+        offset: _builtins.int = ...,
+        length: _builtins.int = ...,
+        crc32c: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer", "crc32c", b"crc32c", "edge_id", b"edge_id", "file", b"file", "length", b"length", "offset", b"offset", "producer", b"producer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InFlight: _TypeAlias = InFlight  # noqa: Y015
+
+@_typing.final
 class SubtaskState(_message.Message):
-    """All state of one subtask is one file."""
+    """The state of one subtask."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     INDEX_FIELD_NUMBER: _builtins.int
-    PATH_FIELD_NUMBER: _builtins.int
-    LENGTH_FIELD_NUMBER: _builtins.int
-    CRC32C_FIELD_NUMBER: _builtins.int
+    FILES_FIELD_NUMBER: _builtins.int
     OPERATORS_FIELD_NUMBER: _builtins.int
     FINISHED_FIELD_NUMBER: _builtins.int
+    IN_FLIGHT_FIELD_NUMBER: _builtins.int
+    WRITTEN_BYTES_FIELD_NUMBER: _builtins.int
     index: _builtins.int
-    path: _builtins.str
-    """relative to the checkpoint's directory; empty when there is no state"""
-    length: _builtins.int
-    crc32c: _builtins.int
-    """of the whole file"""
     finished: _builtins.bool
     """it had processed all its input"""
+    written_bytes: _builtins.int
+    """of files that this checkpoint added"""
+    @_builtins.property
+    def files(self) -> _containers.RepeatedCompositeFieldContainer[Global___StateFile]: ...
     @_builtins.property
     def operators(self) -> _containers.RepeatedCompositeFieldContainer[Global___OperatorState]: ...
+    @_builtins.property
+    def in_flight(self) -> _containers.RepeatedCompositeFieldContainer[Global___InFlight]: ...
     def __init__(
         self,
         *,
         index: _builtins.int = ...,
-        path: _builtins.str = ...,
-        length: _builtins.int = ...,
-        crc32c: _builtins.int = ...,
+        files: _abc.Iterable[Global___StateFile] | None = ...,
         operators: _abc.Iterable[Global___OperatorState] | None = ...,
         finished: _builtins.bool = ...,
+        in_flight: _abc.Iterable[Global___InFlight] | None = ...,
+        written_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["crc32c", b"crc32c", "finished", b"finished", "index", b"index", "length", b"length", "operators", b"operators", "path", b"path"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["files", b"files", "finished", b"finished", "in_flight", b"in_flight", "index", b"index", "operators", b"operators", "written_bytes", b"written_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -210,6 +474,9 @@ class CheckpointManifest(_message.Message):
     KEY_HASH_VERSION_FIELD_NUMBER: _builtins.int
     VERTICES_FIELD_NUMBER: _builtins.int
     SAVEPOINT_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
+    PARENT_ID_FIELD_NUMBER: _builtins.int
+    EDGES_FIELD_NUMBER: _builtins.int
     format_version: _builtins.int
     job_id: _builtins.str
     job_name: _builtins.str
@@ -218,8 +485,14 @@ class CheckpointManifest(_message.Message):
     completed_ms: _builtins.int
     key_hash_version: _builtins.int
     savepoint: _builtins.bool
+    generation: _builtins.int
+    """of the JobManager that sealed it"""
+    parent_id: _builtins.int
+    """the completed checkpoint before it, 0 for none"""
     @_builtins.property
     def vertices(self) -> _containers.RepeatedCompositeFieldContainer[Global___VertexState]: ...
+    @_builtins.property
+    def edges(self) -> _containers.RepeatedCompositeFieldContainer[Global___EdgeState]: ...
     def __init__(
         self,
         *,
@@ -232,14 +505,47 @@ class CheckpointManifest(_message.Message):
         key_hash_version: _builtins.int = ...,
         vertices: _abc.Iterable[Global___VertexState] | None = ...,
         savepoint: _builtins.bool = ...,
+        generation: _builtins.int = ...,
+        parent_id: _builtins.int = ...,
+        edges: _abc.Iterable[Global___EdgeState] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint_id", b"checkpoint_id", "completed_ms", b"completed_ms", "format_version", b"format_version", "job_id", b"job_id", "job_name", b"job_name", "key_hash_version", b"key_hash_version", "savepoint", b"savepoint", "triggered_ms", b"triggered_ms", "vertices", b"vertices"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint_id", b"checkpoint_id", "completed_ms", b"completed_ms", "edges", b"edges", "format_version", b"format_version", "generation", b"generation", "job_id", b"job_id", "job_name", b"job_name", "key_hash_version", b"key_hash_version", "parent_id", b"parent_id", "savepoint", b"savepoint", "triggered_ms", b"triggered_ms", "vertices", b"vertices"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CheckpointManifest: _TypeAlias = CheckpointManifest  # noqa: Y015
+
+@_typing.final
+class EdgeState(_message.Message):
+    """A way between two vertices, on which batches may be in flight."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EDGE_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_VERTEX_FIELD_NUMBER: _builtins.int
+    TARGET_VERTEX_FIELD_NUMBER: _builtins.int
+    EXCHANGE_FIELD_NUMBER: _builtins.int
+    edge_id: _builtins.int
+    source_vertex: _builtins.str
+    target_vertex: _builtins.str
+    exchange: _builtins.str
+    def __init__(
+        self,
+        *,
+        edge_id: _builtins.int = ...,
+        source_vertex: _builtins.str = ...,
+        target_vertex: _builtins.str = ...,
+        exchange: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["edge_id", b"edge_id", "exchange", b"exchange", "source_vertex", b"source_vertex", "target_vertex", b"target_vertex"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EdgeState: _TypeAlias = EdgeState  # noqa: Y015
 
 @_typing.final
 class TriggerCheckpoint(_message.Message):
@@ -249,17 +555,33 @@ class TriggerCheckpoint(_message.Message):
 
     CHECKPOINT_ID_FIELD_NUMBER: _builtins.int
     TIMESTAMP_MS_FIELD_NUMBER: _builtins.int
+    BASE_ID_FIELD_NUMBER: _builtins.int
+    FULL_FIELD_NUMBER: _builtins.int
+    SAVEPOINT_FIELD_NUMBER: _builtins.int
+    DRAIN_FIELD_NUMBER: _builtins.int
     checkpoint_id: _builtins.int
     timestamp_ms: _builtins.int
+    base_id: _builtins.int
+    """the newest completed checkpoint: its files may be referred to"""
+    full: _builtins.bool
+    """refer to no earlier file"""
+    savepoint: _builtins.str
+    """the location it is written to; aligned, whatever the job's setting"""
+    drain: _builtins.bool
+    """sources end their input before it"""
     def __init__(
         self,
         *,
         checkpoint_id: _builtins.int = ...,
         timestamp_ms: _builtins.int = ...,
+        base_id: _builtins.int = ...,
+        full: _builtins.bool = ...,
+        savepoint: _builtins.str = ...,
+        drain: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint_id", b"checkpoint_id", "timestamp_ms", b"timestamp_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_id", b"base_id", "checkpoint_id", b"checkpoint_id", "drain", b"drain", "full", b"full", "savepoint", b"savepoint", "timestamp_ms", b"timestamp_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -278,6 +600,7 @@ class CheckpointReport(_message.Message):
     SYNC_US_FIELD_NUMBER: _builtins.int
     ASYNC_US_FIELD_NUMBER: _builtins.int
     ALIGNMENT_US_FIELD_NUMBER: _builtins.int
+    IN_FLIGHT_BYTES_FIELD_NUMBER: _builtins.int
     checkpoint_id: _builtins.int
     sync_us: _builtins.int
     """the task stood still"""
@@ -285,6 +608,8 @@ class CheckpointReport(_message.Message):
     """writing beside the task"""
     alignment_us: _builtins.int
     """between the first and the last barrier"""
+    in_flight_bytes: _builtins.int
+    """of batches that the barrier overtook"""
     @_builtins.property
     def subtask(self) -> _common_pb2.SubtaskRef: ...
     @_builtins.property
@@ -303,10 +628,11 @@ class CheckpointReport(_message.Message):
         sync_us: _builtins.int = ...,
         async_us: _builtins.int = ...,
         alignment_us: _builtins.int = ...,
+        in_flight_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "state", b"state", "subtask", b"subtask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alignment_us", b"alignment_us", "async_us", b"async_us", "checkpoint_id", b"checkpoint_id", "error", b"error", "state", b"state", "subtask", b"subtask", "sync_us", b"sync_us"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alignment_us", b"alignment_us", "async_us", b"async_us", "checkpoint_id", b"checkpoint_id", "error", b"error", "in_flight_bytes", b"in_flight_bytes", "state", b"state", "subtask", b"subtask", "sync_us", b"sync_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -314,7 +640,7 @@ Global___CheckpointReport: _TypeAlias = CheckpointReport  # noqa: Y015
 
 @_typing.final
 class RestoredSection(_message.Message):
-    """What a subtask starts with."""
+    """What a subtask starts with. Paths are relative to RestoredState.directory."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -326,7 +652,6 @@ class RestoredSection(_message.Message):
     LENGTH_FIELD_NUMBER: _builtins.int
     CRC32C_FIELD_NUMBER: _builtins.int
     path: _builtins.str
-    """absolute"""
     name: _builtins.str
     mode: Global___StateMode.ValueType
     key_group: _builtins.int
@@ -353,27 +678,212 @@ class RestoredSection(_message.Message):
 Global___RestoredSection: _TypeAlias = RestoredSection  # noqa: Y015
 
 @_typing.final
+class RestoredRun(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILE_FIELD_NUMBER: _builtins.int
+    RUN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def file(self) -> Global___StateFile: ...
+    @_builtins.property
+    def run(self) -> Global___KeyedRun: ...
+    def __init__(
+        self,
+        *,
+        file: Global___StateFile | None = ...,
+        run: Global___KeyedRun | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["file", b"file", "run", b"run"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["file", b"file", "run", b"run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RestoredRun: _TypeAlias = RestoredRun  # noqa: Y015
+
+@_typing.final
+class RestoredDatabase(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class File(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        NAME_FIELD_NUMBER: _builtins.int
+        FILE_FIELD_NUMBER: _builtins.int
+        name: _builtins.str
+        @_builtins.property
+        def file(self) -> Global___StateFile: ...
+        def __init__(
+            self,
+            *,
+            name: _builtins.str = ...,
+            file: Global___StateFile | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["file", b"file"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["file", b"file", "name", b"name"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    FIRST_GROUP_FIELD_NUMBER: _builtins.int
+    LAST_GROUP_FIELD_NUMBER: _builtins.int
+    FILES_FIELD_NUMBER: _builtins.int
+    first_group: _builtins.int
+    last_group: _builtins.int
+    @_builtins.property
+    def files(self) -> _containers.RepeatedCompositeFieldContainer[Global___RestoredDatabase.File]: ...
+    def __init__(
+        self,
+        *,
+        first_group: _builtins.int = ...,
+        last_group: _builtins.int = ...,
+        files: _abc.Iterable[Global___RestoredDatabase.File] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["files", b"files", "first_group", b"first_group", "last_group", b"last_group"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RestoredDatabase: _TypeAlias = RestoredDatabase  # noqa: Y015
+
+@_typing.final
+class RestoredTable(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILE_FIELD_NUMBER: _builtins.int
+    TABLE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def file(self) -> Global___StateFile: ...
+    @_builtins.property
+    def table(self) -> Global___StateTableFile: ...
+    def __init__(
+        self,
+        *,
+        file: Global___StateFile | None = ...,
+        table: Global___StateTableFile | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["file", b"file", "table", b"table"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["file", b"file", "table", b"table"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RestoredTable: _TypeAlias = RestoredTable  # noqa: Y015
+
+@_typing.final
 class RestoredOperator(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     OPERATOR_ID_FIELD_NUMBER: _builtins.int
     SECTIONS_FIELD_NUMBER: _builtins.int
+    RUNS_FIELD_NUMBER: _builtins.int
+    DATABASES_FIELD_NUMBER: _builtins.int
+    TABLES_FIELD_NUMBER: _builtins.int
+    TYPES_FIELD_NUMBER: _builtins.int
     operator_id: _builtins.str
     @_builtins.property
     def sections(self) -> _containers.RepeatedCompositeFieldContainer[Global___RestoredSection]: ...
+    @_builtins.property
+    def runs(self) -> _containers.RepeatedCompositeFieldContainer[Global___RestoredRun]: ...
+    @_builtins.property
+    def databases(self) -> _containers.RepeatedCompositeFieldContainer[Global___RestoredDatabase]: ...
+    @_builtins.property
+    def tables(self) -> _containers.RepeatedCompositeFieldContainer[Global___RestoredTable]: ...
+    @_builtins.property
+    def types(self) -> _containers.RepeatedCompositeFieldContainer[Global___StateType]: ...
     def __init__(
         self,
         *,
         operator_id: _builtins.str = ...,
         sections: _abc.Iterable[Global___RestoredSection] | None = ...,
+        runs: _abc.Iterable[Global___RestoredRun] | None = ...,
+        databases: _abc.Iterable[Global___RestoredDatabase] | None = ...,
+        tables: _abc.Iterable[Global___RestoredTable] | None = ...,
+        types: _abc.Iterable[Global___StateType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["operator_id", b"operator_id", "sections", b"sections"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["databases", b"databases", "operator_id", b"operator_id", "runs", b"runs", "sections", b"sections", "tables", b"tables", "types", b"types"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RestoredOperator: _TypeAlias = RestoredOperator  # noqa: Y015
+
+@_typing.final
+class RestoredInFlight(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCER_FIELD_NUMBER: _builtins.int
+    EDGE_ID_FIELD_NUMBER: _builtins.int
+    FILE_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    LENGTH_FIELD_NUMBER: _builtins.int
+    CRC32C_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    producer: _builtins.int
+    edge_id: _builtins.int
+    offset: _builtins.int
+    length: _builtins.int
+    crc32c: _builtins.int
+    filter: _builtins.bool
+    """keep only rows of the subtask's own key groups"""
+    @_builtins.property
+    def file(self) -> Global___StateFile: ...
+    def __init__(
+        self,
+        *,
+        producer: _builtins.int = ...,
+        edge_id: _builtins.int = ...,
+        file: Global___StateFile | None = ...,
+        offset: _builtins.int = ...,
+        length: _builtins.int = ...,
+        crc32c: _builtins.int = ...,
+        filter: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["file", b"file"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["crc32c", b"crc32c", "edge_id", b"edge_id", "file", b"file", "filter", b"filter", "length", b"length", "offset", b"offset", "producer", b"producer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RestoredInFlight: _TypeAlias = RestoredInFlight  # noqa: Y015
+
+@_typing.final
+class RestoredState(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIRECTORY_FIELD_NUMBER: _builtins.int
+    OPERATORS_FIELD_NUMBER: _builtins.int
+    IN_FLIGHT_FIELD_NUMBER: _builtins.int
+    OWN_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_ID_FIELD_NUMBER: _builtins.int
+    directory: _builtins.str
+    """of the manifest, a location"""
+    own: _builtins.bool
+    """of this job: later checkpoints may refer to its files"""
+    checkpoint_id: _builtins.int
+    @_builtins.property
+    def operators(self) -> _containers.RepeatedCompositeFieldContainer[Global___RestoredOperator]: ...
+    @_builtins.property
+    def in_flight(self) -> _containers.RepeatedCompositeFieldContainer[Global___RestoredInFlight]: ...
+    def __init__(
+        self,
+        *,
+        directory: _builtins.str = ...,
+        operators: _abc.Iterable[Global___RestoredOperator] | None = ...,
+        in_flight: _abc.Iterable[Global___RestoredInFlight] | None = ...,
+        own: _builtins.bool = ...,
+        checkpoint_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint_id", b"checkpoint_id", "directory", b"directory", "in_flight", b"in_flight", "operators", b"operators", "own", b"own"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RestoredState: _TypeAlias = RestoredState  # noqa: Y015
 
 @_typing.final
 class CheckpointSummary(_message.Message):
@@ -391,6 +901,10 @@ class CheckpointSummary(_message.Message):
     SYNC_US_MAX_FIELD_NUMBER: _builtins.int
     ASYNC_US_MAX_FIELD_NUMBER: _builtins.int
     ALIGNMENT_US_MAX_FIELD_NUMBER: _builtins.int
+    WRITTEN_BYTES_FIELD_NUMBER: _builtins.int
+    IN_FLIGHT_BYTES_FIELD_NUMBER: _builtins.int
+    SAVEPOINT_FIELD_NUMBER: _builtins.int
+    SUBTASKS_FIELD_NUMBER: _builtins.int
     checkpoint_id: _builtins.int
     status: _builtins.str
     """"IN_PROGRESS", "COMPLETED", "FAILED" """
@@ -404,6 +918,12 @@ class CheckpointSummary(_message.Message):
     sync_us_max: _builtins.int
     async_us_max: _builtins.int
     alignment_us_max: _builtins.int
+    written_bytes: _builtins.int
+    """state_bytes less what earlier checkpoints had written"""
+    in_flight_bytes: _builtins.int
+    savepoint: _builtins.bool
+    @_builtins.property
+    def subtasks(self) -> _containers.RepeatedCompositeFieldContainer[Global___SubtaskCheckpoint]: ...
     def __init__(
         self,
         *,
@@ -419,14 +939,63 @@ class CheckpointSummary(_message.Message):
         sync_us_max: _builtins.int = ...,
         async_us_max: _builtins.int = ...,
         alignment_us_max: _builtins.int = ...,
+        written_bytes: _builtins.int = ...,
+        in_flight_bytes: _builtins.int = ...,
+        savepoint: _builtins.bool = ...,
+        subtasks: _abc.Iterable[Global___SubtaskCheckpoint] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged", b"acknowledged", "alignment_us_max", b"alignment_us_max", "async_us_max", b"async_us_max", "checkpoint_id", b"checkpoint_id", "ended_ms", b"ended_ms", "expected", b"expected", "failure", b"failure", "path", b"path", "state_bytes", b"state_bytes", "status", b"status", "sync_us_max", b"sync_us_max", "triggered_ms", b"triggered_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged", b"acknowledged", "alignment_us_max", b"alignment_us_max", "async_us_max", b"async_us_max", "checkpoint_id", b"checkpoint_id", "ended_ms", b"ended_ms", "expected", b"expected", "failure", b"failure", "in_flight_bytes", b"in_flight_bytes", "path", b"path", "savepoint", b"savepoint", "state_bytes", b"state_bytes", "status", b"status", "subtasks", b"subtasks", "sync_us_max", b"sync_us_max", "triggered_ms", b"triggered_ms", "written_bytes", b"written_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CheckpointSummary: _TypeAlias = CheckpointSummary  # noqa: Y015
+
+@_typing.final
+class SubtaskCheckpoint(_message.Message):
+    """How one subtask took part in a checkpoint."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERTEX_ID_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    STATE_BYTES_FIELD_NUMBER: _builtins.int
+    WRITTEN_BYTES_FIELD_NUMBER: _builtins.int
+    IN_FLIGHT_BYTES_FIELD_NUMBER: _builtins.int
+    SYNC_US_FIELD_NUMBER: _builtins.int
+    ASYNC_US_FIELD_NUMBER: _builtins.int
+    ALIGNMENT_US_FIELD_NUMBER: _builtins.int
+    ENDED_MS_FIELD_NUMBER: _builtins.int
+    vertex_id: _builtins.str
+    index: _builtins.int
+    state_bytes: _builtins.int
+    written_bytes: _builtins.int
+    in_flight_bytes: _builtins.int
+    sync_us: _builtins.int
+    async_us: _builtins.int
+    alignment_us: _builtins.int
+    ended_ms: _builtins.int
+    def __init__(
+        self,
+        *,
+        vertex_id: _builtins.str = ...,
+        index: _builtins.int = ...,
+        state_bytes: _builtins.int = ...,
+        written_bytes: _builtins.int = ...,
+        in_flight_bytes: _builtins.int = ...,
+        sync_us: _builtins.int = ...,
+        async_us: _builtins.int = ...,
+        alignment_us: _builtins.int = ...,
+        ended_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alignment_us", b"alignment_us", "async_us", b"async_us", "ended_ms", b"ended_ms", "in_flight_bytes", b"in_flight_bytes", "index", b"index", "state_bytes", b"state_bytes", "sync_us", b"sync_us", "vertex_id", b"vertex_id", "written_bytes", b"written_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubtaskCheckpoint: _TypeAlias = SubtaskCheckpoint  # noqa: Y015
 
 @_typing.final
 class CheckpointStatistics(_message.Message):

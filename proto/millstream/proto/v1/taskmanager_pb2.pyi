@@ -146,7 +146,7 @@ class SubtaskDeployment(_message.Message):
     @_builtins.property
     def outputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___OutputEdge]: ...
     @_builtins.property
-    def restored(self) -> _containers.RepeatedCompositeFieldContainer[_checkpoint_pb2.RestoredOperator]: ...
+    def restored(self) -> _checkpoint_pb2.RestoredState: ...
     def __init__(
         self,
         *,
@@ -158,9 +158,9 @@ class SubtaskDeployment(_message.Message):
         payload_blob: _builtins.str = ...,
         inputs: _abc.Iterable[Global___InputEdge] | None = ...,
         outputs: _abc.Iterable[Global___OutputEdge] | None = ...,
-        restored: _abc.Iterable[_checkpoint_pb2.RestoredOperator] | None = ...,
+        restored: _checkpoint_pb2.RestoredState | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["subtask", b"subtask"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["restored", b"restored", "subtask", b"subtask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "max_parallelism", b"max_parallelism", "outputs", b"outputs", "parallelism", b"parallelism", "payload_blob", b"payload_blob", "restored", b"restored", "slot", b"slot", "subtask", b"subtask", "vertex_name", b"vertex_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...

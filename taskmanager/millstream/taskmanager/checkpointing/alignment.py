@@ -14,7 +14,7 @@ from millstream.core.elements.control import Barrier
 
 @dataclass(frozen=True)
 class Aligned:
-    """Take the snapshot now. ``waited_from_s``: when the first barrier of it came."""
+    """All of a checkpoint's barriers have come: take the snapshot now. ``waited_from_s``: when the first one came."""
 
     barrier: Barrier
     waited_from_s: float
@@ -32,6 +32,16 @@ class BarrierAligner:
         self._current: Barrier | None = None
         self._since_s = 0.0
         self._last_id = 0
+
+    @property
+    def current(self) -> Aligned | None:
+        """What is waited for, and since when."""
+        return None if self._current is None else Aligned(self._current, self._since_s)
+
+    @property
+    def arrived(self) -> frozenset[int]:
+        """Channels whose barrier has come."""
+        return frozenset(self._arrived)
 
     def barrier(self, channel: int, barrier: Barrier, now_s: float) -> Aligned | None:
         """A barrier has come; ``blocked`` says which channels must not be read now."""

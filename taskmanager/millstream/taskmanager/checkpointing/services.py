@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from millstream.core.errors import MillstreamError
-from millstream.taskmanager.operators.snapshots import OperatorSnapshot
 
 if TYPE_CHECKING:
-    from millstream.taskmanager.task.task import Task
-
-Snapshots = Sequence[tuple[str, OperatorSnapshot]]
-"""By operator id."""
+    from millstream.taskmanager.checkpointing.task_snapshot import TaskSnapshot
+    from millstream.taskmanager.task.context import SubtaskInfo
 
 
 class CheckpointServices(Protocol):
     """Writes snapshots and tells the JobManager."""
 
-    exactly_once: bool
-    """Whether barriers are aligned."""
-
-    def write(self, task: Task, checkpoint_id: int, snapshots: Snapshots, sync_s: float, alignment_s: float) -> None:
-        """Write beside the task, then acknowledge."""
+    @property
+    def exactly_once(self) -> bool:
+        """Whether barriers are aligned."""
         ...
 
-    def decline(self, task: Task, checkpoint_id: int, error: MillstreamError) -> None:
+    def write(self, info: SubtaskInfo, snapshot: TaskSnapshot) -> None:
+        """Write beside the task what was taken, then acknowledge."""
+        ...
+
+    def decline(self, info: SubtaskInfo, checkpoint_id: int, error: MillstreamError) -> None:
         """The task cannot take part in this checkpoint."""
         ...

@@ -2,69 +2,108 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Any
 
+from millstream.core.checkpoint.manifest import checkpoint_name
+from millstream.core.checkpoint.storage import Storage, open_storage
 from millstream.core.clock import Clock
 from millstream.core.errors import CheckpointError, ErrorPlace, MillstreamError
 from millstream.core.rpc.error_info import to_proto
 from millstream.proto.v1 import checkpoint_pb2
-from millstream.taskmanager.checkpointing.services import Snapshots
-from millstream.taskmanager.checkpointing.state_files import lay_out, write_state
+from millstream.taskmanager.checkpointing.state_files import store_snapshot
+from millstream.taskmanager.checkpointing.task_snapshot import TaskSnapshot
 from millstream.taskmanager.network.reactor import Reactor
+from millstream.taskmanager.state.state_writer import StateWriter
+from millstream.taskmanager.task.context import SubtaskInfo
 from millstream.taskmanager.task.figures import subtask_ref
-from millstream.taskmanager.task.task import Task
+
+
+@dataclass
+class BarrierSettings:
+    """What the job's settings say of its barriers."""
+
+    exactly_once: bool = True
+    unaligned: bool = False
+    timeout_ms: int = 0
 
 
 class SnapshotWriter:
     """Implements ``CheckpointServices`` for the job that the slot serves."""
 
     def __init__(
-        self, reactor: Reactor, clock: Clock, report: Callable[[checkpoint_pb2.CheckpointReport], None]
+        self,
+        reactor: Reactor,
+        clock: Clock,
+        report: Callable[[checkpoint_pb2.CheckpointReport], None],
+        fail: Callable[[SubtaskInfo, Exception], None],
     ) -> None:
-        self.exactly_once = True
-        self.directory = ""
-        """Of the job; empty until one is adopted that takes checkpoints."""
+        """``fail`` ends a task whose state is lost to it."""
+        self.barriers = BarrierSettings()
+        self.storage: Storage | None = None
+        """Of the job; none until one is adopted that takes checkpoints."""
+        self.cluster: Mapping[str, Any] = {}
+        """Settings, of which those for storages count."""
         self._reactor = reactor
         self._clock = clock
         self._report = report
+        self._fail = fail
         self._thread: ThreadPoolExecutor | None = None
 
-    def write(self, task: Task, checkpoint_id: int, snapshots: Snapshots, sync_s: float, alignment_s: float) -> None:
+    @property
+    def exactly_once(self) -> bool:
+        return self.barriers.exactly_once
+
+    def write(self, info: SubtaskInfo, snapshot: TaskSnapshot) -> None:
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="snapshots")
         report = checkpoint_pb2.CheckpointReport(
-            subtask=subtask_ref(task.info),
-            checkpoint_id=checkpoint_id,
-            sync_us=round(sync_s * 1e6),
-            alignment_us=round(alignment_s * 1e6),
+            subtask=subtask_ref(info),
+            checkpoint_id=snapshot.checkpoint_id,
+            sync_us=round(snapshot.sync_s * 1e6),
+            alignment_us=round(snapshot.alignment_s * 1e6),
         )
-        started_s = self._clock.monotonic_s()
-        directory, info = Path(self.directory), task.info
-        state, content = lay_out(info, snapshots)
-        report.state.CopyFrom(state)
-        report.sync_us += round((self._clock.monotonic_s() - started_s) * 1e6)
 
         def work() -> None:
             started_s = self._clock.monotonic_s()
+            place = snapshot.barrier.savepoint
             try:
-                write_state(directory, checkpoint_id, state, content)
+                storage, directory = self._target(snapshot)
+                place = storage.location
+                owner = f"{info.vertex_id[:16]}-{info.subtask_index}-{info.attempt}"
+                writer = StateWriter(storage, directory, snapshot.checkpoint_id, owner)
+                report.state.CopyFrom(store_snapshot(info, snapshot, writer))
+                report.in_flight_bytes = sum(flight.length for flight in report.state.in_flight)
             except OSError as error:
-                report.error.CopyFrom(
-                    to_proto(
-                        CheckpointError(f"{info} cannot write its state to {directory}: {error.strerror or error}")
-                    )
-                )
+                told = f"{info} cannot write its state to {place}: {error.strerror or error}"
+                report.error.CopyFrom(to_proto(CheckpointError(told)))
+            except MillstreamError as error:
+                report.error.CopyFrom(to_proto(error))
             report.async_us = round((self._clock.monotonic_s() - started_s) * 1e6)
-            self._reactor.call_soon(lambda: self._report(report))
+            self._reactor.call_soon(done)
+
+        def done() -> None:
+            try:
+                snapshot.ended()
+            except Exception as error:  # what was to be saved is nowhere now
+                self._fail(info, error)
+            self._report(report)
 
         self._thread.submit(work)
 
-    def decline(self, task: Task, checkpoint_id: int, error: MillstreamError) -> None:
+    def _target(self, snapshot: TaskSnapshot) -> tuple[Storage, str]:
+        """Where a snapshot goes: the storage, and the directory in it."""
+        if snapshot.barrier.savepoint:
+            return open_storage(snapshot.barrier.savepoint, self.cluster), ""
+        assert self.storage is not None
+        return self.storage, checkpoint_name(snapshot.checkpoint_id)
+
+    def decline(self, info: SubtaskInfo, checkpoint_id: int, error: MillstreamError) -> None:
         if not error.place.operator:
-            error.place = ErrorPlace(operator=task.info.vertex_name)
+            error.place = ErrorPlace(operator=info.vertex_name)
         report = checkpoint_pb2.CheckpointReport(
-            subtask=subtask_ref(task.info), checkpoint_id=checkpoint_id, error=to_proto(error)
+            subtask=subtask_ref(info), checkpoint_id=checkpoint_id, error=to_proto(error)
         )
         self._report(report)

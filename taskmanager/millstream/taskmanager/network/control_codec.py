@@ -20,6 +20,7 @@ def encode_control(control: Control) -> bytes:
             fields = [2, control.idle]
         case Barrier():
             fields = [3, control.checkpoint_id, control.timestamp_ms, control.unaligned]
+            fields += [control.base_id, control.full, control.timeout_ms, control.savepoint]
         case LatencyMarker():
             fields = [4, control.emitted_wall_ms, control.source_operator, control.source_subtask]
         case EndOfData():
@@ -36,8 +37,17 @@ def decode_control(data: bytes) -> Control:
                 return Watermark(timestamp_ms)
             case [2, bool(idle)]:
                 return WatermarkStatus(idle)
-            case [3, int(checkpoint_id), int(timestamp_ms), bool(unaligned)]:
-                return Barrier(checkpoint_id, timestamp_ms, unaligned)
+            case [
+                3,
+                int(number),
+                int(timestamp_ms),
+                bool(unaligned),
+                int(base),
+                bool(full),
+                int(timeout_ms),
+                str(path),
+            ]:
+                return Barrier(number, timestamp_ms, unaligned, base, full, timeout_ms, path)
             case [4, int(wall_ms), str(operator), int(subtask)]:
                 return LatencyMarker(wall_ms, operator, subtask)
             case [5]:

@@ -158,7 +158,8 @@ class NetworkEnvironment:
                 channels.append(self._open_local(channel_id))
             else:
                 channels.append(self._fetching.open(channel_id, producer.address, pool))
-        return InputGate(edges[0].input_index, channels, lambda: self._budget.unreserve(exclusive))
+        sources = [(edge_id, producer.producer) for edge_id, producer in producers]
+        return InputGate(edges[0].input_index, channels, lambda: self._budget.unreserve(exclusive), sources)
 
     def _open_local(self, channel_id: ChannelId) -> LocalChannel:
         channel = LocalChannel()

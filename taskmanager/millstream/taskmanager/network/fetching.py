@@ -227,6 +227,9 @@ class Fetching:
             case FrameKind.DATA | FrameKind.CONTROL:
                 if channel is not None:  # else it was closed while the frame was on its way
                     channel.receive(frame)
+            case FrameKind.URGENT:
+                if channel is not None:
+                    channel.receive_urgent(frame)
             case FrameKind.REFUSE:
                 if channel is not None:
                     channel.fail(UnavailableError(_reason(channel, frame)))

@@ -56,6 +56,8 @@ class FrameKind(enum.IntEnum):
     """Consumer: took the end of the data, or wants no more."""
     ERROR = 7
     """Producer: the channel ends early; the payload says why."""
+    URGENT = 8
+    """Producer: a barrier that overtakes what waits for credit. Costs none and has no sequence; one a checkpoint."""
 
 
 _KINDS: Final = {kind.value: kind for kind in FrameKind}

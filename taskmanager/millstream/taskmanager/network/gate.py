@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from millstream.core.elements.control import Element, EndOfData
+from millstream.core.elements.batch import Batch
+from millstream.core.elements.control import Barrier, Element, EndOfData
 from millstream.core.errors import MillstreamError
 from millstream.taskmanager.network.subpartition import Subpartition
 
@@ -30,10 +31,16 @@ class InputChannel(Protocol):
     buffers_in: int
     on_data: Callable[[], None]
     """Set by the gate; called when the channel has something to poll or has failed."""
+    on_barrier: Callable[[Barrier], None]
+    """Set by the gate; called when a barrier has arrived, before it is polled."""
 
     def has_data(self) -> bool: ...
 
     def poll(self) -> Element | None: ...
+
+    def overtaken(self, checkpoint_id: int) -> tuple[list[Batch], bool]:
+        """The batches that wait before the checkpoint's barrier, and whether that is here; it is taken out."""
+        ...
 
     def queued(self) -> int: ...
 
@@ -49,6 +56,7 @@ class LocalChannel:
         self.bytes_in = 0
         self.buffers_in = 0
         self.on_data: Callable[[], None] = lambda: None
+        self.on_barrier: Callable[[Barrier], None] = lambda barrier: None
         self.on_producer_failed: Callable[[MillstreamError], None] = self.fail
         self._subpartition: Subpartition | None = None
         self._released = False
@@ -67,6 +75,9 @@ class LocalChannel:
 
     def _added(self) -> None:
         self.on_data()
+        for element in () if self._subpartition is None else self._subpartition.ends():
+            if isinstance(element, Barrier):
+                self.on_barrier(element)
 
     def has_data(self) -> bool:
         return self._subpartition is not None and self._subpartition.queued_elements > 0
@@ -79,6 +90,17 @@ class LocalChannel:
             self.ended = True
             self._subpartition.drain()
         return element
+
+    def overtaken(self, checkpoint_id: int) -> tuple[list[Batch], bool]:
+        if self._subpartition is None:
+            return [], False
+        barrier = self._subpartition.barrier(checkpoint_id)
+        if barrier is None:
+            # What waits is the producer's to save: its barrier comes before it, or after it and then it is read first.
+            return [], False
+        found = self._subpartition.batches(barrier)
+        self._subpartition.remove(barrier)
+        return found, True
 
     def queued(self) -> int:
         return 0 if self._subpartition is None else self._subpartition.queued_elements
@@ -96,11 +118,20 @@ class LocalChannel:
 
 
 class InputGate:
-    """Channels numbered from 0 in the order of edges and producers."""
+    """Channels numbered from 0 in the order of edges and producers; ``sources[i]``: edge and producer of channel i."""
 
-    def __init__(self, input_index: int, channels: list[InputChannel], on_release: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        input_index: int,
+        channels: list[InputChannel],
+        on_release: Callable[[], None],
+        sources: list[tuple[int, int]] | None = None,
+    ) -> None:
         self.input_index = input_index
         self.channels = channels
+        self.sources = sources or [(0, number) for number in range(len(channels))]
+        self.on_barrier: Callable[[int, Barrier], None] = lambda number, barrier: None
+        """Set by the task: a barrier has arrived in channel ``number``, and is not polled yet."""
         self._on_release = on_release
         self._released = False
         self._open = len(channels)
@@ -112,6 +143,7 @@ class InputGate:
 
     def _listen(self, number: int, channel: InputChannel) -> None:
         channel.on_data = lambda: self._mark(number)
+        channel.on_barrier = lambda barrier: self.on_barrier(number, barrier)
         if channel.has_data() or channel.failure is not None:
             self._mark(number)
 
@@ -121,6 +153,10 @@ class InputGate:
         if self._is_ready[number]:
             self._is_ready[number] = False
             self._ready.remove(number)
+
+    def overtaken(self, number: int, checkpoint_id: int) -> tuple[list[Batch], bool]:
+        """What ``InputChannel.overtaken`` says of a channel."""
+        return self.channels[number].overtaken(checkpoint_id)
 
     def unblock(self) -> None:
         """Read all channels again."""
@@ -179,6 +215,7 @@ class InputGate:
         self._ready.clear()
         for channel in self.channels:
             channel.on_data = lambda: None
+            channel.on_barrier = lambda barrier: None
             channel.release()
         self._on_release()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from millstream.core.clock import Clock
 from millstream.core.elements.batch import Batch
-from millstream.core.elements.control import Control, EndOfData
+from millstream.core.elements.control import Barrier, Control, EndOfData
 from millstream.core.errors import ExternalError, MillstreamError, invariant
 from millstream.core.ids import PartitionId
 from millstream.taskmanager.network.partitioners import Partitioner
@@ -99,6 +99,38 @@ class ResultPartition:
             subpartition.add(control)
             self._added(subpartition, channel)
         self._flush_connections()
+
+    def overtake(self, barrier: Barrier) -> dict[int, list[Batch]]:
+        """Send a barrier before everything that is queued, which is returned by consumer."""
+        overtaken: dict[int, list[Batch]] = {}
+        for consumer in self.subpartitions:
+            overtaken[consumer] = self.subpartitions[consumer].batches()
+            self._put_first(consumer, barrier)
+        self._flush_connections()
+        return overtaken
+
+    def hurry(self, barrier: Barrier) -> dict[int, list[Batch]]:
+        """Let a barrier that waits in its place overtake what is before it, which is returned by consumer."""
+        overtaken: dict[int, list[Batch]] = {}
+        for consumer, subpartition in self.subpartitions.items():
+            waiting = subpartition.barrier(barrier.checkpoint_id)
+            if waiting is not None:
+                overtaken[consumer] = subpartition.batches(waiting)
+                subpartition.remove(waiting)
+                self._put_first(consumer, barrier)
+        self._flush_connections()
+        return overtaken
+
+    def holds(self, checkpoint_id: int) -> bool:
+        """Whether the barrier of a checkpoint waits in a queue."""
+        return any(subpartition.barrier(checkpoint_id) is not None for subpartition in self._order)
+
+    def _put_first(self, consumer: int, barrier: Barrier) -> None:
+        channel = self._channels[self._positions[consumer]]
+        if channel is None:
+            self.subpartitions[consumer].add_first(barrier)
+        elif not self.subpartitions[consumer].drained:
+            channel.overtake(barrier)
 
     def finish(self) -> None:
         """No batch follows. Idempotent."""

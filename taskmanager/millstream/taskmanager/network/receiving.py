@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
-from millstream.core.elements.control import Element, EndOfData
-from millstream.core.errors import ExternalError, MillstreamError
+from millstream.core.elements.batch import Batch
+from millstream.core.elements.control import Barrier, Control, Element, EndOfData
+from millstream.core.errors import ExternalError, MalformedRecordError, MillstreamError
 from millstream.core.serde import decode_batch
 from millstream.taskmanager.network.compression import Compression
 from millstream.taskmanager.network.control_codec import decode_control
 from millstream.taskmanager.network.credit import AssemblyAccount, ReceiverCredit
 from millstream.taskmanager.network.frames import FLAG_MORE, Bytes, Frame, FrameError, FrameKind
+
+_BARRIERS_MAX: Final = 64
 
 
 class ChannelLink(Protocol):
@@ -26,7 +29,7 @@ class ChannelLink(Protocol):
 class _Message:
     """A complete batch or control element: its frames' flags, bytes, buffers held, and bytes of assembly."""
 
-    __slots__ = ("assembled", "buffers", "flags", "kind", "payload")
+    __slots__ = ("assembled", "buffers", "control", "flags", "kind", "payload")
 
     def __init__(self, kind: FrameKind, flags: int, payload: Bytes, buffers: int, assembled: int) -> None:
         self.kind = kind
@@ -34,6 +37,7 @@ class _Message:
         self.payload = payload
         self.buffers = buffers
         self.assembled = assembled
+        self.control: Control | None = None
 
 
 class ReceivingChannel:
@@ -58,6 +62,7 @@ class ReceivingChannel:
         self.bytes_in = 0
         self.buffers_in = 0
         self.on_data: Callable[[], None] = lambda: None
+        self.on_barrier: Callable[[Barrier], None] = lambda barrier: None
         self.closed = False
         self.credit = credit
         self._link = link
@@ -87,6 +92,21 @@ class ReceivingChannel:
         else:
             self._arrived(_Message(frame.kind, frame.flags, frame.payload, 1, 0))
         self._announce()
+        last = self._complete[-1] if self._complete else None
+        if last is not None and isinstance(last.control, Barrier):
+            self.on_barrier(last.control)
+
+    def receive_urgent(self, frame: Frame) -> None:
+        """A barrier that has overtaken its producer's queue. Raises ``FrameError`` for anything else."""
+        if self.closed or self.failure is not None:
+            return
+        if sum(isinstance(message.control, Barrier) for message in self._complete) >= _BARRIERS_MAX:
+            raise FrameError(f"{self.name}: more than {_BARRIERS_MAX} barriers wait")
+        message = _Message(FrameKind.CONTROL, frame.flags, frame.payload, 0, 0)
+        self._arrived(message)
+        if not isinstance(message.control, Barrier):
+            raise FrameError(f"{self.name}: a {type(message.control).__name__} in an urgent frame")
+        self.on_barrier(message.control)
 
     def _assemble(self, frame: Frame) -> None:
         if frame.kind is not FrameKind.DATA:
@@ -112,6 +132,12 @@ class ReceivingChannel:
         self._arrived(_Message(FrameKind.DATA, frame.flags, memoryview(pieces), held, len(pieces)))
 
     def _arrived(self, message: _Message) -> None:
+        if message.kind is FrameKind.CONTROL:
+            try:
+                message.control = decode_control(bytes(message.payload))
+            except MalformedRecordError as error:
+                self.fail(error)
+                return
         self._complete.append(message)
         if len(self._complete) == 1:
             self.on_data()
@@ -143,8 +169,8 @@ class ReceivingChannel:
             return None
         message = self._complete.popleft()
         self._assembly.give(message.assembled)
-        if message.kind is FrameKind.CONTROL:
-            element: Element = decode_control(bytes(message.payload))
+        if message.control is not None:
+            element: Element = message.control
             if isinstance(element, EndOfData):
                 self.ended = True
                 self.release()
@@ -155,6 +181,25 @@ class ReceivingChannel:
         self._release_pieces()
         self._announce()
         return element
+
+    def overtaken(self, checkpoint_id: int) -> tuple[list[Batch], bool]:
+        found: list[Batch] = []
+        for message in self._complete:
+            barrier = message.control
+            if isinstance(barrier, Barrier) and barrier.checkpoint_id >= checkpoint_id:
+                if barrier.checkpoint_id > checkpoint_id:
+                    return found, False
+                self._remove(message)
+                return found, True
+            if barrier is None:
+                found.append(decode_batch(self._compression.decompress(message.flags, message.payload)))
+        return found, False
+
+    def _remove(self, message: _Message) -> None:
+        self._complete.remove(message)
+        self.credit.consumed(message.buffers)
+        self._release_pieces()
+        self._announce()
 
     def queued(self) -> int:
         return sum(message.buffers for message in self._complete)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from millstream.core.elements.batch import ArrowBatch, Batch, ObjectBatch
+from millstream.core.elements.control import Barrier
 from millstream.core.errors import MillstreamError, RecordTypeError
 from millstream.core.serde import encode_batch
 from millstream.taskmanager.network.compression import Compression
@@ -64,6 +65,7 @@ class SendingChannel:
         self._sequence = 0
         self._flush_wanted = False
         self._frames: deque[tuple[FrameKind, int, Sequence[Bytes], int]] = deque()
+        self._overtaking: deque[Barrier] = deque()
         subpartition.has_reader = True
         subpartition.on_failure = self._producer_failed
 
@@ -100,8 +102,17 @@ class SendingChannel:
             self._sequence = (self._sequence + 1) & 0xFFFFFFFF
             self.bytes_out += size
             self.buffers_out += 1
+            while self._overtaking and not self._frames:
+                self.overtake(self._overtaking.popleft())
             if connection.unsent_bytes > _FLUSH_BYTES:
                 connection.flush()
+
+    def overtake(self, barrier: Barrier) -> None:
+        """Send a barrier before everything that waits, but not into the middle of a batch."""
+        if self._frames:
+            self._overtaking.append(barrier)
+        elif not self.closed:
+            self._connection.queue(FrameKind.URGENT, self.channel, 0, 0, (encode_control(barrier),))
 
     def flush_connection(self) -> None:
         """Hand queued frames to the socket."""

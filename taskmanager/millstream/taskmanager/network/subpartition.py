@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from millstream.core.elements.batch import ArrowBatch, Batch, ObjectBatch
-from millstream.core.elements.control import Element, LatencyMarker, Watermark
+from millstream.core.elements.control import Barrier, Element, LatencyMarker, Watermark
 from millstream.core.errors import MillstreamError
 from millstream.taskmanager.network.coalescing import MERGED_ROWS_MAX, batch_bytes, can_merge, merge_batches
 
@@ -72,6 +72,41 @@ class Subpartition:
         if not isinstance(element, Watermark | LatencyMarker):
             self._urgent -= 1
         return element, 0
+
+    def ends(self) -> tuple[Element, ...]:
+        """The first and the last element; they stay."""
+        return (self._elements[0][0], self._elements[-1][0]) if self._elements else ()
+
+    def add_first(self, barrier: Barrier) -> None:
+        """A barrier that overtakes everything."""
+        if not self.drained:
+            self._elements.appendleft((barrier, 0))
+            self._urgent += 1
+            if self.on_data is not None:
+                self.on_data()
+
+    def batches(self, before: Barrier | None = None) -> list[Batch]:
+        """What waits, or what waits before a barrier that does."""
+        found: list[Batch] = []
+        for element, _ in self._elements:
+            if element is before:
+                break
+            if isinstance(element, ObjectBatch | ArrowBatch):
+                found.append(element)
+        return found
+
+    def barrier(self, checkpoint_id: int) -> Barrier | None:
+        """That of the checkpoint, if it waits here."""
+        if self._urgent:
+            for element, _ in self._elements:
+                if isinstance(element, Barrier) and element.checkpoint_id == checkpoint_id:
+                    return element
+        return None
+
+    def remove(self, barrier: Barrier) -> None:
+        """Take a barrier out of its place."""
+        self._elements.remove((barrier, 0))
+        self._urgent -= 1
 
     def put_back(self, batch: Batch, size: int) -> None:
         """Return the rest of a batch that was taken and cut; ``size`` is its share of the estimate."""

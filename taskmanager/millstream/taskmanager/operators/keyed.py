@@ -13,10 +13,9 @@ from millstream.taskmanager.operators.operator import Operator, OperatorContext,
 from millstream.taskmanager.operators.rows import as_rows, keys_of
 from millstream.taskmanager.operators.runtime_context import FunctionLife, OperatorRuntimeContext
 from millstream.taskmanager.operators.snapshots import WATERMARK, OperatorSnapshot, restored_watermark
-from millstream.taskmanager.state.heap import HeapStateBackend
+from millstream.taskmanager.state.backends import open_backend
 from millstream.taskmanager.timers import KeyedTimers
 
-STATE: Final = "state"
 TIMERS: Final = "timers"
 
 
@@ -28,14 +27,17 @@ class KeyedOperator(Operator):
         self.watermark_ms = MIN_WATERMARK_MS
         self._life = FunctionLife(chained, functions)
         self._restored: OperatorSnapshot | None = None
+        self._opened = False
 
     def open(self, context: OperatorContext, output: Output) -> None:
         super().open(context, output)
-        self.backend = HeapStateBackend(context.max_parallelism, context.clock)
+        self.backend = open_backend(context)
+        self._opened = True
         self.timers = KeyedTimers(context.schedule)
         if self._restored is not None:
             self.watermark_ms = restored_watermark(self._restored)
-            self.backend.restore(self._restored.keyed.get(STATE, {}))
+            if self._restored.backend is not None:
+                self.backend.restore(self._restored.backend)
             self.timers.restore(self._restored.keyed.get(TIMERS, {}))
             self._restored = None
         context.metrics.gauge("state_entries", lambda: float(self.backend.entries()))
@@ -44,21 +46,29 @@ class KeyedOperator(Operator):
 
     def close(self) -> None:
         self._life.close()
+        if self._opened:
+            self.backend.close()
 
     def rows_and_keys(self, batch: Batch, input_index: int = 0) -> tuple[ObjectBatch, list[Any]]:
+        """The batch as Python values, and their keys, whose state is at hand."""
         rows = as_rows(batch)
-        return rows, keys_of(rows, self.chained.key_selectors[input_index], self.chained)
+        keys = keys_of(rows, self.chained.key_selectors[input_index], self.chained)
+        self.backend.touch(keys)
+        return rows, keys
 
     def process_watermark(self, watermark: Watermark) -> None:
         self.watermark_ms = max(self.watermark_ms, watermark.timestamp_ms)  # a restored one may be ahead of its sources
         super().process_watermark(watermark)
 
-    def snapshot(self, checkpoint_id: int) -> OperatorSnapshot:
-        timers = self.timers.snapshot(self.context.max_parallelism)
+    def snapshot(self, checkpoint_id: int, full: bool = True) -> OperatorSnapshot:
         return OperatorSnapshot(
-            keyed={STATE: self.backend.snapshot(), TIMERS: timers},
+            keyed={TIMERS: self.timers.snapshot(self.context.max_parallelism)},
             union={WATERMARK: [encode_value(self.watermark_ms)]},
+            capture=self.backend.capture(checkpoint_id, full),
         )
+
+    def checkpoint_completed(self, checkpoint_id: int) -> None:
+        self.backend.confirm(checkpoint_id)
 
     def restore(self, snapshot: OperatorSnapshot) -> None:
         self._restored = snapshot

@@ -106,8 +106,11 @@ class Operator(ABC):
     def finish(self) -> None:
         """All inputs ended: emit what is pending."""
 
-    def snapshot(self, checkpoint_id: int) -> OperatorSnapshot | None:
-        """State at this point of the stream, independent of later changes; None when the operator has none."""
+    def snapshot(self, checkpoint_id: int, full: bool = True) -> OperatorSnapshot | None:
+        """State at this point of the stream, independent of later changes; None when the operator has none.
+
+        ``full``: refer to nothing that earlier checkpoints hold.
+        """
         return None
 
     def restore(self, snapshot: OperatorSnapshot) -> None:
@@ -140,6 +143,10 @@ class SourceOperator(Operator):
     @abstractmethod
     def poll(self) -> bool:
         """Emit at most one batch. False when there is nothing to do until a wake-up or a scheduled time."""
+
+    @abstractmethod
+    def drain(self) -> None:
+        """End the input here: event time comes to its end, and ``is_finished`` is true from now on."""
 
     @abstractmethod
     def is_finished(self) -> bool:

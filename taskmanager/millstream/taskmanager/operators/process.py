@@ -11,8 +11,10 @@ from millstream.core.elements.batch import NO_TIMESTAMP_MS, Batch, ObjectBatch
 from millstream.core.elements.control import MIN_WATERMARK_MS, Watermark
 from millstream.core.errors import JobGraphError
 from millstream.core.graph.specs import (
+    BroadcastProcessSpec,
     ChainedOperator,
     CoProcessSpec,
+    KeyedBroadcastProcessSpec,
     KeyedCoProcessSpec,
     KeyedProcessSpec,
     ProcessSpec,
@@ -30,7 +32,7 @@ Method = Callable[[Any, Any], Iterable[Any] | None]
 class ProcessOperator(Operator):
     """``process_element`` for each record of one or two unkeyed inputs."""
 
-    def __init__(self, chained: ChainedOperator, spec: ProcessSpec | CoProcessSpec) -> None:
+    def __init__(self, chained: ChainedOperator, spec: ProcessSpec | CoProcessSpec | BroadcastProcessSpec) -> None:
         self.chained = chained
         self._life = FunctionLife(chained, [spec.function])
         self._methods = methods_of(spec.function)
@@ -39,8 +41,12 @@ class ProcessOperator(Operator):
     def open(self, context: OperatorContext, output: Output) -> None:
         super().open(context, output)
         self._collector = RecordCollector(output)
-        self._context = _UnkeyedContext(self)
+        self._context = self.new_context()
         self._life.open(OperatorRuntimeContext(context))
+
+    def new_context(self) -> UnkeyedContext:
+        """The ``ctx`` of the function."""
+        return UnkeyedContext(self)
 
     def process(self, batch: Batch, input_index: int) -> None:
         rows = as_rows(batch)
@@ -68,7 +74,9 @@ class ProcessOperator(Operator):
 class KeyedProcessOperator(KeyedOperator):
     """``process_element`` and ``on_timer`` with keyed state, on one input or on two that are keyed alike."""
 
-    def __init__(self, chained: ChainedOperator, spec: KeyedProcessSpec | KeyedCoProcessSpec) -> None:
+    def __init__(
+        self, chained: ChainedOperator, spec: KeyedProcessSpec | KeyedCoProcessSpec | KeyedBroadcastProcessSpec
+    ) -> None:
         super().__init__(chained, [spec.function])
         self._function = spec.function
         self._methods = methods_of(spec.function)
@@ -76,7 +84,11 @@ class KeyedProcessOperator(KeyedOperator):
     def open(self, context: OperatorContext, output: Output) -> None:
         self._collector = RecordCollector(output)
         super().open(context, output)
-        self._context = _KeyedContext(self)
+        self._context = self.new_context()
+
+    def new_context(self) -> KeyedContext:
+        """The ``ctx`` of the function."""
+        return KeyedContext(self)
 
     def process(self, batch: Batch, input_index: int) -> None:
         rows, keys = self.rows_and_keys(batch, input_index)
@@ -108,11 +120,11 @@ class KeyedProcessOperator(KeyedOperator):
 
     def _fire(self, due: tuple[int, Any, Any], domain: TimeDomain) -> None:
         time_ms, key, _ = due
-        self.backend.current_key = key
+        self.backend.focus(key)
         self._context.time_ms = time_ms
         self._context.domain = domain
         self.context.metrics.timers_fired += 1
-        on_timer = self._function.on_timer
+        on_timer: Callable[[int, Any], Iterable[Any] | None] = self._function.on_timer
         emitted_ms = time_ms if domain is TimeDomain.EVENT_TIME else None
         try:
             returned = on_timer(time_ms, self._context)
@@ -130,7 +142,7 @@ class TimerOfKey(NamedTuple):
     timestamp_ms: int
 
 
-class _UnkeyedContext(TimerService):
+class UnkeyedContext(TimerService):
     """``ctx`` and its timer service for functions without keys: time, but no timers."""
 
     def __init__(self, operator: ProcessOperator) -> None:
@@ -160,7 +172,7 @@ class _UnkeyedContext(TimerService):
     delete_event_time_timer = register_processing_time_timer
 
 
-class _KeyedContext(TimerContext, KeyedProcessContext, TimerService):
+class KeyedContext(TimerContext, KeyedProcessContext, TimerService):
     """``ctx`` and its timer service for keyed functions; one object for all calls."""
 
     def __init__(self, operator: KeyedProcessOperator) -> None:
@@ -204,6 +216,8 @@ def methods_of(function: Any) -> list[Method]:
     """The method for each input."""
     if hasattr(function, "process_element1"):
         return [function.process_element1, function.process_element2]
+    if hasattr(function, "process_broadcast_element"):
+        return [function.process_element, function.process_broadcast_element]
     return [function.process_element]
 
 

@@ -11,8 +11,8 @@ from millstream.core.graph.specs import AggregationSpec, ChainedOperator, Reduce
 from millstream.taskmanager.operators.field_update import Combine, combine_like
 from millstream.taskmanager.operators.keyed import KeyedOperator
 from millstream.taskmanager.operators.operator import OperatorContext, Output
-from millstream.taskmanager.operators.snapshots import OperatorSnapshot
 from millstream.taskmanager.operators.user_code import NO_RECORD, current, preview_of, wrap_user_error
+from millstream.taskmanager.state.capture import CapturedPart
 
 if TYPE_CHECKING:
     from millstream.taskmanager.operators.running_aggregate import RunningAggregate
@@ -69,29 +69,33 @@ class AggregationOperator(KeyedOperator):
     def open(self, context: OperatorContext, output: Output) -> None:
         super().open(context, output)
         self._table = self.backend.table(_STATE)
-        if self._spec.key_column is not None:
+        if self._spec.key_column is not None and self.backend.in_memory:
             from millstream.taskmanager.operators.running_aggregate import RunningAggregate
 
             RunningAggregate.warm_up()
             self._columns = RunningAggregate(self._spec.aggregation, self._spec.key_column, str(self._spec.field))
+            self.backend.outside = self._rows_in_columns
 
     def process(self, batch: Batch, input_index: int) -> None:
         if self._columns is not None:
             if isinstance(batch, ArrowBatch) and self._add_columns(self._columns, batch):
                 return
             self._table.update(self._columns.rows())
-            self._columns = None
+            self.backend.touch(list(self._table))
+            self._columns = self.backend.outside = None
         self._process_rows(batch)
 
-    def snapshot(self, checkpoint_id: int) -> OperatorSnapshot:
-        if self._columns is None:
-            return super().snapshot(checkpoint_id)
-        rows = dict(self._columns.rows())
-        self._table.update(rows)
-        state = super().snapshot(checkpoint_id)
-        if rows:
-            self._table.clear()
-        return state
+    def checkpoint_completed(self, checkpoint_id: int) -> None:
+        super().checkpoint_completed(checkpoint_id)
+        if self._columns is not None:
+            self._columns.confirm(checkpoint_id)
+
+    def _rows_in_columns(self, checkpoint_id: int, full: bool) -> list[CapturedPart]:
+        taken = None if self._columns is None else self._columns.take(checkpoint_id, full)
+        if taken is None:
+            return []
+        taken.table_name = _STATE
+        return [taken]
 
     def _add_columns(self, columns: RunningAggregate, batch: ArrowBatch) -> bool:
         if self._table:  # restored

@@ -9,8 +9,11 @@ from millstream.core.api.functions import Function
 from millstream.core.errors import invariant
 from millstream.core.graph import specs
 from millstream.core.graph.specs import ChainedOperator
+from millstream.taskmanager.operators.broadcast import BroadcastProcessOperator, KeyedBroadcastProcessOperator
+from millstream.taskmanager.operators.checkpointed import CheckpointedOperator, checkpointed_functions
 from millstream.taskmanager.operators.collect import CollectOperator
-from millstream.taskmanager.operators.operator import Operator
+from millstream.taskmanager.operators.function_states import FunctionStates
+from millstream.taskmanager.operators.operator import Operator, SourceOperator
 from millstream.taskmanager.operators.per_row import (
     CoFlatMapOperator,
     CoMapOperator,
@@ -52,9 +55,26 @@ _KEYED_OPERATORS: Final[dict[type, Callable[[ChainedOperator, Any], Operator]]] 
 }
 """For functions that can ask for keyed state, on streams that have keys."""
 
+_BROADCAST_OPERATORS: Final[dict[type, Callable[[ChainedOperator, Any, FunctionStates], Operator]]] = {
+    specs.BroadcastProcessSpec: BroadcastProcessOperator,
+    specs.KeyedBroadcastProcessSpec: KeyedBroadcastProcessOperator,
+}
+"""They have operator state whatever their functions are."""
+
 
 def create_operator(chained: ChainedOperator) -> Operator:
     """A new operator, not opened."""
+    create_broadcast = _BROADCAST_OPERATORS.get(type(chained.spec))
+    if create_broadcast is not None:
+        states = FunctionStates(chained.name)
+        return CheckpointedOperator(chained, create_broadcast(chained, chained.spec, states), states)
+    operator = _create_plain(chained)
+    if isinstance(operator, SourceOperator) or not checkpointed_functions(chained.spec):
+        return operator
+    return CheckpointedOperator(chained, operator, FunctionStates(chained.name))
+
+
+def _create_plain(chained: ChainedOperator) -> Operator:
     create = _OPERATORS.get(type(chained.spec))
     if isinstance(getattr(chained.spec, "function", None), Function) and chained.key_selectors[0] is not None:
         create = _KEYED_OPERATORS.get(type(chained.spec), create)

@@ -6,7 +6,7 @@ for the rest: nulls, other types, and integer sums that may leave 64 bits.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from millstream.core.kernels.hash_index import Int64Array, Int64Index
 from millstream.core.kernels.running import RUNNING
+from millstream.taskmanager.state.chunks import RowChunk
 
 _SUM_BOUND: Final = float(2**62)
 _ROOM_FIRST: Final = 1024
@@ -39,6 +40,10 @@ class RunningAggregate:
         self._firsts: dict[str, npt.NDArray[Any]] = {}
         self._bound = 0.0
         """No total is further from 0 than this."""
+        self._changed: npt.NDArray[np.bool_] = np.empty(0, np.bool_)
+        """By slot: since the last snapshot."""
+        self._taken: dict[int, Int64Array] = {}
+        """By checkpoint that is not confirmed: the slots that had changed."""
 
     def __len__(self) -> int:
         return self._index.size
@@ -66,6 +71,7 @@ class RunningAggregate:
         self._reserve(self._index.size)
         out = np.empty(len(values), values.dtype)
         self._run(slots, values, self._totals, known, out)
+        self._changed[slots] = True
         columns = []
         for name in records.schema.names:
             if name == self._field:
@@ -81,17 +87,33 @@ class RunningAggregate:
 
     def rows(self) -> Iterator[tuple[Any, dict[str, Any]]]:
         """``(key, its last record)``, as the general way keeps them."""
+        taken = self.copy(np.arange(self._index.size))
+        if taken is not None:
+            yield from taken.rows()
+
+    def copy(self, slots: Int64Array) -> TakenRows | None:
+        """The rows of some slots as they are now; None before the first record."""
         if self._schema is None:
-            return
-        keys, size = self._index.keys(), self._index.size
-        columns: list[list[Any]] = []
-        for name in self._schema.names:
-            if name == self._field:
-                columns.append(self._totals[:size].tolist())
-            else:
-                columns.append(keys if name == self._key else self._firsts[name][:size].tolist())
-        for key, values in zip(keys, zip(*columns, strict=True), strict=True):
-            yield key, dict(zip(self._schema.names, values, strict=True))
+            return None
+        keys = self._index.keys(slots)
+        columns = [
+            keys if name == self._key else (self._totals if name == self._field else self._firsts[name])[slots]
+            for name in self._schema.names
+        ]
+        return TakenRows(self._schema.names, keys, columns)
+
+    def take(self, checkpoint_id: int, full: bool) -> TakenRows | None:
+        """For a snapshot: all rows, or those that changed since the last confirmed one."""
+        changed = np.flatnonzero(self._changed[: self._index.size])
+        self._changed[:] = False
+        self._taken[checkpoint_id] = changed
+        if full:
+            return self.copy(np.arange(self._index.size))
+        return self.copy(np.unique(np.concatenate(list(self._taken.values()))))
+
+    def confirm(self, checkpoint_id: int) -> None:
+        """That checkpoint is complete."""
+        self._taken = {taken: slots for taken, slots in self._taken.items() if taken > checkpoint_id}
 
     def load(self, rows: dict[Any, Any], schema: pa.Schema) -> bool:
         """Continue from ``rows()`` of an earlier one; False, and nothing changed, if they do not fit ``schema``."""
@@ -107,6 +129,7 @@ class RunningAggregate:
         other = RunningAggregate(self._kind, self._key, self._field)
         if other.add(records) is None or len(other) != len(rows):
             return False
+        other._changed[:] = False
         self.__dict__.update(other.__dict__)
         return True
 
@@ -125,6 +148,7 @@ class RunningAggregate:
                 dtype = _NUMBERS.get(records.schema.field(name).type)
                 if name == self._field:
                     self._totals = np.empty(_ROOM_FIRST, dtype)
+                    self._changed = np.zeros(_ROOM_FIRST, np.bool_)
                 elif name != self._key:
                     self._firsts[name] = np.empty(_ROOM_FIRST, dtype)
         return True
@@ -143,7 +167,45 @@ class RunningAggregate:
         while room < slots:
             room *= 2
         self._totals = _grown(self._totals, room)
+        self._changed = _grown(self._changed, room)
+        self._changed[slots:] = False
         self._firsts = {name: _grown(column, room) for name, column in self._firsts.items()}
+
+
+class TakenRows:
+    """Rows at one moment, in columns. Implements ``CapturedPart``."""
+
+    spaced = False
+
+    def __init__(self, names: list[str], keys: Keys, columns: list[Keys]) -> None:
+        self.table_name = ""
+        self._names = names
+        self._keys = keys
+        self._columns = columns
+        self._position = 0
+
+    def rows(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[Any, dict[str, Any]]]:
+        """``(key, record)`` of the rows ``start`` to ``stop``."""
+        columns = [_listed(column[start:stop]) for column in self._columns]
+        for key, values in zip(_listed(self._keys[start:stop]), zip(*columns, strict=True), strict=True):
+            yield key, dict(zip(self._names, values, strict=True))
+
+    def copy(self, keys: Sequence[Any]) -> None:
+        """Rows were copied when they were taken."""
+
+    def take(self, count: int) -> RowChunk | None:
+        rows = list(self.rows(self._position, self._position + count))
+        self._position += count
+        if not rows:
+            return None
+        return RowChunk(self.table_name, "value", False, False, [key for key, _ in rows], [row for _, row in rows], [])
+
+
+Keys = npt.NDArray[Any] | list[Any]
+
+
+def _listed(column: Keys) -> list[Any]:
+    return column if isinstance(column, list) else column.tolist()
 
 
 class _Index(Protocol):
@@ -152,7 +214,7 @@ class _Index(Protocol):
 
     def slots_of(self, column: pa.Array) -> tuple[Int64Array, Int64Array]: ...
 
-    def keys(self) -> list[Any]: ...
+    def keys(self, slots: Int64Array) -> Keys: ...
 
 
 class _IntegerKeys:
@@ -166,9 +228,8 @@ class _IntegerKeys:
     def slots_of(self, column: pa.Array) -> tuple[Int64Array, Int64Array]:
         return self._index.slots_of(column.to_numpy())
 
-    def keys(self) -> list[Any]:
-        keys: list[Any] = self._index.keys().tolist()
-        return keys
+    def keys(self, slots: Int64Array) -> Keys:
+        return self._index.keys()[slots]
 
 
 class _TextKeys:
@@ -176,6 +237,7 @@ class _TextKeys:
 
     def __init__(self) -> None:
         self._slots: dict[str, int] = {}
+        self._names: list[str] = []
 
     @property
     def size(self) -> int:
@@ -185,15 +247,17 @@ class _TextKeys:
         encoded = column.dictionary_encode()  # distinct values in order of appearance
         codes = encoded.indices.to_numpy()
         slots, before = self._slots, len(self._slots)
-        of_code: Int64Array = np.array(
-            [slots.setdefault(text, len(slots)) for text in encoded.dictionary.to_pylist()], np.int64
-        )
+        texts = encoded.dictionary.to_pylist()
+        found = [slots.setdefault(text, len(slots)) for text in texts]
+        self._names += [text for text, slot in zip(texts, found, strict=True) if slot >= before]
+        of_code: Int64Array = np.array(found, np.int64)
         first_of_code: Int64Array = np.empty(len(of_code), np.int64)
         first_of_code[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
         return of_code[codes], first_of_code[of_code >= before]
 
-    def keys(self) -> list[Any]:
-        return list(self._slots)
+    def keys(self, slots: Int64Array) -> Keys:
+        names = self._names
+        return [names[slot] for slot in slots.tolist()]
 
 
 def _grown(array: npt.NDArray[Any], room: int) -> npt.NDArray[Any]:

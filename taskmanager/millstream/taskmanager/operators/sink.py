@@ -104,7 +104,7 @@ class SinkOperator(Operator):
         """What was written last is not visible before a checkpoint says so."""
         return self._finished and self._must_commit() and not self._done
 
-    def snapshot(self, checkpoint_id: int) -> OperatorSnapshot | None:
+    def snapshot(self, checkpoint_id: int, full: bool = True) -> OperatorSnapshot | None:
         try:
             if not isinstance(self.writer, CommittingSinkWriter):
                 self.writer.flush()

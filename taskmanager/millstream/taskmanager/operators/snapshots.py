@@ -14,6 +14,8 @@ from millstream.proto.v1.checkpoint_pb2 import (
     STATE_MODE_UNION,
     StateMode,
 )
+from millstream.taskmanager.state.backend import KeyedCapture, RestoredKeyed
+from millstream.taskmanager.state.chunks import RowChunk
 
 WATERMARK: Final = "watermark"
 
@@ -28,6 +30,21 @@ class OperatorSnapshot:
     """Pieces of equal standing: dealt out evenly."""
     union: dict[str, list[bytes]] = field(default_factory=dict)
     """Pieces that every subtask gets all of."""
+    capture: KeyedCapture | None = None
+    """Of the keyed state backend; its rows are still to be taken. Never in what is restored."""
+    backend: RestoredKeyed | None = None
+    """For the keyed state backend, only in what is restored."""
+
+    def settled(self) -> OperatorSnapshot:
+        """As it will be restored: what a checkpoint writes beside the task is taken now."""
+        chunks: list[RowChunk] = []
+        if self.capture is not None:
+            while self.capture.advance():
+                pass
+            chunks = list(self.capture.rows())
+            self.capture.ended()
+        backend = RestoredKeyed(chunks=chunks) if chunks else None
+        return OperatorSnapshot(self.keyed, self.items, self.union, backend=backend)
 
     def pieces(self) -> Iterator[tuple[str, StateMode.ValueType, int, bytes]]:
         """``(name, mode, key group, bytes)`` of each piece."""

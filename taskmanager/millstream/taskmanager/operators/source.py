@@ -97,6 +97,10 @@ class ReadOperator(SourceOperator):
     def is_finished(self) -> bool:
         return self._finished
 
+    def drain(self) -> None:
+        self.output.emit_watermark(Watermark(MAX_WATERMARK_MS))
+        self._finished = True
+
     def handle_event(self, kind: str, payload: bytes) -> None:
         if kind == "add_splits":
             self._waiting_for_split = False
@@ -117,7 +121,7 @@ class ReadOperator(SourceOperator):
     def finish(self) -> None:
         self.output.emit_watermark(Watermark(MAX_WATERMARK_MS))
 
-    def snapshot(self, checkpoint_id: int) -> OperatorSnapshot:
+    def snapshot(self, checkpoint_id: int, full: bool = True) -> OperatorSnapshot:
         return OperatorSnapshot(items={_SPLITS: [cloudpickle.dumps(split) for split in self.reader.snapshot_state()]})
 
     def restore(self, snapshot: OperatorSnapshot) -> None:

@@ -60,7 +60,7 @@ class TimestampsOperator(Operator):
         self._set_idle(self._stamper.is_idle())
         self._schedule()
 
-    def snapshot(self, checkpoint_id: int) -> OperatorSnapshot | None:
+    def snapshot(self, checkpoint_id: int, full: bool = True) -> OperatorSnapshot | None:
         watermark_ms = self._stamper.watermark()
         return None if watermark_ms is None else OperatorSnapshot(union={WATERMARK: [encode_value(watermark_ms)]})
 

@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from millstream.core.checkpoint.events import ABORTED, COMPLETED, TRIGGER
+from millstream.core.checkpoint.storage import open_storage
 from millstream.core.clock import Clock
 from millstream.core.elements.control import Barrier
 from millstream.core.errors import InvariantViolation
 from millstream.core.rpc.error_info import to_proto
 from millstream.proto.v1 import checkpoint_pb2, common_pb2, taskmanager_pb2
-from millstream.taskmanager.checkpointing.writer import SnapshotWriter
+from millstream.taskmanager.checkpointing.writer import BarrierSettings, SnapshotWriter
 from millstream.taskmanager.slot.bootstrap import SlotBootstrap
 from millstream.taskmanager.slot.control import ControlChannel
+from millstream.taskmanager.state.backends import SLOT_DIRECTORY
+from millstream.taskmanager.task.context import SubtaskInfo
 from millstream.taskmanager.task.deploy import start_task, subtask_info
 from millstream.taskmanager.task.figures import TaskFigures, subtask_ref
 from millstream.taskmanager.task.loop import TaskLoop
@@ -45,7 +48,7 @@ class SlotServer:
     def attach(self, loop: TaskLoop, control: ControlChannel) -> None:
         """Give it the two it joins, and announce that the slot is ready."""
         self._loop, self._control = loop, control
-        self._writer = SnapshotWriter(loop.reactor, self._clock, self._report_checkpoint)
+        self._writer = SnapshotWriter(loop.reactor, self._clock, self._report_checkpoint, self._fail)
         ready = taskmanager_pb2.SlotReady(data=loop.network.address)
         self.control.send(taskmanager_pb2.FromSlot(ready=ready))
 
@@ -96,12 +99,30 @@ class SlotServer:
             return False
         message = checkpoint_pb2.TriggerCheckpoint.FromString(event.payload)
         if event.kind == TRIGGER:
-            task.trigger_checkpoint(Barrier(message.checkpoint_id, message.timestamp_ms))
+            task.trigger_checkpoint(self._barrier(message), message.drain)
         elif event.kind == COMPLETED:
             task.checkpoint_completed(message.checkpoint_id)
         else:
             task.checkpoint_aborted(message.checkpoint_id)
         return True
+
+    def _barrier(self, trigger: checkpoint_pb2.TriggerCheckpoint) -> Barrier:
+        settings = self._snapshots.barriers
+        timeout_ms = settings.timeout_ms if settings.unaligned and not trigger.savepoint else -1
+        return Barrier(
+            trigger.checkpoint_id,
+            trigger.timestamp_ms,
+            unaligned=timeout_ms == 0,
+            base_id=trigger.base_id,
+            full=trigger.full,
+            timeout_ms=timeout_ms,
+            savepoint=trigger.savepoint,
+        )
+
+    def _fail(self, info: SubtaskInfo, error: Exception) -> None:
+        task = self._tasks.get((info.vertex_id, info.subtask_index, info.attempt))
+        if task is not None:
+            task.fail(error)
 
     def _report_checkpoint(self, report: checkpoint_pb2.CheckpointReport) -> None:
         self.control.send(taskmanager_pb2.FromSlot(checkpoint=report))
@@ -110,8 +131,7 @@ class SlotServer:
         request = deploy.request
         if not self._job_id:
             self._adopt_job(request, deploy.blob_paths)
-        configuration: dict[str, Any] = dict(self._bootstrap.configuration)
-        configuration.update({key: json.loads(value) for key, value in request.configuration.items()})
+        configuration = self._configuration(request)
         started: list[tuple[Task, taskmanager_pb2.SubtaskDeployment]] = []
         for deployment in request.subtasks:
             task = Task(subtask_info(request, deployment), self._clock, self.loop, self._snapshots)
@@ -124,12 +144,26 @@ class SlotServer:
             path = Path(deploy.blob_paths[deployment.payload_blob])
             start_task(task, deployment, path, self.loop.network, self._clock, configuration)
 
+    def _configuration(self, request: taskmanager_pb2.DeploySubtasksRequest) -> dict[str, Any]:
+        """The slot's settings with the job's over them."""
+        configuration: dict[str, Any] = dict(self._bootstrap.configuration)
+        configuration.update({key: json.loads(value) for key, value in request.configuration.items()})
+        configuration[SLOT_DIRECTORY] = self._bootstrap.work_dir
+        return configuration
+
     def _adopt_job(self, request: taskmanager_pb2.DeploySubtasksRequest, blob_paths: Any) -> None:
         """A slot process serves one job in its life: its modules and its token are set once."""
         self._job_id = request.job_id
-        self._snapshots.directory = request.checkpoint_directory
-        mode = json.loads(request.configuration.get("execution.checkpointing.mode", '"EXACTLY_ONCE"'))
-        self._snapshots.exactly_once = mode == "EXACTLY_ONCE"
+        configuration = self._configuration(request)
+        exactly_once = configuration.get("execution.checkpointing.mode", "EXACTLY_ONCE") == "EXACTLY_ONCE"
+        self._snapshots.barriers = BarrierSettings(
+            exactly_once=exactly_once,
+            unaligned=exactly_once and bool(configuration.get("execution.checkpointing.unaligned.enabled")),
+            timeout_ms=int(configuration.get("execution.checkpointing.aligned-checkpoint-timeout") or 0),
+        )
+        self._snapshots.cluster = configuration
+        if request.checkpoint_directory:
+            self._snapshots.storage = open_storage(request.checkpoint_directory, configuration)
         self.loop.network.set_job(request.job_id, request.job_token)
         if request.modules_blob:
             directory = Path(self._bootstrap.work_dir) / "modules"

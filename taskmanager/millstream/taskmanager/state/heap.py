@@ -1,24 +1,27 @@
 """Keyed state in dicts.
 
-Key groups are computed when a snapshot is taken, not on each access. An access is one or two dict operations; a time to
-live adds an ordered dict (``ttl.py``). Values are held by reference: changing a value in place changes the state.
+An access is one or two dict operations; a time to live adds an ordered dict (``ttl.py``). Values are held by reference:
+changing a value in place changes the state. Which rows changed is noted by key, once a batch: a key that was touched
+counts as changed. So a checkpoint writes the rows of those keys only, a *run* that overrides the runs before it; a full
+run starts a new chain when the chain has grown longer or larger than the state.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any, Final, cast
 
-import numpy as np
-
 from millstream.core.api.state import State, StateDescriptor
-from millstream.core.clock import Clock
 from millstream.core.elements.batch import ObjectBatch
-from millstream.core.keys import KeyGroupCache, key_groups
-from millstream.core.serde import decode_batch, decode_value, encode_batch, encode_value
 from millstream.taskmanager.state import expiring_states, plain_states
+from millstream.taskmanager.state.backend import BackendSettings, KeyedCapture, RestoredKeyed
+from millstream.taskmanager.state.capture import CapturedPart, Part, RowCapture
+from millstream.taskmanager.state.changes import ChangedKeys
+from millstream.taskmanager.state.chunks import RowChunk, encode_chunk, load_chunks
 from millstream.taskmanager.state.plain_states import KeyOwner
-from millstream.taskmanager.state.tables import SavedState, StateTable, check_kind, kind_of
+from millstream.taskmanager.state.runs import RunChains, RunsCapture
+from millstream.taskmanager.state.tables import SavedTable, StateTable, check_kind, kind_of
 from millstream.taskmanager.state.ttl import Ttl
 
 _SAMPLE_ROWS: Final = 16
@@ -27,75 +30,138 @@ _SAMPLE_ROWS: Final = 16
 class HeapStateBackend:
     """Implements ``KeyedStateBackend``."""
 
-    def __init__(self, max_parallelism: int, clock: Clock) -> None:
+    in_memory = True
+    """Whether all rows are in memory, so that an operator may as well keep them in arrays of its own."""
+
+    def __init__(self, settings: BackendSettings, *, tracks_changes: bool = True) -> None:
+        """``tracks_changes``: whether checkpoints are taken that may be incremental."""
         self.current_key: Any = None
-        self._max_parallelism = max_parallelism
-        self._clock = clock
+        self.runs = RunChains(settings.groups)
+        self._settings = settings
+        self._tracks = tracks_changes
         self._tables: dict[str, StateTable] = {}
-        self._saved: dict[str, SavedState] = {}  # restored, not declared yet
+        self._saved: dict[str, SavedTable] = {}  # restored, not declared yet
         self._states: dict[str, State] = {}  # those without namespace
+        self._changed = ChangedKeys()
+        self._changed_spaced: dict[str, ChangedKeys] = {}
+        self._capture: RowCapture | None = None
+        self.outside: Callable[[int, bool], list[CapturedPart]] | None = None
+        """Rows that an operator keeps in a form of its own: ``(checkpoint, whether all)`` to what is to be saved."""
+
+    # -- access -------------------------------------------------------------------------------------------------
+
+    def touch(self, keys: Sequence[Any]) -> None:
+        if self._tracks:
+            self._changed.keys.update(keys)
+        if self._capture is not None:
+            self._capture.copy(keys)
+
+    def focus(self, key: Any) -> None:
+        self.touch((key,))
+        self.current_key = key
 
     def table(self, name: str) -> dict[Any, Any]:
-        """The raw rows, by key, of a state without namespace or time to live; for operators with tight loops."""
         return self._declare(name, "value", None).plain
 
     def state(self, descriptor: StateDescriptor, namespace: Any = None) -> State:
         kind = kind_of(descriptor)
-        ttl = None if descriptor.ttl is None else Ttl(descriptor.ttl, self._clock)
+        ttl = None if descriptor.ttl is None else Ttl(descriptor.ttl, self._settings.clock)
         table = self._declare(descriptor.name, kind, ttl)
         if namespace is not None:
-            return _handle(descriptor, kind, _Namespaced(self, namespace), table, table.spaced)
+            return _handle(descriptor, kind, _Namespaced(self, namespace, table), table, table.spaced)
         state = self._states.get(descriptor.name)
         if state is None:
             state = self._states[descriptor.name] = _handle(descriptor, kind, self, table, table.plain)
         return state
 
+    def keys_of(self, descriptor: StateDescriptor) -> list[Any]:
+        self.state(descriptor)
+        return list(self._tables[descriptor.name].plain)
+
+    def touch_spaced(self, table: StateTable, key: tuple[Any, Any]) -> None:
+        """The row of one (namespace, key) is about to be read and changed."""
+        if self._tracks:
+            changed = self._changed_spaced.get(table.name)
+            if changed is None:
+                changed = self._changed_spaced[table.name] = ChangedKeys()
+            changed.keys.add(key)
+        if self._capture is not None:
+            self._capture.copy_spaced(table.name, key)
+
+    # -- size ---------------------------------------------------------------------------------------------------
+
     def entries(self) -> int:
-        return sum(map(len, self._all_rows().values()))
+        return sum(map(len, self._all_tables().values()))
 
     def estimated_bytes(self) -> int:
         total = 0
-        for table in self._all_rows().values():
-            sample = ObjectBatch(list(islice(table.rows(), _SAMPLE_ROWS)))
-            if sample.values:
-                total += sample.estimated_bytes() * len(table) // len(sample.values)
+        for table in self._all_tables().values():
+            for rows in (table.plain, table.spaced):
+                sample = ObjectBatch(list(islice(rows.items(), _SAMPLE_ROWS)))
+                if sample.values:
+                    total += sample.estimated_bytes() * len(rows) // len(sample.values)
         return total
 
-    def snapshot(self) -> dict[int, bytes]:
-        """For each key group the encoded ``{state name: [kind, with time to live, namespaces, keys, stored]}``.
+    # -- checkpoints --------------------------------------------------------------------------------------------
 
-        The last three are encoded batches: state is written by columns, as records are sent.
-        """
-        groups: dict[int, dict[str, Any]] = {}
-        cache = KeyGroupCache(self._max_parallelism)
-        for name, table in self._all_rows().items():
-            namespaces, keys, stored = table.columns()
-            if not keys:
-                continue
-            of_rows = key_groups(keys, self._max_parallelism, cache)
-            order = np.argsort(of_rows, kind="stable")
-            present, starts = np.unique(of_rows[order], return_index=True)
-            for group, rows in zip(present.tolist(), np.split(order, starts[1:]), strict=True):
-                chosen = rows.tolist()
-                groups.setdefault(group, {})[name] = [
-                    table.kind,
-                    table.with_ttl,
-                    None if namespaces is None else _encoded([namespaces[i] for i in chosen]),
-                    _encoded([keys[i] for i in chosen]),
-                    _encoded([stored[i] for i in chosen]),
-                ]
-        return {group: encode_value(states) for group, states in groups.items()}
+    def capture(self, checkpoint_id: int, full: bool) -> KeyedCapture:
+        self._finish_capture()
+        full = full or not self._tracks or not self.runs.can_extend()
+        encoded: list[bytes] = []
 
-    def restore(self, groups: dict[int, bytes]) -> None:
-        for data in groups.values():
-            for name, (kind, with_ttl, namespaces, keys, stored) in decode_value(data).items():
-                saved = self._saved.setdefault(name, SavedState(kind, with_ttl))
-                of_keys = _decoded(keys)
-                of_rows = [None] * len(of_keys) if namespaces is None else _decoded(namespaces)
-                saved.saved.extend(zip(of_rows, of_keys, _decoded(stored), strict=True))
+        def take(chunk: RowChunk) -> None:
+            encoded.append(encode_chunk(chunk))
 
-    def _all_rows(self) -> dict[str, StateTable | SavedState]:
-        return {**self._tables, **self._saved}
+        rows = self._capture = RowCapture(self._parts(checkpoint_id, full), take)
+        return RunsCapture(self.runs, checkpoint_id, full, rows, encoded, lambda: self._captured(rows))
+
+    def confirm(self, checkpoint_id: int) -> None:
+        self.runs.confirm(checkpoint_id)
+        self._changed.confirm(checkpoint_id)
+        for changed in self._changed_spaced.values():
+            changed.confirm(checkpoint_id)
+
+    def restore(self, restored: RestoredKeyed) -> None:
+        settings = self._settings
+        load_chunks(restored.chunks, self._saved)
+        for database in restored.databases:
+            from millstream.taskmanager.state.rocksdb_files import rows_of_database
+
+            load_chunks(rows_of_database(database, settings.groups, settings.work_directory), self._saved)
+        if restored.chain is not None:
+            self.runs.start_from(restored.chain)
+
+    def close(self) -> None:
+        self._capture = None
+
+    # -- inner --------------------------------------------------------------------------------------------------
+
+    def _parts(self, checkpoint_id: int, full: bool) -> list[CapturedPart]:
+        changed = self._changed.take(checkpoint_id)
+        changed_spaced = {name: keys.take(checkpoint_id) for name, keys in self._changed_spaced.items()}
+        parts = [] if self.outside is None else self.outside(checkpoint_id, full)
+        for name, table in self._all_tables().items():
+            if full:
+                plain, spaced = list(table.plain), list(table.spaced)
+            elif isinstance(table, SavedTable):
+                continue  # nobody can have changed it
+            else:
+                plain, spaced = changed, changed_spaced.get(name, [])
+            parts += [Part(table, kind, keys) for kind, keys in ((False, plain), (True, spaced)) if keys]
+        return parts
+
+    def _captured(self, rows: RowCapture) -> None:
+        if self._capture is rows:
+            self._capture = None
+
+    def _finish_capture(self) -> None:
+        """Two snapshots at a time are one too many: the rows of the first are taken now."""
+        while self._capture is not None and self._capture.advance():
+            pass
+        self._capture = None
+
+    def _all_tables(self) -> dict[str, StateTable | SavedTable]:
+        return {**self._saved, **self._tables}
 
     def _declare(self, name: str, kind: str, ttl: Ttl | None) -> StateTable:
         table = self._tables.get(name)
@@ -105,34 +171,27 @@ class HeapStateBackend:
                 check_kind(name, saved.kind, kind)
             table = self._tables[name] = StateTable(name, kind, ttl)
             if saved is not None:
-                table.load(saved.saved, saved.with_ttl)
+                table.load(saved)
                 del self._saved[name]
         check_kind(name, table.kind, kind)
         return table
 
 
-def _encoded(values: list[Any]) -> bytes:
-    return b"".join(encode_batch(ObjectBatch(values)))
-
-
-def _decoded(data: bytes) -> list[Any]:
-    batch = decode_batch(data)
-    assert isinstance(batch, ObjectBatch)
-    return batch.values
-
-
 class _Namespaced:
     """Makes the rows of one namespace look like those of a backend without any."""
 
-    __slots__ = ("_backend", "_namespace")
+    __slots__ = ("_backend", "_namespace", "_table")
 
-    def __init__(self, backend: HeapStateBackend, namespace: Any) -> None:
+    def __init__(self, backend: HeapStateBackend, namespace: Any, table: StateTable) -> None:
         self._backend = backend
         self._namespace = namespace
+        self._table = table
 
     @property
     def current_key(self) -> tuple[Any, Any]:
-        return self._namespace, self._backend.current_key
+        key = (self._namespace, self._backend.current_key)
+        self._backend.touch_spaced(self._table, key)
+        return key
 
 
 def _handle(descriptor: StateDescriptor, kind: str, owner: KeyOwner, table: StateTable, rows: dict[Any, Any]) -> State:

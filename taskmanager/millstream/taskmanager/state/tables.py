@@ -7,7 +7,6 @@ until a descriptor says what they are.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
 from typing import Any, Final
 
 from millstream.core.api.state import (
@@ -29,12 +28,6 @@ KINDS: Final[dict[type[StateDescriptor], str]] = {
     AggregatingStateDescriptor: "aggregating",
 }
 
-SavedRow = tuple[Any, Any, Any]
-"""(namespace or None, key, stored)"""
-
-SavedColumns = tuple[list[Any] | None, list[Any], list[Any]]
-"""(namespaces, or None when no row has one; keys; what is stored)"""
-
 
 class StateTable:
     """``plain`` holds rows by key, ``spaced`` by (namespace, key). With ``ttl`` both are ordered by expiry."""
@@ -53,62 +46,46 @@ class StateTable:
     def __len__(self) -> int:
         return len(self.plain) + len(self.spaced)
 
-    def columns(self) -> SavedColumns:
-        """Everything, as it is saved."""
-        if self.ttl is None and not self.spaced:
-            return None, list(self.plain), list(self.plain.values())
-        return columns_of(list(self.rows()))
+    def pack(self, stored: list[Any]) -> list[Any]:
+        """What is stored, as it is saved."""
+        return stored if self.ttl is None else list(map(self.ttl.form(self.kind).pack, stored))
 
-    def rows(self) -> Iterator[SavedRow]:
-        """Everything, as it is saved."""
-        pack = _as_it_is if self.ttl is None else self.ttl.form(self.kind).pack
-        for key, stored in self.plain.items():
-            yield None, key, pack(stored)
-        for (namespace, key), stored in self.spaced.items():
-            yield namespace, key, pack(stored)
-
-    def load(self, rows: list[SavedRow], with_ttl: bool) -> None:
-        """Take saved rows in. A time to live given or taken away since then applies from now on."""
-        loaded: list[SavedRow] = rows
+    def unpack(self, saved: Any, with_ttl: bool) -> Any:
+        """The inverse for one row. A time to live given or taken away since then applies from now on."""
         if self.ttl is not None:
             form = self.ttl.form(self.kind)
-            loaded = [(n, k, form.unpack(stored) if with_ttl else form.begin(stored)) for n, k, stored in rows]
-            loaded.sort(key=lambda row: form.expires_ms(row[2]))
-        elif with_ttl:
-            loaded = [(n, k, without_times(self.kind, stored)) for n, k, stored in rows]
-        for namespace, key, stored in loaded:
-            if namespace is None:
-                self.plain[key] = stored
-            else:
-                self.spaced[(namespace, key)] = stored
+            return form.unpack(saved) if with_ttl else form.begin(saved)
+        return without_times(self.kind, saved) if with_ttl else saved
+
+    def load(self, saved: SavedTable) -> None:
+        """Take saved rows in."""
+        if self.ttl is None and not saved.with_ttl:
+            self.plain.update(saved.plain)
+            self.spaced.update(saved.spaced)
+            return
+        for rows, loaded in ((self.plain, saved.plain), (self.spaced, saved.spaced)):
+            unpacked = [(key, self.unpack(stored, saved.with_ttl)) for key, stored in loaded.items()]
+            if self.ttl is not None:
+                expires_ms = self.ttl.form(self.kind).expires_ms
+                unpacked.sort(key=lambda row: expires_ms(row[1]))
+            rows.update(unpacked)
 
 
-class SavedState:
-    """Rows of a state that nobody has declared yet."""
+class SavedTable:
+    """Rows of a state that nobody has declared yet, as they are saved."""
 
-    def __init__(self, kind: str, with_ttl: bool) -> None:
+    def __init__(self, name: str, kind: str, with_ttl: bool) -> None:
+        self.name = name
         self.kind = kind
         self.with_ttl = with_ttl
-        self.saved: list[SavedRow] = []
+        self.plain: dict[Any, Any] = {}
+        self.spaced: dict[tuple[Any, Any], Any] = {}
 
     def __len__(self) -> int:
-        return len(self.saved)
+        return len(self.plain) + len(self.spaced)
 
-    def rows(self) -> Iterator[SavedRow]:
-        return iter(self.saved)
-
-    def columns(self) -> SavedColumns:
-        return columns_of(self.saved)
-
-
-def columns_of(rows: list[SavedRow]) -> SavedColumns:
-    """The same as columns."""
-    namespaces, keys, stored = ([row[i] for row in rows] for i in range(3))
-    return (None if all(namespace is None for namespace in namespaces) else namespaces), keys, stored
-
-
-def _as_it_is(stored: Any) -> Any:
-    return stored
+    def pack(self, stored: list[Any]) -> list[Any]:
+        return stored
 
 
 def without_times(kind: str, packed: Any) -> Any:

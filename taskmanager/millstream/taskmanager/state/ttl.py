@@ -48,6 +48,10 @@ class Ttl:
     def has_expired(self, pair: tuple[Any, int]) -> bool:
         return pair[1] <= self._clock.wall_ms()
 
+    def is_gone(self, kind: str, stored: Any) -> bool:
+        """Whether all of a stored row has expired and may not be seen any more."""
+        return not self.shows_expired and self.form(kind).expires_ms(stored) <= self._clock.wall_ms()
+
     def sweep(self, rows: dict[Any, Any], expires_ms: Callable[[Any], int]) -> None:
         """Drop the first few rows if they have expired."""
         now_ms = self._clock.wall_ms()

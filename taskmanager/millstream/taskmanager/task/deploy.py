@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import cloudpickle
+import numpy as np
 
+from millstream.core.checkpoint.storage import open_storage
 from millstream.core.clock import Clock
+from millstream.core.elements.batch import Batch
 from millstream.core.errors import ErrorPlace, MillstreamError, UserCodeError, invariant
 from millstream.core.graph.specs import ChainedOperator, VertexPayload
 from millstream.core.ids import PartitionId
+from millstream.core.keys import KeyGroupCache, key_group_range, key_groups
 from millstream.proto.v1 import taskmanager_pb2
-from millstream.taskmanager.checkpointing.state_files import read_state
+from millstream.taskmanager.checkpointing.state_files import StateReader
 from millstream.taskmanager.network.environment import NetworkEnvironment
 from millstream.taskmanager.network.gate import InputGate
 from millstream.taskmanager.network.partition import ResultPartition
 from millstream.taskmanager.operators.registry import create_operator
+from millstream.taskmanager.operators.rows import as_rows, keys_of
 from millstream.taskmanager.task.chain import OperatorChain, build_chain
 from millstream.taskmanager.task.context import SubtaskInfo, TaskOperatorContext
 from millstream.taskmanager.task.task import Task
@@ -101,6 +107,27 @@ def connect_inputs(deployment: taskmanager_pb2.SubtaskDeployment, network: Netwo
     return [network.create_gate(edges, deployment.subtask.index) for _, edges in sorted(by_input.items())]
 
 
+def _own_rows(chain: OperatorChain, task: Task, groups: range) -> dict[int, Callable[[Batch], Batch]]:
+    """By edge: keeps the rows whose keys are the subtask's."""
+    keep: dict[int, Callable[[Batch], Batch]] = {}
+    chained = chain.head.chained
+    cache = KeyGroupCache(task.info.max_parallelism)
+
+    def of_input(input_index: int) -> Callable[[Batch], Batch]:
+        def own(batch: Batch) -> Batch:
+            rows = as_rows(batch)
+            keys = keys_of(rows, chained.key_selectors[input_index], chained)
+            found = key_groups(keys, task.info.max_parallelism, cache)
+            return batch.take(np.flatnonzero((found >= groups.start) & (found < groups.stop)))
+
+        return own
+
+    for gate in task.gates:
+        for edge_id, _ in gate.sources:
+            keep[edge_id] = of_input(gate.input_index)
+    return keep
+
+
 def start_task(
     task: Task,
     deployment: taskmanager_pb2.SubtaskDeployment,
@@ -113,13 +140,20 @@ def start_task(
     try:
         payload = load_payload(payload_path, task.info)
         chain = build_task_chain(task, payload, clock, configuration)
-        restored = read_state(deployment.restored)
-        for member in chain.members:
-            snapshot = restored.get(member.chained.operator_id)
-            if snapshot is not None:
-                member.operator.restore(snapshot)
+        groups = key_group_range(task.info.subtask_index, task.info.max_parallelism, task.info.parallelism)
+        reader = None
+        if deployment.HasField("restored"):
+            storage = open_storage(deployment.restored.directory, configuration)
+            reader = StateReader(storage, deployment.restored, task.info)
+            restored = reader.operators(groups)
+            for member in chain.members:
+                snapshot = restored.get(member.chained.operator_id)
+                if snapshot is not None:
+                    member.operator.restore(snapshot)
         task.partitions = connect_outputs(chain, deployment, payload, network)
         task.gates = connect_inputs(deployment, network)
+        if reader is not None:
+            task.restore_in_flight(reader.in_flight(_own_rows(chain, task, groups)))
         task.start(chain, task.gates, task.partitions)
     except Exception as error:  # user code runs here: whatever it raises is this task's failure
         task.fail(error)

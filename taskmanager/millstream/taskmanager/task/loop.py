@@ -88,6 +88,9 @@ class TaskLoop:
                     task.flush()
             else:
                 task.time.wait(now_s, task.waiting())
+            if task.advance_checkpoints():
+                now_s = clock.monotonic_s()
+                progressed = True
             ended = ended or task.phase in ENDED
         if ended:
             self.tasks = [task for task in self.tasks if task.phase not in ENDED]
@@ -133,6 +136,9 @@ class TaskLoop:
             waits.append(network_deadline_s - now_s)
         now_ms = self._clock.wall_ms()
         for task in self.tasks:
+            barrier_s = task.checkpoints.next_s()
+            if barrier_s is not None:
+                waits.append(barrier_s - now_s)
             timer_ms = task.next_timer_ms()
             if timer_ms is not None and (task.phase is TaskPhase.DRAINING or not task.partitions or task.has_room()):
                 waits.append((timer_ms - now_ms) / 1000)

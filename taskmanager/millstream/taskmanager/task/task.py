@@ -9,7 +9,8 @@ An exception in a step ends the task as FAILED; the JobManager then cancels the 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from millstream.core.clock import Clock
@@ -23,13 +24,13 @@ from millstream.core.elements.control import (
     Watermark,
     WatermarkStatus,
 )
-from millstream.core.errors import MillstreamError
 from millstream.core.event_time.merger import WatermarkMerger
-from millstream.taskmanager.checkpointing.alignment import Aligned, BarrierAligner
 from millstream.taskmanager.checkpointing.services import CheckpointServices
+from millstream.taskmanager.checkpointing.task_checkpoints import TaskCheckpoints
 from millstream.taskmanager.network.gate import InputGate
 from millstream.taskmanager.network.partition import ResultPartition
 from millstream.taskmanager.operators.operator import SourceOperator
+from millstream.taskmanager.operators.snapshots import OperatorSnapshot
 from millstream.taskmanager.task.chain import OperatorChain
 from millstream.taskmanager.task.context import SubtaskInfo
 from millstream.taskmanager.task.pace import StepPace
@@ -45,7 +46,6 @@ class Task:
 
     def __init__(self, info: SubtaskInfo, clock: Clock, loop: TaskLoop, checkpoints: CheckpointServices) -> None:
         self.info = info
-        self.checkpoints = checkpoints
         self.phase = TaskPhase.CREATED
         self.error: BaseException | None = None
         self.chain = OperatorChain()
@@ -59,12 +59,14 @@ class Task:
         self._timers: list[tuple[int, int]] = []  # (wall_ms, operator index), a heap
         self._merger = WatermarkMerger(0)
         self._channel_offsets: list[int] = []
-        self._aligner = BarrierAligner(0)
+        self._services = checkpoints
+        self.checkpoints = TaskCheckpoints(self, [], checkpoints, clock, self.wake_up)
         self._deferred: Barrier | None = None
-        self._last_checkpoint_id = 0
         self._open_inputs: set[int] = set()
         self._next_gate = 0
-        self._rest: tuple[InputGate, Batch] | None = None  # rows of the last batch that its step did not take
+        self._pending: deque[tuple[InputGate, int, int, Batch]] = deque()
+        """``(gate, edge, producer, batch)`` to be processed before anything else is polled: rows of the last batch that
+        its step did not take, and what was in flight in the checkpoint that the task starts from."""
         self._rows_of_step = 0
         self._poll_wanted = True
         self._opened = 0
@@ -80,7 +82,7 @@ class Task:
             self._channel_offsets.append(channels)
             channels += gate.num_channels
         self._merger = WatermarkMerger(channels)
-        self._aligner = BarrierAligner(channels, self.checkpoints.exactly_once)
+        self.checkpoints = TaskCheckpoints(self, gates, self._services, self._clock, self.wake_up)
         self._open_inputs = {gate.input_index for gate in gates}
         for member in reversed(chain.members):
             self._opened += 1
@@ -115,6 +117,8 @@ class Task:
             return self._is_drained() or self._timer_due(now_ms)
         if self.phase is not TaskPhase.RUNNING:
             return False
+        if self.checkpoints.is_due():
+            return True
         if not self.has_room():
             return False
         if self._timer_due(now_ms):
@@ -123,7 +127,7 @@ class Task:
             return self._poll_wanted or self._source.is_finished()
         if not all(member.operator.is_ready() for member in self.chain.members):
             return False
-        return self._rest is not None or any(gate.has_data() for gate in self.gates) or not self._open_inputs
+        return bool(self._pending) or any(gate.has_data() for gate in self.gates) or not self._open_inputs
 
     def waiting(self) -> Waiting:
         """Why the task is not runnable."""
@@ -133,14 +137,18 @@ class Task:
         """Handle one element. Exceptions of operators are the task's end, not the loop's."""
         try:
             self._raise_output_failure()
-            if self._timer_due(now_ms):
+            if self.checkpoints.is_due():
+                self.checkpoints.run()
+            elif not self.has_room() and self.phase is TaskPhase.RUNNING:
+                return
+            elif self._timer_due(now_ms):
                 self._run_timers(now_ms)
             elif self.phase is TaskPhase.DRAINING:
                 if self._is_drained():
                     self._end(TaskPhase.FINISHED)
             elif self._source is not None:
                 self._step_source(self._source)
-            elif self._open_inputs:
+            elif self._open_inputs or self._pending:
                 self._step_input()
             else:
                 self._finish()
@@ -153,12 +161,18 @@ class Task:
         self.pace.observe(self._rows_of_step, ended_s - started_s)
         self._rows_of_step = 0
 
-    def trigger_checkpoint(self, barrier: Barrier) -> None:
-        """Take a snapshot between two steps: a source does, and a task whose producers have all finished."""
+    def trigger_checkpoint(self, barrier: Barrier, drain: bool = False) -> None:
+        """Take a snapshot between two steps: a source does, and a task whose producers have all finished.
+
+        ``drain``: a source ends its input with this checkpoint.
+        """
         if self.phase not in (TaskPhase.RUNNING, TaskPhase.DRAINING):
             return
+        if self._source is not None and drain and not self._source.is_finished():
+            self._guarded(self._source.drain)
+            self._poll_wanted = True
         if self._source is not None or not self._open_inputs:
-            self._guarded(self._take_snapshot, barrier, self._clock.monotonic_s())
+            self._guarded(self.checkpoints.trigger, barrier)
         else:
             self._deferred = barrier  # the ends of its inputs are still on their way
 
@@ -170,8 +184,17 @@ class Task:
 
     def checkpoint_aborted(self, checkpoint_id: int) -> None:
         """The checkpoint will not be: wait for no further barrier of it."""
-        self._aligner.abort(checkpoint_id)
-        self._align(None)
+        self._guarded(self.checkpoints.aborted, checkpoint_id)
+
+    def advance_checkpoints(self) -> bool:
+        """A slice of what checkpoints take of the state; False when there is nothing to do now."""
+        if not self.checkpoints.is_busy or self.phase in ENDED:
+            return False
+        try:
+            return self.checkpoints.advance()
+        except Exception as error:  # as in a step
+            self.fail(error)
+            return False
 
     def _guarded(self, action: Callable[..., None], *arguments: Any) -> None:
         if self.phase in ENDED:
@@ -243,9 +266,9 @@ class Task:
             self._rows_of_step = source.rows_read - rows_before
 
     def _step_input(self) -> None:
-        if self._rest is not None:
-            (gate, batch), self._rest = self._rest, None
-            self._process(gate, batch)
+        if self._pending:
+            gate, edge_id, producer, batch = self._pending.popleft()
+            self._process(gate, edge_id, producer, batch)
             return
         for _ in self.gates:
             gate = self.gates[self._next_gate]
@@ -253,16 +276,17 @@ class Task:
             self._next_gate = (self._next_gate + 1) % len(self.gates)
             polled = gate.poll()
             if polled is not None:
-                channel, element = polled
-                self._handle(gate, offset + channel, element)
+                number, element = polled
+                self._handle(gate, number, offset + number, element)
                 return
 
-    def _handle(self, gate: InputGate, channel: int, element: Element) -> None:
+    def _handle(self, gate: InputGate, number: int, channel: int, element: Element) -> None:
         head = self.chain.head
         match element:
             case ObjectBatch() | ArrowBatch():
                 self.batches_in += 1
-                self._process(gate, element)
+                self.checkpoints.batch_polled(channel, element)
+                self._process(gate, *gate.sources[number], element)
             case Watermark():
                 self._advance(self._merger.update(channel, element))
             case WatermarkStatus():
@@ -271,52 +295,47 @@ class Task:
                 head.operator.process_latency_marker(element)
             case EndOfData():
                 self._advance(self._merger.update(channel, Watermark(MAX_WATERMARK_MS)))
-                self._align(self._aligner.ended(channel))
+                self.checkpoints.channel_ended(channel)
                 if gate.all_ended() and gate.input_index in self._open_inputs:
                     self._open_inputs.discard(gate.input_index)
                     head.operator.end_input(gate.input_index)
                 if not self._open_inputs and self._deferred is not None:
                     deferred, self._deferred = self._deferred, None
-                    self._take_snapshot(deferred, self._clock.monotonic_s())
+                    self.checkpoints.trigger(deferred)
             case Barrier():
-                self._align(self._aligner.barrier(channel, element, self._clock.monotonic_s()))
+                self.checkpoints.barrier_polled(channel, element)
 
-    def _align(self, aligned: Aligned | None) -> None:
-        """A barrier or an end came: block channels as the aligner says, take the snapshot when it is time."""
-        for offset, gate in zip(self._channel_offsets, self.gates, strict=True):
-            gate.unblock()
-            for channel in self._aligner.blocked:
-                if offset <= channel < offset + gate.num_channels:
-                    gate.block(channel - offset)
-        if aligned is not None:
-            self._take_snapshot(aligned.barrier, aligned.waited_from_s)
+    # -- for its checkpoints --------------------------------------------------------------------------------------
 
-    def _take_snapshot(self, barrier: Barrier, waited_from_s: float) -> None:
-        """Hand the barrier on, then copy the state of all operators; it is written beside the task."""
-        if barrier.checkpoint_id <= self._last_checkpoint_id:
-            return
-        self._last_checkpoint_id = barrier.checkpoint_id
-        started_s = self._clock.monotonic_s()
-        if self.phase is TaskPhase.RUNNING:  # later, consumers have the end of the data in its place
-            for partition in self.partitions:
-                partition.broadcast(barrier)
-        try:
-            snapshots = [
-                (member.chained.operator_id, snapshot)
-                for member in self.chain.members
-                if (snapshot := member.operator.snapshot(barrier.checkpoint_id)) is not None
-            ]
-        except MillstreamError as error:
-            self.checkpoints.decline(self, barrier.checkpoint_id, error)
-            return
-        sync_s = self._clock.monotonic_s() - started_s
-        self.checkpoints.write(self, barrier.checkpoint_id, snapshots, sync_s, started_s - waited_from_s)
+    def snapshot_operators(self, barrier: Barrier) -> list[tuple[str, OperatorSnapshot]]:
+        snapshots: list[tuple[str, OperatorSnapshot]] = []
+        for member in self.chain.members:
+            if barrier.base_id:
+                member.operator.checkpoint_completed(barrier.base_id)
+            snapshot = member.operator.snapshot(barrier.checkpoint_id, barrier.full)
+            if snapshot is not None:
+                snapshots.append((member.chained.operator_id, snapshot))
+        return snapshots
 
-    def _process(self, gate: InputGate, batch: Batch) -> None:
+    def pending_batches(self) -> list[tuple[int, int, Batch]]:
+        return [(edge_id, producer, batch) for _, edge_id, producer, batch in self._pending]
+
+    def has_output(self) -> bool:
+        """After the end of the data nothing follows, unless it overtakes."""
+        return self.phase is TaskPhase.RUNNING
+
+    def restore_in_flight(self, batches: Iterable[tuple[int, int, Batch]]) -> None:
+        """``(edge, producer, batch)``: to be processed before anything that the producers send; before ``start``."""
+        gates = {edge_id: gate for gate in self.gates for edge_id, _ in gate.sources}
+        self._pending.extend((gates[edge_id], edge_id, producer, batch) for edge_id, producer, batch in batches)
+
+    # -- inner ----------------------------------------------------------------------------------------------------
+
+    def _process(self, gate: InputGate, edge_id: int, producer: int, batch: Batch) -> None:
         """As many rows of ``batch`` as a step may take; the rest waits for the next steps."""
         rows = batch.num_rows
         if rows > self.pace.rows:
-            self._rest = (gate, batch.slice(self.pace.rows, rows))
+            self._pending.appendleft((gate, edge_id, producer, batch.slice(self.pace.rows, rows)))
             rows = self.pace.rows
             batch = batch.slice(0, rows)
         self._rows_of_step = rows
@@ -376,6 +395,10 @@ class Task:
         self._loop.phase_changed(self)
 
     def _end(self, phase: TaskPhase) -> None:
+        try:
+            self.checkpoints.close()
+        except Exception as error:  # the task ends all the same
+            self.error = self.error or error
         for member in self.chain.members[len(self.chain.members) - self._opened :]:
             try:
                 member.operator.close()

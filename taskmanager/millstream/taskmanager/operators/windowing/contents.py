@@ -13,7 +13,7 @@ from typing import Any, Final
 from millstream.core.graph.specs import WindowSpec
 from millstream.taskmanager.operators.user_code import current
 from millstream.taskmanager.operators.windowing.aggregations import FieldAggregation, RecordSelection
-from millstream.taskmanager.operators.windowing.snapshots import frozen
+from millstream.taskmanager.state.isolation import frozen
 
 MISSING: Final = object()
 """No content yet; None is a legal value."""

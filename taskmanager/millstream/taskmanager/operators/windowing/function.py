@@ -72,7 +72,7 @@ class WindowFunctionCaller:
 
     def fire(self, key: Any, window: Window, elements: list[Any]) -> None:
         """Emit what the function returns or yields, at ``window.max_timestamp()``. Raises what it raises."""
-        self._owner.backend.current_key = key
+        self._owner.backend.focus(key)
         self._context.current_window = window
         returned = self._call(key, window, elements)
         if returned is None:
@@ -87,7 +87,7 @@ class WindowFunctionCaller:
     def clear(self, key: Any, window: Window) -> None:
         """Tell the function that the window is gone."""
         if self.has_clear:
-            self._owner.backend.current_key = key
+            self._owner.backend.focus(key)
             self._context.current_window = window
             try:
                 self._function.clear(self._context)

@@ -22,9 +22,9 @@ from millstream.core.errors import JobGraphError
 from millstream.core.graph.specs import ChainedOperator, WindowSpec
 from millstream.taskmanager.operators.windowing.contents import MISSING
 from millstream.taskmanager.operators.windowing.evicting import EvictingContents, Eviction
+from millstream.taskmanager.operators.windowing.grouped_rows import GroupedRows
 from millstream.taskmanager.operators.windowing.keyed_base import KeyedWindowOperator, WindowOfKey
 from millstream.taskmanager.operators.windowing.merging import merge_in
-from millstream.taskmanager.operators.windowing.snapshots import GroupedRows
 from millstream.taskmanager.operators.windowing.trigger_context import OperatorAssignerContext, OperatorTriggerContext
 from millstream.taskmanager.operators.windowing.window_timers import WindowTimers
 
@@ -188,7 +188,7 @@ class GeneralWindowOperator(KeyedWindowOperator):
         if self._merging is not None and window not in panes:
             return  # merged away or dropped; a trigger left its timer behind
         self.context.metrics.timers_fired += 1
-        self.backend.current_key = key
+        self.backend.focus(key)
         context = self._trigger_context
         context.key, context.window = key, window
         try:

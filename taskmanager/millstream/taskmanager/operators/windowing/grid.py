@@ -23,8 +23,8 @@ from millstream.core.elements.control import MIN_WATERMARK_MS, Watermark
 from millstream.core.graph.specs import ChainedOperator, WindowSpec
 from millstream.taskmanager.operators.windowing.assignment import Rows, Starts, TimeGrid, by_window
 from millstream.taskmanager.operators.windowing.contents import MISSING, Table
+from millstream.taskmanager.operators.windowing.grouped_rows import GroupedRows
 from millstream.taskmanager.operators.windowing.keyed_base import KeyedWindowOperator
-from millstream.taskmanager.operators.windowing.snapshots import GroupedRows
 
 
 class GridWindowOperator(KeyedWindowOperator):

@@ -19,14 +19,13 @@ from millstream.taskmanager.operators.user_code import current, preview_of, wrap
 from millstream.taskmanager.operators.windowing.contents import Contents, RowFailure, Table, contents_of
 from millstream.taskmanager.operators.windowing.emission import Emission
 from millstream.taskmanager.operators.windowing.function import WindowFunctionCaller
+from millstream.taskmanager.operators.windowing.grouped_rows import GroupedRows
 from millstream.taskmanager.operators.windowing.late import LateRecords
-from millstream.taskmanager.operators.windowing.snapshots import GroupedRows
 from millstream.taskmanager.operators.windowing.states import WindowStates
-from millstream.taskmanager.state.heap import HeapStateBackend
+from millstream.taskmanager.state.backends import open_backend
 
 SNAPSHOT_FORMAT: Final = 1
 CONTENTS: Final = "contents"
-STATE: Final = "state"
 FORM: Final = "form"
 
 
@@ -49,6 +48,7 @@ class KeyedWindowOperator(Operator):
         self._selector = None if spec.all_windows else chained.key_selectors[0]
         self._life = FunctionLife(chained, [spec.reduce, spec.aggregate, spec.function])
         self._restored: OperatorSnapshot | None = None
+        self._opened = False
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -56,7 +56,8 @@ class KeyedWindowOperator(Operator):
         super().open(context, output)
         self.emission = Emission(output)
         self.late = LateRecords(self.spec.late_tag, self.emission, context.metrics)
-        self.backend = HeapStateBackend(context.max_parallelism, context.clock)
+        self.backend = open_backend(context)
+        self._opened = True
         self.states = WindowStates(self.backend)
         self.runtime_context = OperatorRuntimeContext(context, self.backend)
         self.metric_group = OperatorUserMetrics(context)
@@ -70,6 +71,8 @@ class KeyedWindowOperator(Operator):
 
     def close(self) -> None:
         self._life.close()
+        if self._opened:
+            self.backend.close()
 
     def process_watermark(self, watermark: Watermark) -> None:
         """Sets the watermark and passes it on; subclasses fire between the two."""
@@ -81,7 +84,9 @@ class KeyedWindowOperator(Operator):
     def rows_and_keys(self, batch: Batch) -> tuple[list[Any], list[Any]]:
         """The batch as Python values and their keys. Raises ``UserCodeError`` where the key selector does."""
         rows = as_rows(batch)
-        return rows.values, keys_of(rows, self._selector, self.chained)
+        keys = keys_of(rows, self._selector, self.chained)
+        self.backend.touch(keys)
+        return rows.values, keys
 
     def add_rows(self, table: Table, keys: list[Any], values: list[Any]) -> None:
         """Add rows to contents; the user's exception becomes a ``UserCodeError`` naming the record."""
@@ -138,14 +143,18 @@ class KeyedWindowOperator(Operator):
     def schedule_restored(self) -> None:
         """Ask for the processing times that restored contents wait for."""
 
-    def snapshot(self, checkpoint_id: int) -> OperatorSnapshot:
+    def snapshot(self, checkpoint_id: int, full: bool = True) -> OperatorSnapshot:
         groups = GroupedRows(self.context.max_parallelism)
         self.snapshot_contents(groups)
         contents = {group: encode_value(rows) for group, rows in groups.groups.items()}
         return OperatorSnapshot(
-            keyed={CONTENTS: contents, STATE: self.backend.snapshot()},
+            keyed={CONTENTS: contents},
             union={WATERMARK: [encode_value(self.watermark_ms)], FORM: [encode_value(self._form())]},
+            capture=self.backend.capture(checkpoint_id, full),
         )
+
+    def checkpoint_completed(self, checkpoint_id: int) -> None:
+        self.backend.confirm(checkpoint_id)
 
     def restore(self, snapshot: OperatorSnapshot) -> None:
         self._restored = snapshot
@@ -162,7 +171,8 @@ class KeyedWindowOperator(Operator):
                 f"give the operator a new uid."
             )
         self.watermark_ms = restored_watermark(snapshot)
-        self.backend.restore(snapshot.keyed.get(STATE, {}))
+        if snapshot.backend is not None:
+            self.backend.restore(snapshot.backend)
         contents = snapshot.keyed.get(CONTENTS, {})
         self.restore_contents([row for group in sorted(contents) for row in decode_value(contents[group])])
         self.schedule_restored()

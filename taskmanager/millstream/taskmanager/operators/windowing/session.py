@@ -20,8 +20,8 @@ from millstream.core.api.windowing.window import TimeWindow
 from millstream.core.elements.batch import NO_TIMESTAMP_MS, Batch
 from millstream.core.elements.control import MIN_WATERMARK_MS, Watermark
 from millstream.core.graph.specs import ChainedOperator, WindowSpec
+from millstream.taskmanager.operators.windowing.grouped_rows import GroupedRows
 from millstream.taskmanager.operators.windowing.keyed_base import KeyedWindowOperator
-from millstream.taskmanager.operators.windowing.snapshots import GroupedRows
 
 
 class Session:

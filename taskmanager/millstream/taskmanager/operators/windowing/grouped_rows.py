@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 from millstream.core.keys import KeyGroupCache, key_groups
-
-_ATOMIC = frozenset({int, float, str, bytes, bool, type(None)})
 
 
 class GroupedRows:
@@ -25,13 +22,3 @@ class GroupedRows:
         groups = key_groups(keys, self._max_parallelism, self._cache)
         for group, row in zip(groups.tolist(), rows, strict=True):
             self.groups.setdefault(group, []).append(row)
-
-
-def frozen(content: Any) -> Any:
-    """``content`` as a value that later changes of the original do not reach."""
-    kind = type(content)
-    if kind in _ATOMIC:
-        return content
-    if kind in (list, tuple) and all(type(item) in _ATOMIC for item in content):
-        return content if kind is tuple else content.copy()
-    return copy.deepcopy(content)

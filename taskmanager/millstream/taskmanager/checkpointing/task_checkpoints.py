@@ -1,0 +1,281 @@
+"""How a task takes part in checkpoints: barriers in, snapshots out.
+
+Aligned, a barrier is handled in its turn: ``BarrierAligner`` says which channels have to wait, and when the snapshot is
+taken. Unaligned, the first barrier to arrive takes the snapshot at once and goes on to the outputs before everything
+that is queued there; the batches that were overtaken, in the inputs until each channel's own barrier and in the
+outputs, become part of the snapshot. An aligned barrier with a timeout becomes unaligned when it has been held up so
+long.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from millstream.core.clock import Clock
+from millstream.core.elements.batch import Batch
+from millstream.core.elements.control import Barrier
+from millstream.core.errors import MillstreamError
+from millstream.taskmanager.checkpointing.alignment import Aligned, BarrierAligner
+from millstream.taskmanager.checkpointing.services import CheckpointServices
+from millstream.taskmanager.checkpointing.task_snapshot import ChannelKey, TaskSnapshot
+from millstream.taskmanager.network.gate import InputGate
+from millstream.taskmanager.network.partition import ResultPartition
+from millstream.taskmanager.operators.snapshots import OperatorSnapshot
+from millstream.taskmanager.task.context import SubtaskInfo
+
+
+class SnapshotSource(Protocol):
+    """The task."""
+
+    info: SubtaskInfo
+    partitions: list[ResultPartition]
+
+    def snapshot_operators(self, barrier: Barrier) -> list[tuple[str, OperatorSnapshot]]:
+        """Of all operators of the chain."""
+        ...
+
+    def pending_batches(self) -> Sequence[tuple[int, int, Batch]]:
+        """``(edge, producer, batch)``: taken from the inputs, but not processed."""
+        ...
+
+    def has_output(self) -> bool:
+        """Whether a barrier may still follow what was emitted."""
+        ...
+
+
+class TaskCheckpoints:
+    """Of one task; all calls come between two steps. Channels are numbered over all gates."""
+
+    def __init__(
+        self,
+        task: SnapshotSource,
+        gates: list[InputGate],
+        services: CheckpointServices,
+        clock: Clock,
+        on_arrival: Callable[[], None],
+    ) -> None:
+        self._task = task
+        self._services = services
+        self._clock = clock
+        self._on_arrival = on_arrival
+        self._channels = [(gate, number) for gate in gates for number in range(gate.num_channels)]
+        self._gates = gates
+        self._aligner = BarrierAligner(len(self._channels), services.exactly_once)
+        self._ended: set[int] = set()
+        self._arrived: deque[tuple[int, Barrier]] = deque()
+        self._snapshots: list[TaskSnapshot] = []
+        self._last_id = 0
+        offset = 0
+        for gate in gates:
+            gate.on_barrier = self._listener(offset)
+            offset += gate.num_channels
+
+    # -- what comes in ------------------------------------------------------------------------------------------------
+
+    def trigger(self, barrier: Barrier) -> None:
+        """Take the snapshot here: a source, or a task whose inputs have all ended."""
+        self._take(barrier, self._clock.monotonic_s())
+
+    def barrier_polled(self, channel: int, barrier: Barrier) -> None:
+        """A barrier in its turn."""
+        for snapshot in self._snapshots:
+            if snapshot.checkpoint_id == barrier.checkpoint_id:
+                snapshot.channels_open.discard(channel)
+        if barrier.unaligned and barrier.checkpoint_id > self._last_id:
+            self._overtake(barrier, self._clock.monotonic_s(), came=channel)
+            return
+        self._align(self._aligner.barrier(channel, barrier, self._clock.monotonic_s()))
+
+    def channel_ended(self, channel: int) -> None:
+        """Its producer has nothing more: what it brought is before any barrier."""
+        self._ended.add(channel)
+        for snapshot in self._snapshots:
+            snapshot.channels_open.discard(channel)
+        self._align(self._aligner.ended(channel))
+
+    def batch_polled(self, channel: int, batch: Batch) -> None:
+        """The batch is about to be processed, as part of a snapshot if that waits for the channel's barrier."""
+        for snapshot in self._snapshots:
+            if channel in snapshot.channels_open:
+                snapshot.add(self._key(channel), [batch])
+
+    def aborted(self, checkpoint_id: int) -> None:
+        """The checkpoint will not be: wait for no further barrier of it."""
+        self._last_id = max(self._last_id, checkpoint_id)
+        self._aligner.abort(checkpoint_id)
+        for snapshot in [s for s in self._snapshots if s.checkpoint_id <= checkpoint_id]:
+            self._snapshots.remove(snapshot)
+            snapshot.ended()
+        self._align(None)
+
+    # -- time ---------------------------------------------------------------------------------------------------------
+
+    def is_due(self) -> bool:
+        """Whether ``run`` has something to do, whatever else the task waits for."""
+        if self._arrived:
+            return True
+        due_s = self.next_s()
+        return due_s is not None and due_s <= self._clock.monotonic_s()
+
+    def next_s(self) -> float | None:
+        """Monotonic seconds at which an aligned barrier becomes unaligned."""
+        due = [snapshot.output_until_s for snapshot in self._snapshots if snapshot.output_until_s is not None]
+        waiting = self._aligner.current
+        if waiting is not None and waiting.barrier.timeout_ms >= 0:
+            due.append(waiting.waited_from_s + waiting.barrier.timeout_ms / 1000)
+        return min(due, default=None)
+
+    def run(self) -> None:
+        """Handle barriers that overtook, and those that have waited long enough."""
+        while self._arrived:
+            channel, barrier = self._arrived.popleft()
+            self._barrier_arrived(channel, barrier)
+        now_s = self._clock.monotonic_s()
+        for snapshot in self._snapshots:
+            if snapshot.output_until_s is not None and snapshot.output_until_s <= now_s:
+                self._hurry(snapshot)
+        waiting = self._aligner.current
+        if waiting is not None and 0 <= waiting.barrier.timeout_ms <= (now_s - waiting.waited_from_s) * 1000:
+            passed = self._aligner.arrived
+            self._overtake(_unaligned(waiting.barrier), waiting.waited_from_s, passed=passed)
+
+    # -- what goes on beside the task's steps -------------------------------------------------------------------------
+
+    @property
+    def is_busy(self) -> bool:
+        return bool(self._snapshots)
+
+    def advance(self) -> bool:
+        """Take a slice of each snapshot, and hand on what is complete. False when there is nothing to do now."""
+        busy = False
+        for snapshot in list(self._snapshots):
+            try:
+                busy |= snapshot.advance()
+            except MillstreamError as error:
+                self._give_up(snapshot, error)
+                continue
+            checkpoint_id = snapshot.checkpoint_id
+            if snapshot.output_until_s is not None and not any(p.holds(checkpoint_id) for p in self._task.partitions):
+                snapshot.output_until_s = None
+            if snapshot.is_complete():
+                self._snapshots.remove(snapshot)
+                self._services.write(self._task.info, snapshot)
+        return busy
+
+    def close(self) -> None:
+        """The task ends."""
+        for snapshot in self._snapshots:
+            snapshot.ended()
+        self._snapshots.clear()
+
+    # -- inner --------------------------------------------------------------------------------------------------------
+
+    def _listener(self, offset: int) -> Callable[[int, Barrier], None]:
+        def arrived(number: int, barrier: Barrier) -> None:
+            recording = any(
+                snapshot.checkpoint_id == barrier.checkpoint_id and offset + number in snapshot.channels_open
+                for snapshot in self._snapshots
+            )
+            if recording or (barrier.unaligned and barrier.checkpoint_id > self._last_id):
+                self._arrived.append((offset + number, barrier))
+                self._on_arrival()
+
+        return arrived
+
+    def _barrier_arrived(self, channel: int, barrier: Barrier) -> None:
+        if barrier.unaligned and barrier.checkpoint_id > self._last_id:
+            self._overtake(barrier, self._clock.monotonic_s())
+            return
+        for snapshot in self._snapshots:
+            if snapshot.checkpoint_id == barrier.checkpoint_id and channel in snapshot.channels_open:
+                self._record(snapshot, channel)
+
+    def _align(self, aligned: Aligned | None) -> None:
+        """Block channels as the aligner says, take the snapshot when it is time."""
+        offset = 0
+        for gate in self._gates:
+            gate.unblock()
+            for channel in self._aligner.blocked:
+                if offset <= channel < offset + gate.num_channels:
+                    gate.block(channel - offset)
+            offset += gate.num_channels
+        if aligned is not None:
+            self._take(aligned.barrier, aligned.waited_from_s)
+
+    def _overtake(
+        self, barrier: Barrier, waited_from_s: float, came: int | None = None, passed: frozenset[int] = frozenset()
+    ) -> None:
+        """Take the snapshot now. ``passed`` channels had their barrier in its turn, ``came`` has just now."""
+        pending = self._task.pending_batches()
+        self._aligner.abort(barrier.checkpoint_id)
+        self._align(None)
+        snapshot = self._take(barrier, waited_from_s)
+        if snapshot is None:
+            return
+        for edge_id, producer, batch in pending:
+            snapshot.add(ChannelKey(edge_id, producer, self._task.info.subtask_index), [batch])
+        snapshot.channels_open = set(range(len(self._channels))) - self._ended - passed
+        if came is not None:
+            snapshot.channels_open.discard(came)
+        for channel in list(snapshot.channels_open):
+            self._record(snapshot, channel)
+
+    def _record(self, snapshot: TaskSnapshot, channel: int) -> None:
+        """What waits in a channel before its barrier."""
+        gate, number = self._channels[channel]
+        batches, found = gate.overtaken(number, snapshot.checkpoint_id)
+        if found:
+            snapshot.add(self._key(channel), batches)
+            snapshot.channels_open.discard(channel)
+
+    def _take(self, barrier: Barrier, waited_from_s: float) -> TaskSnapshot | None:
+        """Hand the barrier on, then list what the operators have; rows are copied between the next steps."""
+        if barrier.checkpoint_id <= self._last_id:
+            return None
+        self._last_id = barrier.checkpoint_id
+        started_s = self._clock.monotonic_s()
+        task = self._task
+        try:
+            operators = task.snapshot_operators(barrier)
+        except MillstreamError as error:
+            self._services.decline(task.info, barrier.checkpoint_id, error)
+            operators = None
+        snapshot = TaskSnapshot(barrier, operators or [], 0.0, started_s - waited_from_s)
+        if task.has_output():
+            for partition in task.partitions:
+                if barrier.unaligned:
+                    identity = partition.partition_id
+                    snapshot.add_output(identity.edge, identity.producer, partition.overtake(barrier))
+                else:
+                    partition.broadcast(barrier)
+            if not barrier.unaligned and barrier.timeout_ms >= 0:
+                snapshot.output_until_s = started_s + barrier.timeout_ms / 1000
+        if operators is None:
+            return None
+        snapshot.sync_s = self._clock.monotonic_s() - started_s
+        self._snapshots.append(snapshot)
+        return snapshot
+
+    def _hurry(self, snapshot: TaskSnapshot) -> None:
+        snapshot.output_until_s = None
+        for partition in self._task.partitions:
+            identity = partition.partition_id
+            overtaken = partition.hurry(_unaligned(snapshot.barrier))
+            snapshot.add_output(identity.edge, identity.producer, overtaken)
+
+    def _give_up(self, snapshot: TaskSnapshot, error: MillstreamError) -> None:
+        self._snapshots.remove(snapshot)
+        snapshot.ended()
+        self._services.decline(self._task.info, snapshot.checkpoint_id, error)
+
+    def _key(self, channel: int) -> ChannelKey:
+        gate, number = self._channels[channel]
+        edge_id, producer = gate.sources[number]
+        return ChannelKey(edge_id, producer, self._task.info.subtask_index)
+
+
+def _unaligned(barrier: Barrier) -> Barrier:
+    return replace(barrier, unaligned=True)

@@ -1,0 +1,67 @@
+"""The state of one task as of one barrier, from the barrier until it can be written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from millstream.core.elements.batch import Batch
+from millstream.core.elements.control import Barrier
+from millstream.taskmanager.operators.snapshots import OperatorSnapshot
+
+
+class ChannelKey(NamedTuple):
+    """Batches on their way: the edge, its producer's and its consumer's index."""
+
+    edge_id: int
+    producer: int
+    consumer: int
+
+
+class TaskSnapshot:
+    """Complete when the rows of all operators are taken, and all that the barrier overtakes is known."""
+
+    def __init__(
+        self, barrier: Barrier, operators: Sequence[tuple[str, OperatorSnapshot]], sync_s: float, alignment_s: float
+    ) -> None:
+        self.barrier = barrier
+        self.operators = operators
+        self.sync_s = sync_s
+        self.alignment_s = alignment_s
+        self.in_flight: dict[ChannelKey, list[Batch]] = {}
+        self.channels_open: set[int] = set()
+        """Channels whose barrier has not come yet: what they bring belongs to the snapshot."""
+        self.output_until_s: float | None = None
+        """While barriers wait in output queues in their turn: when they overtake what is before them."""
+        self._left = [snapshot.capture for _, snapshot in operators if snapshot.capture is not None]
+
+    @property
+    def checkpoint_id(self) -> int:
+        return self.barrier.checkpoint_id
+
+    def add(self, key: ChannelKey, batches: Sequence[Batch]) -> None:
+        """These were overtaken."""
+        if batches:
+            self.in_flight.setdefault(key, []).extend(batches)
+
+    def add_output(self, edge_id: int, producer: int, overtaken: Mapping[int, Sequence[Batch]]) -> None:
+        for consumer, batches in overtaken.items():
+            self.add(ChannelKey(edge_id, producer, consumer), batches)
+
+    def advance(self) -> bool:
+        """Take the next slice of rows; False when all are taken. Raises ``CheckpointError``."""
+        while self._left:
+            if self._left[0].advance():
+                return True
+            self._left.pop(0)
+        return False
+
+    def is_complete(self) -> bool:
+        return not self._left and not self.channels_open and self.output_until_s is None
+
+    def ended(self) -> None:
+        """Written, or given up."""
+        self._left.clear()
+        for _, snapshot in self.operators:
+            if snapshot.capture is not None:
+                snapshot.capture.ended()

@@ -1,0 +1,137 @@
+"""Rows of keyed state as bytes: the unit in which state is captured, written and restored.
+
+A chunk holds rows of one state: ``[name, kind, with time to live, namespaces, keys, stored, gone]``. The last four are
+encoded batches or None: state is written by columns, as records are sent. ``gone`` are keys that have no row any more,
+or (namespace, key) where there are namespaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from millstream.core.elements.batch import ObjectBatch
+from millstream.core.errors import CheckpointError, RecordTypeError
+from millstream.core.keys import KeyGroupCache, key_groups
+from millstream.core.serde import decode_batch, decode_value, encode_batch, encode_value
+from millstream.taskmanager.state.tables import SavedTable
+
+CHUNK_ROWS: Final = 2048
+
+
+@dataclass
+class RowChunk:
+    """Rows of one state; ``keys`` are (namespace, key) when ``spaced``."""
+
+    name: str
+    kind: str
+    with_ttl: bool
+    spaced: bool
+    keys: list[Any]
+    stored: list[Any]
+    gone: list[Any]
+
+    def plain_keys(self, keys: list[Any]) -> list[Any]:
+        return [key for _, key in keys] if self.spaced else keys
+
+
+def encode_chunk(chunk: RowChunk) -> bytes:
+    """The bytes of a chunk. Raises ``CheckpointError`` that names the state and the type that cannot be saved."""
+    try:
+        return encode_value(
+            [
+                chunk.name,
+                chunk.kind,
+                chunk.with_ttl,
+                chunk.spaced,
+                _encoded(chunk.plain_keys(chunk.keys)),
+                _encoded([namespace for namespace, _ in chunk.keys]) if chunk.spaced else None,
+                _encoded(chunk.stored),
+                _encoded(chunk.gone),
+            ]
+        )
+    except RecordTypeError as error:
+        raise unsavable(chunk, error) from error
+
+
+def decode_chunk(data: bytes | memoryview) -> RowChunk:
+    """The inverse of ``encode_chunk``."""
+    name, kind, with_ttl, spaced, encoded_keys, namespaces, stored, gone = decode_value(data)
+    keys = _decoded(encoded_keys)
+    if spaced:
+        keys = list(zip(_decoded(namespaces), keys, strict=True))
+    return RowChunk(name, kind, with_ttl, spaced, keys, _decoded(stored), _decoded(gone))
+
+
+class GroupFilter:
+    """Keeps the rows of some key groups."""
+
+    def __init__(self, groups: range, max_parallelism: int) -> None:
+        self._groups = groups
+        self._cache = KeyGroupCache(max_parallelism)
+
+    def apply(self, chunk: RowChunk) -> RowChunk:
+        """The chunk without the rows of other groups."""
+        chosen = self._chosen(chunk, chunk.keys)
+        gone = self._chosen(chunk, chunk.gone)
+        return RowChunk(
+            chunk.name,
+            chunk.kind,
+            chunk.with_ttl,
+            chunk.spaced,
+            [chunk.keys[i] for i in chosen],
+            [chunk.stored[i] for i in chosen],
+            [chunk.gone[i] for i in gone],
+        )
+
+    def _chosen(self, chunk: RowChunk, keys: list[Any]) -> list[int]:
+        if not keys:
+            return []
+        groups = key_groups(chunk.plain_keys(keys), self._cache.max_parallelism, self._cache)
+        inside = (groups >= self._groups.start) & (groups < self._groups.stop)
+        rows: list[int] = np.flatnonzero(inside).tolist()
+        return rows
+
+
+def load_chunks(chunks: Iterable[RowChunk], tables: dict[str, SavedTable]) -> None:
+    """Apply chunks to ``tables``, the later over the earlier."""
+    for chunk in chunks:
+        table = tables.get(chunk.name)
+        if table is None:
+            table = tables[chunk.name] = SavedTable(chunk.name, chunk.kind, chunk.with_ttl)
+        table.with_ttl = chunk.with_ttl
+        rows = table.spaced if chunk.spaced else table.plain
+        for key in chunk.gone:
+            rows.pop(key, None)
+        rows.update(zip(chunk.keys, chunk.stored, strict=True))
+
+
+def unsavable(chunk: RowChunk, error: Exception) -> CheckpointError:
+    """Why a chunk cannot be written: the state, and the type of the first value at fault."""
+    culprit = ""
+    for key, stored in zip(chunk.keys, chunk.stored, strict=True):
+        try:
+            encode_value(stored)
+        except RecordTypeError:
+            kind = type(stored)
+            culprit = f" of type {kind.__module__}.{kind.__qualname__}, that of key {key!r:.100},"
+            break
+    return CheckpointError(
+        f"the state {chunk.name!r} holds a value{culprit} which cannot be saved: {error}. Keep plain values, "
+        f"dataclasses or picklable objects in state, and build the rest in open()."
+    )
+
+
+def _encoded(values: list[Any]) -> bytes | None:
+    return b"".join(encode_batch(ObjectBatch(values))) if values else None
+
+
+def _decoded(data: bytes | None) -> list[Any]:
+    if data is None:
+        return []
+    batch = decode_batch(data)
+    assert isinstance(batch, ObjectBatch)
+    return batch.values

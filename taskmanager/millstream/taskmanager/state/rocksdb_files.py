@@ -1,0 +1,78 @@
+"""RocksDB databases in a storage: taken from there, and read."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+from rocksdict import Options, Rdict
+
+from millstream.core.checkpoint.files import crc32c_of_file
+from millstream.core.checkpoint.storage import location_of
+from millstream.core.errors import DamagedStateError
+from millstream.taskmanager.state.backend import StoredDatabase
+from millstream.taskmanager.state.chunks import CHUNK_ROWS, RowChunk
+from millstream.taskmanager.state.rocksdb_rows import decode_key, group_prefix, split_key, split_value
+
+
+def fetch_database(database: StoredDatabase, target: Path) -> None:
+    """Put the files of a database into ``target``. Raises ``DamagedStateError`` for one that changed or is gone."""
+    target.mkdir(parents=True)
+    for name, file in database.files:
+        place = location_of(database.storage.location, file.path)
+        fetched = target / name
+        try:
+            database.storage.fetch(file.path, fetched)
+            if not name.endswith(".sst"):  # RocksDB changes these, and what was fetched may be linked
+                content = fetched.read_bytes()
+                fetched.unlink()
+                fetched.write_bytes(content)
+            damaged = fetched.stat().st_size != file.length or crc32c_of_file(fetched) != file.crc32c
+        except OSError as error:
+            raise DamagedStateError(f"the state file {place} cannot be read: {error.strerror or error}") from error
+        if damaged:
+            raise DamagedStateError(f"the state file {place} is damaged: its length or checksum does not fit")
+
+
+def rows_of_database(database: StoredDatabase, groups: range, work_directory: Path) -> Iterator[RowChunk]:
+    """The rows of some key groups."""
+    work_directory.mkdir(parents=True, exist_ok=True)
+    directory = Path(tempfile.mkdtemp(prefix="rocksdb-read-", dir=work_directory))
+    try:
+        fetch_database(database, directory / "db")
+        yield from rows_in_directory(directory / "db", groups)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def rows_in_directory(directory: Path, groups: range) -> Iterator[RowChunk]:
+    """The rows of some key groups of a database that nobody else has open."""
+    opened = Rdict(str(directory), Options(raw_mode=True))
+    try:
+        yield from rows_in(opened, groups)
+    finally:
+        opened.close()
+
+
+def rows_in(opened: Rdict, groups: range) -> Iterator[RowChunk]:
+    """The rows of some key groups of an open database, in chunks of one state each."""
+    open_chunks: dict[tuple[str, str, bool, bool], RowChunk] = {}
+    end = group_prefix(groups.stop) if groups.stop < 1 << 16 else b"\xff\xff\xff"
+    rows = cast("Iterator[tuple[bytes, bytes]]", opened.items(from_key=group_prefix(groups.start)))
+    for key, value in rows:
+        if key >= end:
+            break
+        name, spaced, encoded = split_key(key)
+        kind, with_ttl, stored = split_value(value)
+        table = (name, kind, with_ttl, spaced)
+        chunk = open_chunks.get(table)
+        if chunk is None:
+            chunk = open_chunks[table] = RowChunk(*table, [], [], [])
+        chunk.keys.append(decode_key(encoded, spaced))
+        chunk.stored.append(stored)
+        if len(chunk.keys) >= CHUNK_ROWS:
+            yield open_chunks.pop(table)
+    yield from open_chunks.values()
