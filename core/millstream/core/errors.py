@@ -138,6 +138,10 @@ class DamagedStateError(CheckpointError):
     """What a checkpoint or savepoint holds is missing or not what was written; trying again changes nothing."""
 
 
+class FencedError(CheckpointError):
+    """Another leader has taken the job over: this one must write and commit nothing more."""
+
+
 class AuthenticationError(MillstreamError):
     blame = Blame.USER
 

@@ -16,6 +16,7 @@ def deployments(
     executions: Mapping[SubtaskId, Execution],
     job_token: bytes,
     checkpoint_directory: str = "",
+    generation: int = 0,
     restored: Restored = NOTHING_RESTORED,
 ) -> dict[TaskManagerId, taskmanager_pb2.DeploySubtasksRequest]:
     """Every execution has a slot. Consumers are told where their producers are; producers only who consumes."""
@@ -26,7 +27,7 @@ def deployments(
             execution = executions[SubtaskId(VertexId(vertex.vertex_id), index)]
             assert execution.slot is not None
             taskmanager = execution.slot.slot_id.taskmanager
-            request = requests.setdefault(taskmanager, _request(graph, job_token, checkpoint_directory))
+            request = requests.setdefault(taskmanager, _request(graph, job_token, checkpoint_directory, generation))
             request.subtasks.append(
                 taskmanager_pb2.SubtaskDeployment(
                     subtask=execution.ref(graph.job_id),
@@ -52,7 +53,7 @@ def deployments(
 
 
 def _request(
-    graph: job_graph_pb2.JobGraph, job_token: bytes, checkpoint_directory: str
+    graph: job_graph_pb2.JobGraph, job_token: bytes, checkpoint_directory: str, generation: int
 ) -> taskmanager_pb2.DeploySubtasksRequest:
     return taskmanager_pb2.DeploySubtasksRequest(
         job_id=graph.job_id,
@@ -61,6 +62,7 @@ def _request(
         configuration=graph.configuration,
         job_token=job_token,
         checkpoint_directory=checkpoint_directory,
+        generation=generation,
     )
 
 

@@ -18,6 +18,7 @@ from millstream.core.checkpoint.storage import is_remote, location_of, open_stor
 from millstream.core.clock import Clock
 from millstream.core.errors import (
     DamagedStateError,
+    FencedError,
     InsufficientSlotsError,
     MillstreamError,
     UnavailableError,
@@ -295,6 +296,8 @@ class JobMaster:
 
     def _decide_restart(self, error: MillstreamError) -> bool:
         """Whether there is another attempt; an error that ends the job says why there is none."""
+        if isinstance(error, FencedError):
+            return False
         if isinstance(error, DamagedStateError):
             error.message += "\nThe job is not started again: its state cannot be read."
             return False
@@ -322,7 +325,8 @@ class JobMaster:
                     vertex, blob, self._executor, self.send_to_subtask, state
                 )
         directory = self.checkpoints.directory
-        requests = deployments(self.graph, self.machine.executions, self._job_token, directory, restored)
+        generation = self.checkpoints.generation
+        requests = deployments(self.graph, self.machine.executions, self._job_token, directory, generation, restored)
         await asyncio.gather(
             *(source.start() for source in self._sources.values()),
             *(self._deploy_at(taskmanager, request) for taskmanager, request in requests.items()),

@@ -257,6 +257,8 @@ class Coordination(RuleBasedStateMachine):
                 case Seal():
                     assert set(instruction.states) == set(LINE)
                     self.sealing.append(instruction.checkpoint_id)
+                    if instruction.savepoint:
+                        self.savepoints.add(instruction.checkpoint_id)
                 case Announce(number, savepoint=True):
                     assert number in self.savepoints
                     self.gone.add(number)

@@ -29,9 +29,9 @@ _BYTES_MAX: Final = 1 << 30
 _STATE_FILE: Final = re.compile(rf"(\.\./{SHARED}/)?[\w-][\w.=-]*(/[\w-][\w.=-]*)?")
 
 
-def checkpoint_name(checkpoint_id: int) -> str:
-    """The directory of one checkpoint, below that of its job."""
-    return f"chk-{checkpoint_id}"
+def checkpoint_name(checkpoint_id: int, generation: int) -> str:
+    """The directory of a checkpoint as one generation of the job's leader wrote it, below that of the job."""
+    return f"chk-{checkpoint_id}-g{generation}"
 
 
 def write_manifest(storage: Storage, manifest: checkpoint_pb2.CheckpointManifest, directory: str = "") -> None:

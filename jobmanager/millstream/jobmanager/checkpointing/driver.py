@@ -93,6 +93,11 @@ class CheckpointDriver:
         """Asked for; the first one may be under way."""
 
     @property
+    def generation(self) -> int:
+        """Whose files subtasks write."""
+        return self._store.ledger.generation
+
+    @property
     def directory(self) -> str:
         """Where subtasks write."""
         return self._store.storage.location
@@ -104,6 +109,8 @@ class CheckpointDriver:
 
         The last checkpoint of this job, else the one that the job was submitted with, else nothing.
         """
+        if self.coordinator.is_on:
+            await self._beside(self._store.lead)
         latest = self.coordinator.latest
         if latest:
             location, allow = self._store.location(latest), False
@@ -210,8 +217,7 @@ class CheckpointDriver:
                 case Abandon():
                     self._abandon(instruction)
                 case Discard():
-                    coordinator = self.coordinator
-                    self._later(self._store.discard, instruction.checkpoint_id, coordinator.live, coordinator.latest)
+                    self._collect()
                 case FailJob():
                     self._job.fail(instruction.error)
 
@@ -234,6 +240,7 @@ class CheckpointDriver:
                 self.coordinator.request_savepoint()
         else:
             self._tell(COMPLETED, self._job.running_subtasks(), _message(announce.checkpoint_id))
+            self._later(self._store.ledger.committed, announce.checkpoint_id)
             self._completed.set()
         self._release_all()
 
@@ -247,7 +254,7 @@ class CheckpointDriver:
             if self._savepoints:
                 self.coordinator.request_savepoint()
         else:
-            self._later(self._store.discard, abandon.checkpoint_id, self.coordinator.live, self.coordinator.latest)
+            self._collect()
 
     async def _copy_enumerators(self, checkpoint_id: int) -> None:
         enumerators: dict[str, bytes] = {}
@@ -304,6 +311,11 @@ class CheckpointDriver:
     ) -> None:
         payload = message.SerializeToString()
         await asyncio.gather(*(self._job.send_to_subtask(s.vertex, s.index, "", kind, payload) for s in subtasks))
+
+    def _collect(self) -> None:
+        """Remove the files of checkpoints that nobody needs any more."""
+        retained = frozenset(self.coordinator.retained)
+        self._later(self._store.ledger.collect, retained, self.coordinator.live - retained)
 
     async def _beside(self, work: Callable[[], R]) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)

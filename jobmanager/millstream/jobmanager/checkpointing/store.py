@@ -2,96 +2,71 @@
 
 from __future__ import annotations
 
-import posixpath
-import re
 from collections.abc import Mapping
-from typing import Final
 
 from millstream.core.checkpoint.manifest import (
     MANIFEST_NAME,
-    SHARED,
     check_files,
     checkpoint_name,
     read_manifest,
-    state_files,
     write_manifest,
 )
 from millstream.core.checkpoint.storage import Storage, location_of
 from millstream.core.errors import CheckpointError
 from millstream.core.ids import SubtaskId, VertexId
+from millstream.jobmanager.checkpointing.ledger import Ledger
 from millstream.proto.v1 import checkpoint_pb2, job_graph_pb2
 
 States = Mapping[SubtaskId, checkpoint_pb2.SubtaskState]
 
-_OF_CHECKPOINT: Final = re.compile(r"(\d+)-")
-_DIRECTORY: Final = re.compile(r"chk-(\d+)")
-
 
 class CheckpointStore:
-    """Below the storage's location, which belongs to the job alone.
-
-    A file in ``shared`` belongs to all checkpoints whose manifests refer to it, and goes with the last of them. The
-    name of such a file begins with the number of the checkpoint that wrote it, so that what a given-up checkpoint or a
-    crash left behind is found: it is older than the newest checkpoint, and no living one refers to it.
-    """
+    """Below the storage's location, which belongs to the job alone. ``ledger`` says which checkpoints count."""
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
-        self._files: dict[int, frozenset[str]] = {}
-        """By completed checkpoint that is still there: the shared files it refers to."""
+        self.ledger = Ledger(storage)
 
     def location(self, checkpoint_id: int) -> str:
-        return location_of(self.storage.location, checkpoint_name(checkpoint_id))
+        return location_of(self.storage.location, checkpoint_name(checkpoint_id, self.ledger.generation))
+
+    def lead(self) -> None:
+        """Before anything is written. Raises ``CheckpointError``."""
+        if not self.ledger.generation:
+            try:
+                self.ledger.lead()
+            except OSError as error:
+                place = self.storage.location
+                raise CheckpointError(
+                    f"checkpoints cannot be written to {place}: {error.strerror or error}. It must be a directory "
+                    f"that the cluster may write to, or a URL; execution.checkpointing.dir names it."
+                ) from error
 
     def seal(self, manifest: checkpoint_pb2.CheckpointManifest) -> str:
-        """Write the manifest; where it is. Raises ``CheckpointError``."""
-        directory = checkpoint_name(manifest.checkpoint_id)
+        """Write the manifest and make it count; where it is. Raises ``CheckpointError``."""
+        number, place = manifest.checkpoint_id, self.location(manifest.checkpoint_id)
+        manifest.generation = self.ledger.generation
         try:
-            write_manifest(self.storage, manifest, directory)
+            try:
+                write_manifest(self.storage, manifest, checkpoint_name(number, self.ledger.generation))
+                self.ledger.sealed(manifest)
+                counts = self.ledger.claim(number, manifest.parent_id)
+            except OSError:
+                self.ledger.abandon(number)
+                raise
+            if not counts:
+                self.ledger.abandon(number)
+                raise CheckpointError(f"checkpoint {number} in {place} was claimed by somebody else")
         except OSError as error:
-            place = self.location(manifest.checkpoint_id)
             raise CheckpointError(f"the manifest in {place} cannot be written: {error.strerror or error}") from error
-        self._files[manifest.checkpoint_id] = shared_files(manifest)
-        return self.location(manifest.checkpoint_id)
-
-    def discard(self, checkpoint_id: int, live: frozenset[int], latest: int) -> None:
-        """Remove a checkpoint: its manifest first, so that it never looks whole when it is not; then what is unused.
-
-        ``live`` are the others that stay or are under way, ``latest`` the newest completed one.
-        """
-        self.storage.delete(f"{checkpoint_name(checkpoint_id)}/{MANIFEST_NAME}")
-        self.storage.delete_tree(checkpoint_name(checkpoint_id))
-        self._files.pop(checkpoint_id, None)
-        self.sweep(live, latest)
-
-    def sweep(self, live: frozenset[int], latest: int) -> None:
-        """Remove what belongs to no living checkpoint."""
-        if any(checkpoint_id not in self._files for checkpoint_id in live if checkpoint_id <= latest):
-            return  # what they refer to is not known: better too many files than one too few
-        used = frozenset().union(*self._files.values())
-        for name in orphans(self.storage.list(SHARED), used, live, latest):
-            self.storage.delete(f"{SHARED}/{name}")
-        for name in self.storage.list():
-            found = _DIRECTORY.fullmatch(name)
-            if found and int(found[1]) < latest and int(found[1]) not in live:
-                self.storage.delete_tree(name)
+        return place
 
     def discard_all(self) -> None:
         """The job needs none of its checkpoints any more."""
         for name in self.storage.list():
-            if _DIRECTORY.fullmatch(name):
+            if name.startswith("chk-"):
                 self.storage.delete(f"{name}/{MANIFEST_NAME}")
         self.storage.delete_tree()
-
-
-def orphans(names: list[str], used: frozenset[str], live: frozenset[int], latest: int) -> list[str]:
-    """Which shared files belong to nobody: not referred to, and not of a checkpoint that may still be completed."""
-    found = []
-    for name in names:
-        number = _OF_CHECKPOINT.match(name)
-        if number and int(number[1]) <= latest and int(number[1]) not in live - {latest} and name not in used:
-            found.append(name)
-    return found
 
 
 def read_checkpoint(storage: Storage) -> checkpoint_pb2.CheckpointManifest:
@@ -99,13 +74,6 @@ def read_checkpoint(storage: Storage) -> checkpoint_pb2.CheckpointManifest:
     manifest = read_manifest(storage)
     check_files(storage, "", manifest)
     return manifest
-
-
-def shared_files(manifest: checkpoint_pb2.CheckpointManifest) -> frozenset[str]:
-    """Names of the shared files that a manifest refers to."""
-    return frozenset(
-        posixpath.basename(file.path) for _, file in state_files(manifest) if file.path.startswith(f"../{SHARED}/")
-    )
 
 
 def manifest_of(

@@ -44,6 +44,8 @@ class SnapshotWriter:
         self.barriers = BarrierSettings()
         self.storage: Storage | None = None
         """Of the job; none until one is adopted that takes checkpoints."""
+        self.generation = 0
+        """Of the job's leader."""
         self.cluster: Mapping[str, Any] = {}
         """Settings, of which those for storages count."""
         self._reactor = reactor
@@ -72,7 +74,7 @@ class SnapshotWriter:
             try:
                 storage, directory = self._target(snapshot)
                 place = storage.location
-                owner = f"{info.vertex_id[:16]}-{info.subtask_index}-{info.attempt}"
+                owner = f"g{self.generation}-{info.vertex_id[:16]}-{info.subtask_index}-{info.attempt}"
                 writer = StateWriter(storage, directory, snapshot.checkpoint_id, owner)
                 report.state.CopyFrom(store_snapshot(info, snapshot, writer))
                 report.in_flight_bytes = sum(flight.length for flight in report.state.in_flight)
@@ -98,7 +100,7 @@ class SnapshotWriter:
         if snapshot.barrier.savepoint:
             return open_storage(snapshot.barrier.savepoint, self.cluster), ""
         assert self.storage is not None
-        return self.storage, checkpoint_name(snapshot.checkpoint_id)
+        return self.storage, checkpoint_name(snapshot.checkpoint_id, self.generation)
 
     def decline(self, info: SubtaskInfo, checkpoint_id: int, error: MillstreamError) -> None:
         if not error.place.operator:

@@ -162,6 +162,7 @@ class SlotServer:
             timeout_ms=int(configuration.get("execution.checkpointing.aligned-checkpoint-timeout") or 0),
         )
         self._snapshots.cluster = configuration
+        self._snapshots.generation = request.generation
         if request.checkpoint_directory:
             self._snapshots.storage = open_storage(request.checkpoint_directory, configuration)
         self.loop.network.set_job(request.job_id, request.job_token)

@@ -1,0 +1,194 @@
+"""The records by which a job's checkpoints count: written to the storage, observed there, judged by ``protocol``.
+
+Everything here blocks and runs on a worker thread.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from collections.abc import Collection
+from typing import Any, Final
+
+from millstream.core.checkpoint.manifest import MANIFEST_NAME, SHARED, checkpoint_name, parse_manifest, state_files
+from millstream.core.checkpoint.storage import Storage, location_of
+from millstream.core.errors import DamagedStateError, FencedError
+from millstream.jobmanager.checkpointing.garbage import collect_garbage
+from millstream.jobmanager.checkpointing.history import (
+    COMMITTED,
+    Candidate,
+    Epoch,
+    Manifest,
+    Mark,
+    Observed,
+    Start,
+    Unreadable,
+    epoch_name,
+    generation_name,
+    mark_name,
+    start_name,
+)
+from millstream.jobmanager.checkpointing.protocol import (
+    Authorized,
+    StopOrphaned,
+    may_abandon,
+    may_commit,
+    may_start,
+    next_generation,
+)
+from millstream.proto.v1 import checkpoint_pb2
+
+_GENERATION: Final = re.compile(r"generation-(\d+)")
+_START: Final = re.compile(r"start-(\d+)")
+_DIRECTORY: Final = re.compile(r"chk-(\d+)-g(\d+)")
+_MARK: Final = re.compile(r"RETIRED-(\d+)")
+_SHARED_FILE: Final = re.compile(r"(\d+)-g(\d+)-.*")
+_EPOCHS: Final = "epochs"
+
+
+class Ledger:
+    """The records of one job, for one generation of its leader."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.generation = 0
+        """0 until ``lead``."""
+        self._storage = storage
+        self._manifests: dict[Candidate, Manifest] = {}
+        """Those that were sealed or read here: a manifest never changes."""
+
+    # -- records ------------------------------------------------------------------------------------------------------
+
+    def lead(self) -> int:
+        """Become the newest generation, from nothing. Raises ``FencedError`` when somebody else does meanwhile."""
+        while not self.generation:
+            found = [int(match[1]) for name in self._storage.list() if (match := _GENERATION.fullmatch(name))]
+            generation = next_generation(found)
+            if self._storage.create(generation_name(generation), b"{}"):
+                self.generation = generation
+        self._storage.create(start_name(self.generation), _record(kept=[]))
+        self._ask(may_start(self.observe(), self.generation))
+        return self.generation
+
+    def sealed(self, manifest: checkpoint_pb2.CheckpointManifest) -> None:
+        """Remember what a manifest refers to, that was just written."""
+        candidate = Candidate(manifest.checkpoint_id, self.generation)
+        self._manifests[candidate] = _manifest(candidate, manifest)
+
+    def claim(self, checkpoint_id: int, parent: int) -> bool:
+        """Make a sealed checkpoint the one of its number; from then on it counts, and sinks may commit.
+
+        False when it never will. Raises ``FencedError`` when this generation does not lead any more.
+        """
+        record = _record(generation=self.generation, parent=parent)
+        self._storage.create(epoch_name(checkpoint_id), record)
+        candidate = Candidate(checkpoint_id, self.generation)
+        return self._ask(may_commit(self.observe(), self.generation, checkpoint_id)) == candidate
+
+    def committed(self, checkpoint_id: int) -> None:
+        """The sinks have been told to commit it."""
+        self._storage.create(f"{checkpoint_name(checkpoint_id, self.generation)}/{COMMITTED}", b"{}")
+
+    def abandon(self, checkpoint_id: int) -> None:
+        """Before sinks drop a checkpoint whose manifest may be there."""
+        mark = Mark(Candidate(checkpoint_id, self.generation), self.generation)
+        self._storage.create(mark_name(mark), b"{}")
+        self._ask(may_abandon(self.observe(), self.generation, checkpoint_id))
+
+    def collect(self, retained: Collection[int], in_use: Collection[int]) -> None:
+        """Remove what nobody needs, in two rounds: marked first, deleted after another look."""
+        decision = collect_garbage(self.observe(), retained, in_use, self.generation)
+        if decision.retire:
+            for mark in decision.retire:
+                self._storage.create(mark_name(mark), b"{}")
+            decision = collect_garbage(self.observe(), retained, in_use, self.generation)
+        for path in decision.delete:
+            directory = _DIRECTORY.fullmatch(path)
+            if directory:
+                self._storage.delete_tree(path)
+                self._manifests.pop(Candidate(int(directory[1]), int(directory[2])), None)
+            else:
+                self._storage.delete(path)
+
+    def _ask(self, permit: Any) -> Candidate | None:
+        if isinstance(permit, StopOrphaned):
+            raise FencedError(
+                f"another JobManager has taken over the job's checkpoints in {self._storage.location}: {permit.reason}"
+            )
+        return permit.checkpoint if isinstance(permit, Authorized) else None
+
+    # -- observing ----------------------------------------------------------------------------------------------------
+
+    def observe(self) -> Observed:
+        """What is there now; marks are read before all else."""
+        names = self._storage.list()
+        directories = {
+            Candidate(int(match[1]), int(match[2])): name for name in names if (match := _DIRECTORY.fullmatch(name))
+        }
+        marked = {candidate: self._storage.list(name) for candidate, name in directories.items()}
+        retired = frozenset(
+            Mark(candidate, int(match[1]))
+            for candidate, inside in marked.items()
+            for name in inside
+            if (match := _MARK.fullmatch(name))
+        )
+        files: dict[str, Candidate] = {}
+        for candidate, inside in marked.items():
+            for name in inside:
+                if name not in (MANIFEST_NAME, COMMITTED) and not _MARK.fullmatch(name):
+                    files[f"{directories[candidate]}/{name}"] = candidate
+        for name in self._storage.list(SHARED):
+            if match := _SHARED_FILE.fullmatch(name):
+                files[f"{SHARED}/{name}"] = Candidate(int(match[1]), int(match[2]))
+        return Observed(
+            generations=frozenset(int(match[1]) for name in names if (match := _GENERATION.fullmatch(name))),
+            starts={
+                int(match[1]): self._read_start(int(match[1])) for name in names if (match := _START.fullmatch(name))
+            },
+            manifests={
+                candidate: self._read_manifest(candidate, directories[candidate])
+                for candidate, inside in marked.items()
+                if MANIFEST_NAME in inside
+            },
+            epochs={int(name): self._read_epoch(int(name)) for name in self._storage.list(_EPOCHS) if name.isdigit()},
+            committed=frozenset(candidate for candidate, inside in marked.items() if COMMITTED in inside),
+            retired=retired,
+            directories=frozenset(directories),
+            files=files,
+        )
+
+    def _read_manifest(self, candidate: Candidate, directory: str) -> Manifest | Unreadable:
+        known = self._manifests.get(candidate)
+        if known is None:
+            path = f"{directory}/{MANIFEST_NAME}"
+            try:
+                read = parse_manifest(self._storage.read(path), location_of(self._storage.location, path))
+            except (OSError, DamagedStateError) as error:
+                return Unreadable(str(error))
+            known = self._manifests[candidate] = _manifest(Candidate(read.checkpoint_id, read.generation), read)
+        return known
+
+    def _read_start(self, generation: int) -> Start | Unreadable:
+        try:
+            record = json.loads(self._storage.read(start_name(generation)))
+            return Start(generation, tuple(Candidate(int(n), int(g)) for n, g in record["kept"]))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            return Unreadable(str(error))
+
+    def _read_epoch(self, checkpoint_id: int) -> Epoch | Unreadable:
+        try:
+            record = json.loads(self._storage.read(epoch_name(checkpoint_id)))
+            return Epoch(Candidate(checkpoint_id, int(record["generation"])), int(record["parent"]))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            return Unreadable(str(error))
+
+
+def _record(**content: Any) -> bytes:
+    return json.dumps(content).encode()
+
+
+def _manifest(candidate: Candidate, manifest: checkpoint_pb2.CheckpointManifest) -> Manifest:
+    """What the protocol needs to know of a manifest: paths are below the job's directory."""
+    directory = checkpoint_name(*candidate)
+    files = frozenset(posixpath.normpath(f"{directory}/{file.path}") for _, file in state_files(manifest))
+    return Manifest(candidate, manifest.parent_id, files)

@@ -1,0 +1,94 @@
+"""The records of checkpoints in a directory: generations, claims, and what is removed when."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from millstream.core.checkpoint.storage import LocalStorage
+from millstream.core.errors import CheckpointError, FencedError
+from millstream.jobmanager.checkpointing.history import Candidate
+from millstream.jobmanager.checkpointing.protocol import FallBackToParent, Ready, ReplayCommit, recovery
+from millstream.jobmanager.checkpointing.store import CheckpointStore
+from millstream.proto.v1 import checkpoint_pb2
+
+
+def store(directory: Path) -> CheckpointStore:
+    made = CheckpointStore(LocalStorage(directory))
+    made.lead()
+    return made
+
+
+def taken(at: CheckpointStore, number: int, parent: int, *shared: str) -> None:
+    """A checkpoint with one file of its own and some shared ones, new if they bear its number."""
+    manifest = checkpoint_pb2.CheckpointManifest(job_id="j", checkpoint_id=number, parent_id=parent)
+    subtask = manifest.vertices.add(vertex_id="v").subtasks.add()
+    names = ["0.state", *(f"../shared/{name}" for name in shared)]
+    for name in names:
+        path = f"chk-{number}-g{at.ledger.generation}/{name}"
+        if not name.startswith("../shared/") or name.startswith(f"../shared/{number}-"):
+            at.storage.write(path, [b"x"])
+        subtask.files.add(path=name, length=1)
+    at.seal(manifest)
+
+
+def names(directory: Path, *inside: str) -> list[str]:
+    return sorted(path.name for path in directory.joinpath(*inside).iterdir())
+
+
+def test_a_shared_file_goes_with_the_last_checkpoint_that_refers_to_it(tmp_path: Path) -> None:
+    at = store(tmp_path)
+    taken(at, 1, 0, "1-g1-a", "1-g1-b")
+    taken(at, 2, 1, "1-g1-a", "2-g1-c")
+    at.ledger.collect([1, 2], [])
+    assert names(tmp_path, "shared") == ["1-g1-a", "1-g1-b", "2-g1-c"]
+    at.ledger.collect([2], [1])
+    assert names(tmp_path, "shared") == ["1-g1-a", "1-g1-b", "2-g1-c"], "one under way builds upon 1"
+    at.ledger.collect([2], [])
+    assert names(tmp_path, "shared") == ["1-g1-a", "2-g1-c"] and not (tmp_path / "chk-1-g1").exists()
+    taken(at, 3, 2, "3-g1-d")
+    at.ledger.collect([3], [])
+    assert names(tmp_path, "shared") == ["3-g1-d"] and names(tmp_path, "epochs") == ["3"]
+
+
+def test_what_a_given_up_checkpoint_left_is_found_later(tmp_path: Path) -> None:
+    at = store(tmp_path)
+    taken(at, 1, 0)
+    at.storage.write("chk-2-g1/0.state", [b"x"])
+    at.storage.write("shared/2-g1-left", [b"x"])
+    at.ledger.collect([1], [2])
+    at.ledger.collect([1], [])
+    assert (tmp_path / "shared" / "2-g1-left").exists(), "it may still be under way"
+    taken(at, 3, 1)
+    at.ledger.collect([3], [])
+    assert names(tmp_path, "shared") == [] and not (tmp_path / "chk-2-g1").exists()
+
+
+def test_a_leader_that_was_replaced_can_neither_claim_nor_remove(tmp_path: Path) -> None:
+    old = store(tmp_path)
+    taken(old, 1, 0, "1-g1-a")
+    new = CheckpointStore(LocalStorage(tmp_path))
+    assert new.ledger.lead() == 2
+    with pytest.raises(FencedError, match=r"another JobManager has taken over.*generation-2"):
+        taken(old, 2, 1)
+    old.ledger.collect([1], [])
+    assert (tmp_path / "shared" / "1-g1-a").exists()
+
+
+def test_recovery_reads_what_was_written(tmp_path: Path) -> None:
+    at = store(tmp_path)
+    taken(at, 1, 0)
+    at.ledger.committed(1)
+    assert recovery(at.ledger.observe(), 1) == Ready(Candidate(1, 1))
+    taken(at, 2, 1)
+    assert recovery(at.ledger.observe(), 1) == ReplayCommit(Candidate(2, 1))
+    (tmp_path / "chk-2-g1" / "MANIFEST").write_bytes(b"torn")
+    decision = recovery(CheckpointStore(LocalStorage(tmp_path)).ledger.observe(), 1)
+    assert isinstance(decision, FallBackToParent) and decision.checkpoint == Candidate(1, 1)
+
+
+def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CheckpointError, match=r"checkpoints cannot be written to .*execution.checkpointing.dir"):
+        store(tmp_path / "file" / "job")
