@@ -91,6 +91,14 @@ class ClusterConnection:
         )
         return response
 
+    def rescale(self, job: str, parallelism: int, by_vertex: dict[str, int]) -> jobmanager_pb2.RescaleJobResponse:
+        """Let a job go on with other numbers of subtasks; waits until it has stopped for that."""
+        request = jobmanager_pb2.RescaleJobRequest(job=job, parallelism=parallelism, by_vertex=by_vertex)
+        response: jobmanager_pb2.RescaleJobResponse = self._call(
+            self._dispatcher.RescaleJob, request, SAVEPOINT_WAIT_MS, again=False
+        )
+        return response
+
     def fetch_results(
         self, job_id: str, operator_id: str, token: int, wait_ms: int
     ) -> jobmanager_pb2.FetchResultsResponse:

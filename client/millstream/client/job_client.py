@@ -81,6 +81,13 @@ class JobClient:
         """Ask the JobManager to cancel the job; returns its status then, usually CANCELLING. Does not wait."""
         return JobStatus(self._guarded(partial(self._connection.cancel, self.job_id)).status)
 
+    def rescale(self, parallelism: int = 0, **by_vertex: int) -> bool:
+        """Let the job go on, from a checkpoint taken now, with ``parallelism`` subtasks an operator.
+
+        Operators whose parallelism the program set keep it, unless named here by their uid. False when nothing changed.
+        """
+        return self._guarded(partial(self._connection.rescale, self.job_id, parallelism, by_vertex)).changed
+
     @property
     def has_ended(self) -> bool:
         """Some wait has seen the end of the job. Asks nobody."""
@@ -114,6 +121,17 @@ class JobClient:
             elif timeout_s is not None and self._clock.monotonic_s() - started_s > timeout_s:
                 return None
         return self._ended
+
+    def wait_until_running(self, timeout_s: float) -> JobDetails:
+        """Until the job runs, or has ended, or that takes too long; the last reading."""
+        version, started_s = 0, self._clock.monotonic_s()
+        while True:
+            details = self._guarded(partial(self._connection.describe, self.job_id, version, PROGRESS_INTERVAL_MS))
+            version = details.version
+            status = JobStatus(details.summary.status)
+            late = self._clock.monotonic_s() - started_s > timeout_s
+            if late or status is JobStatus.RUNNING or status.is_globally_terminal_state():
+                return details
 
     def results(self, operator_id: str) -> Iterator[Any]:
         """The records that the collect sink ``operator_id`` receives, in order, until the job ends.

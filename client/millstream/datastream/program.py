@@ -75,6 +75,7 @@ class Program:
             node = replace(self._nodes[node_id])
             inputs = [replace(edge) for edge in self._inputs[node_id]]
             sources = [graph.nodes[edge.source] for edge in inputs]
+            node.parallelism_set = node.parallelism != UNSET
             node.parallelism = self._parallelism(node, sources, default_parallelism)
             node.slot_sharing_group = _group(node, sources)
             graph.nodes[node_id] = node

@@ -63,7 +63,23 @@ class RestartDecided:
 
 @dataclass(frozen=True)
 class RestartDue:
-    """The delay before the next attempt is over."""
+    """The delay before the next attempt is over; ``slot_subtasks``: of each slot, if they are others now."""
+
+    slot_subtasks: tuple[tuple[SubtaskId, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class RescaleRequested:
+    """Stop, and start again with other subtasks: ``slot_subtasks`` are those of each slot."""
+
+    slot_subtasks: tuple[tuple[SubtaskId, ...], ...]
+
+
+@dataclass(frozen=True)
+class Replanned:
+    """A job that waits for slots will start with other subtasks."""
+
+    slot_subtasks: tuple[tuple[SubtaskId, ...], ...]
 
 
 Event = (
@@ -75,6 +91,8 @@ Event = (
     | CauseAwaited
     | RestartDecided
     | RestartDue
+    | RescaleRequested
+    | Replanned
 )
 
 
@@ -133,6 +151,14 @@ class JobMachine:
         self._awaiting_cause = False
         self._asked = False
         self._restart_due = False
+        self._stopping = False
+        """Being rescaled: subtasks of the former plan are being cancelled."""
+        self._attempt = 0
+
+    @property
+    def attempt(self) -> int:
+        """Counts restarts and rescalings."""
+        return self._attempt
 
     @property
     def status(self) -> JobStatus:
@@ -159,7 +185,13 @@ class JobMachine:
             case RestartDecided():
                 return self._restart_decided(event.again, now_ms)
             case RestartDue():
-                return self._restart(now_ms)
+                return self._restart(event.slot_subtasks or self._slot_subtasks)
+            case RescaleRequested():
+                return self._rescale(event.slot_subtasks, now_ms)
+            case Replanned():
+                if self.wants_slots:
+                    self._replan(event.slot_subtasks)
+                return []
 
     @property
     def wants_slots(self) -> bool:
@@ -204,8 +236,8 @@ class JobMachine:
         return self._fail(event.error, now_ms) if lost else []
 
     def _fail(self, error: MillstreamError, now_ms: int) -> list[Instruction]:
-        if self.status is JobStatus.CANCELLING:
-            return self._check_end(now_ms)
+        if self.status is JobStatus.CANCELLING or self._stopping:
+            return [*self._cancel_subtasks(), *self._check_end(now_ms)]
         if self.error is None or (_is_consequence(self.error) and not _is_consequence(error)):
             if self.error is not None:
                 self.secondary_errors.append(self.error)
@@ -237,6 +269,9 @@ class JobMachine:
     def _check_end(self, now_ms: int) -> list[Instruction]:
         if not self._all_ended():
             return []
+        if self._stopping and self.status is JobStatus.RESTARTING:
+            self._stopping = False
+            return [AwaitRestart()]
         if self.status is JobStatus.FAILING and self.error is not None and _is_consequence(self.error):
             if self._awaiting_cause:
                 return []
@@ -262,15 +297,28 @@ class JobMachine:
         self.story.become(JobStatus.RESTARTING, now_ms)
         return [AwaitRestart()]
 
-    def _restart(self, now_ms: int) -> list[Instruction]:
+    def _restart(self, slot_subtasks: tuple[tuple[SubtaskId, ...], ...]) -> list[Instruction]:
         if self.status is not JobStatus.RESTARTING or self._restart_due:
             return []
         self.error = None
         self.secondary_errors.clear()
         self._restart_due = True
-        for subtask, former in self.executions.items():
-            self.executions[subtask] = Execution(subtask, former.attempt + 1)
+        self._attempt += 1
+        self._replan(slot_subtasks)
         return [RequestSlots()]
+
+    def _rescale(self, slot_subtasks: tuple[tuple[SubtaskId, ...], ...], now_ms: int) -> list[Instruction]:
+        if self.status is not JobStatus.RUNNING:
+            return []
+        self.story.become(JobStatus.RESTARTING, now_ms)
+        self._slot_subtasks = slot_subtasks
+        self._stopping = True
+        return [*self._cancel_subtasks(), *self._check_end(now_ms)]
+
+    def _replan(self, slot_subtasks: tuple[tuple[SubtaskId, ...], ...]) -> None:
+        self._slot_subtasks = slot_subtasks
+        subtasks = [subtask for subtasks in slot_subtasks for subtask in subtasks]
+        self.executions = {subtask: Execution(subtask, self._attempt) for subtask in subtasks}
 
     def _end(self, now_ms: int) -> list[Instruction]:
         if self.status is JobStatus.FAILING:

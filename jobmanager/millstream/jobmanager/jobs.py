@@ -118,9 +118,9 @@ class Jobs:
         for master in list(self.masters.values()):
             master.try_start()
 
-    def check_waiting(self) -> None:
+    def check_slots(self) -> None:
         for master in self.running():
-            master.check_waiting()
+            master.check_slots()
 
     def _root_for(self, graph: job_graph_pb2.JobGraph) -> str:
         """Where the job asks its checkpoints to be, else where this cluster keeps them."""

@@ -138,7 +138,7 @@ class JobManager:
                 async with asyncio.timeout(CHECK_INTERVAL_S):
                     await self._stopping.wait()
             await taskmanagers.check()
-            jobs.check_waiting()
+            jobs.check_slots()
 
     async def _shut_down(
         self, server: grpc.aio.Server, jobs: Jobs, taskmanagers: TaskManagers, metrics: MetricsServer

@@ -64,6 +64,12 @@ class DispatcherService(DispatcherServicer):
         return jobmanager_pb2.TakeSavepointResponse(job_id=master.job_id, path=path)
 
     @answering
+    async def RescaleJob(self, request: jobmanager_pb2.RescaleJobRequest) -> jobmanager_pb2.RescaleJobResponse:
+        master = self._jobs.find(request.job)
+        changed = await master.rescale(request.parallelism, request.by_vertex)
+        return jobmanager_pb2.RescaleJobResponse(job_id=master.job_id, changed=changed)
+
+    @answering
     async def FetchResults(self, request: jobmanager_pb2.FetchResultsRequest) -> jobmanager_pb2.FetchResultsResponse:
         master = self._jobs.find(request.job_id)
         collector = master.collectors.get(request.operator_id)

@@ -196,7 +196,7 @@ def test_waiting_is_described_and_ends_with_the_slots(tmp_path: Path, runner: as
         assert str(master.status) == "INITIALIZING" and describe.summary(master).waiting_for == ""
         assert cluster.taskmanagers.pool.free() == 0
         cluster.clock.advance(60_000)
-        cluster.jobs.check_waiting()
+        cluster.jobs.check_slots()
         assert str(master.status) == "INITIALIZING", "a job that has slots does not give up"
         master.cancel()
         await cluster.taskmanagers.close()
@@ -211,10 +211,10 @@ def test_waiting_ends_at_the_timeout_with_the_numbers(tmp_path: Path, runner: as
         cluster.jobs.submit(job())
         master = cluster.jobs.find("job")
         cluster.clock.advance(29_999)
-        cluster.jobs.check_waiting()
+        cluster.jobs.check_slots()
         assert str(master.status) == "CREATED"
         cluster.clock.advance(1)
-        cluster.jobs.check_waiting()
+        cluster.jobs.check_slots()
         assert str(master.status) == "FAILED" and master.ended.is_set()
         described = describe.details(master)
         assert described.error.kind == "InsufficientSlotsError"

@@ -110,12 +110,19 @@ def _vertex(layout: Layout, chain: Chain, co_location_key: str) -> pb.Vertex:
         vertex_id=layout.vertex_id(chain),
         name=_name(layout, chain, chain.head),
         parallelism=nodes[0].parallelism,
+        parallelism_set=any(node.parallelism_set for node in nodes),
+        parallelism_max=_source_limit(nodes[0]),
         max_parallelism=layout.max_parallelism[chain.head],
         slot_sharing_group=nodes[0].slot_sharing_group,
         operators=[_operator(layout, chain, node) for node in nodes],
         co_location_key=co_location_key,
         collects=any(isinstance(node.spec, CollectSpec) for node in nodes),
     )
+
+
+def _source_limit(node: StreamNode) -> int:
+    """How many subtasks can read a source; 0 for any number."""
+    return (node.spec.source.parallelism_max or 0) if isinstance(node.spec, SourceSpec) else 0
 
 
 def _operator(layout: Layout, chain: Chain, node: StreamNode) -> pb.OperatorPlan:

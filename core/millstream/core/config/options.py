@@ -68,6 +68,10 @@ SECURITY_SECRET = Option("security.secret", _OPTIONAL_TEXT, secret=True)
 SECURITY_SECRET_FILE = Option("security.secret-file", PathKind())
 
 # -- JobManager -------------------------------------------------------------------------------------------------------
+JOBMANAGER_SCHEDULER = Option("jobmanager.scheduler", Choice(("default", "adaptive")))
+ADAPTIVE_STARTING_STABLE = Option("jobmanager.adaptive-scheduler.submission.resource-stabilization-timeout", _DURATION)
+ADAPTIVE_RUNNING_STABLE = Option("jobmanager.adaptive-scheduler.executing.resource-stabilization-timeout", _DURATION)
+ADAPTIVE_COOLDOWN = Option("jobmanager.adaptive-scheduler.executing.cooldown-after-rescaling", _DURATION)
 JOBSTORE_MAX_CAPACITY = Option("jobstore.max-capacity", _COUNT)
 SLOT_REQUEST_TIMEOUT = Option("slot.request.timeout", _DURATION)
 NUMBER_OF_SLOTS_MAX = Option("slotmanager.number-of-slots.max", _OPTIONAL_COUNT)

@@ -55,6 +55,8 @@ class StreamNode:
     spec: OperatorSpec
     parallelism: int
     max_parallelism: int | None = None
+    parallelism_set: bool = False
+    """The program set it for this operator."""
     uid: str | None = None
     chaining: ChainingStrategy = ChainingStrategy.ALWAYS
     slot_sharing_group: str = "default"

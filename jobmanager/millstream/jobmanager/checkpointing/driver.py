@@ -19,6 +19,7 @@ from millstream.core.checkpoint.manifest import write_manifest
 from millstream.core.checkpoint.storage import location_of, open_storage
 from millstream.core.clock import Clock
 from millstream.core.errors import CheckpointError, MillstreamError
+from millstream.core.failpoints import failpoint
 from millstream.core.ids import SubtaskId, VertexId
 from millstream.core.rpc.error_info import from_proto
 from millstream.jobmanager.checkpointing.coordinator import (
@@ -133,6 +134,10 @@ class CheckpointDriver:
         }
         return redistribute(self._graph, manifest, location, allow), enumerators
 
+    def rescaled(self) -> None:
+        """The graph has other numbers of subtasks now; the next attempt begins with them."""
+        self.coordinator.rescaled(producers(self._graph))
+
     def started(self, sources: Mapping[str, SourceCoordinator]) -> None:
         """All subtasks run."""
         self._sources = sources
@@ -232,6 +237,7 @@ class CheckpointDriver:
         return message
 
     def _announce(self, announce: Announce) -> None:
+        failpoint("checkpoint.announce")
         if announce.savepoint:
             savepoint = self._savepoints.popleft()
             savepoint.checkpoint_id = announce.checkpoint_id
@@ -262,6 +268,7 @@ class CheckpointDriver:
             for vertex, source in self._sources.items():
                 self._holding.add(vertex)
                 enumerators[vertex] = await source.snapshot()
+            failpoint("enumerators.copied")
         except MillstreamError as error:
             self._perform(self.coordinator.enumerators_failed(checkpoint_id, error, self._clock.wall_ms()))
             return
@@ -315,7 +322,9 @@ class CheckpointDriver:
     def _collect(self) -> None:
         """Remove the files of checkpoints that nobody needs any more."""
         retained = frozenset(self.coordinator.retained)
+        self._later(lambda: failpoint("discard.begin"))
         self._later(self._store.ledger.collect, retained, self.coordinator.live - retained)
+        self._later(lambda: failpoint("discard.end"))
 
     async def _beside(self, work: Callable[[], R]) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)

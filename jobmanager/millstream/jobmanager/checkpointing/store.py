@@ -13,6 +13,7 @@ from millstream.core.checkpoint.manifest import (
 )
 from millstream.core.checkpoint.storage import Storage, location_of
 from millstream.core.errors import CheckpointError
+from millstream.core.failpoints import failpoint
 from millstream.core.ids import SubtaskId, VertexId
 from millstream.jobmanager.checkpointing.ledger import Ledger
 from millstream.proto.v1 import checkpoint_pb2, job_graph_pb2
@@ -48,7 +49,9 @@ class CheckpointStore:
         manifest.generation = self.ledger.generation
         try:
             try:
+                failpoint("manifest.write")
                 write_manifest(self.storage, manifest, checkpoint_name(number, self.ledger.generation))
+                failpoint("manifest.written")
                 self.ledger.sealed(manifest)
                 counts = self.ledger.claim(number, manifest.parent_id)
             except OSError:
@@ -63,6 +66,7 @@ class CheckpointStore:
 
     def discard_all(self) -> None:
         """The job needs none of its checkpoints any more."""
+        failpoint("discard.all")
         for name in self.storage.list():
             if name.startswith("chk-"):
                 self.storage.delete(f"{name}/{MANIFEST_NAME}")

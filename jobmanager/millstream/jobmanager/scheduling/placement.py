@@ -7,6 +7,7 @@ always co-located.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from millstream.core.errors import JobGraphError
@@ -25,18 +26,21 @@ class Placement:
         return len(self.slots)
 
 
-def place(graph: job_graph_pb2.JobGraph) -> Placement:
-    """The job's slots. Raises ``JobGraphError`` when vertices that must share a slot cannot."""
+def place(graph: job_graph_pb2.JobGraph, parallelism: Mapping[str, int] | None = None) -> Placement:
+    """The job's slots, as it is or with other numbers of subtasks by vertex id.
+
+    Raises ``JobGraphError`` when vertices that must share a slot cannot.
+    """
+    subtasks = {vertex.vertex_id: vertex.parallelism for vertex in graph.vertices} | dict(parallelism or {})
     groups: dict[str, list[job_graph_pb2.Vertex]] = {}
     for vertex in graph.vertices:
         groups.setdefault(vertex.slot_sharing_group or "default", []).append(vertex)
     _check_co_location(graph)
     slots: list[tuple[SubtaskId, ...]] = []
     for vertices in groups.values():
-        for index in range(max(vertex.parallelism for vertex in vertices)):
-            slots.append(
-                tuple(SubtaskId(VertexId(vertex.vertex_id), index) for vertex in vertices if index < vertex.parallelism)
-            )
+        for index in range(max(subtasks[vertex.vertex_id] for vertex in vertices)):
+            sharing = [vertex.vertex_id for vertex in vertices if index < subtasks[vertex.vertex_id]]
+            slots.append(tuple(SubtaskId(VertexId(vertex_id), index) for vertex_id in sharing))
     return Placement(tuple(slots))
 
 

@@ -111,6 +111,8 @@ class Vertex(_message.Message):
     ENUMERATOR_BLOB_FIELD_NUMBER: _builtins.int
     CO_LOCATION_KEY_FIELD_NUMBER: _builtins.int
     COLLECTS_FIELD_NUMBER: _builtins.int
+    PARALLELISM_SET_FIELD_NUMBER: _builtins.int
+    PARALLELISM_MAX_FIELD_NUMBER: _builtins.int
     vertex_id: _builtins.str
     name: _builtins.str
     """"Source: x -> map -> filter" """
@@ -126,6 +128,10 @@ class Vertex(_message.Message):
     """vertices with the same non-empty key put subtask i into the same slot"""
     collects: _builtins.bool
     """holds a collect sink; results are fetched by operator id"""
+    parallelism_set: _builtins.bool
+    """by the program, for this operator: the job's parallelism does not change it"""
+    parallelism_max: _builtins.int
+    """a source that cannot be read by more subtasks; 0 for no such limit"""
     @_builtins.property
     def operators(self) -> _containers.RepeatedCompositeFieldContainer[Global___OperatorPlan]: ...
     def __init__(
@@ -141,10 +147,12 @@ class Vertex(_message.Message):
         enumerator_blob: _builtins.str = ...,
         co_location_key: _builtins.str = ...,
         collects: _builtins.bool = ...,
+        parallelism_set: _builtins.bool = ...,
+        parallelism_max: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["co_location_key", b"co_location_key", "collects", b"collects", "enumerator_blob", b"enumerator_blob", "max_parallelism", b"max_parallelism", "name", b"name", "operators", b"operators", "parallelism", b"parallelism", "payload_blob", b"payload_blob", "slot_sharing_group", b"slot_sharing_group", "vertex_id", b"vertex_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["co_location_key", b"co_location_key", "collects", b"collects", "enumerator_blob", b"enumerator_blob", "max_parallelism", b"max_parallelism", "name", b"name", "operators", b"operators", "parallelism", b"parallelism", "parallelism_max", b"parallelism_max", "parallelism_set", b"parallelism_set", "payload_blob", b"payload_blob", "slot_sharing_group", b"slot_sharing_group", "vertex_id", b"vertex_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

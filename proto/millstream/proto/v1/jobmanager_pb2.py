@@ -27,13 +27,15 @@ from millstream.proto.v1 import common_pb2 as millstream_dot_proto_dot_v1_dot_co
 from millstream.proto.v1 import job_graph_pb2 as millstream_dot_proto_dot_v1_dot_job__graph__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$millstream/proto/v1/jobmanager.proto\x12\x13millstream.proto.v1\x1a$millstream/proto/v1/checkpoint.proto\x1a millstream/proto/v1/common.proto\x1a#millstream/proto/v1/job_graph.proto\"@\n\x10SubmitJobRequest\x12,\n\x05graph\x18\x01 \x01(\x0b\x32\x1d.millstream.proto.v1.JobGraph\"4\n\x11SubmitJobResponse\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07warning\x18\x02 \x01(\t\"+\n\x0fListJobsRequest\x12\x18\n\x10include_finished\x18\x01 \x01(\x08\"\xe2\x01\n\nJobSummary\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12.\n\x06status\x18\x03 \x01(\x0e\x32\x1e.millstream.proto.v1.JobStatus\x12\x12\n\nstarted_ms\x18\x04 \x01(\x03\x12\x10\n\x08\x65nded_ms\x18\x05 \x01(\x03\x12\x16\n\x0esubtasks_total\x18\x06 \x01(\r\x12\x18\n\x10subtasks_running\x18\x07 \x01(\r\x12\x19\n\x11subtasks_finished\x18\x08 \x01(\r\x12\x13\n\x0bwaiting_for\x18\t \x01(\t\"A\n\x10ListJobsResponse\x12-\n\x04jobs\x18\x01 \x03(\x0b\x32\x1f.millstream.proto.v1.JobSummary\"I\n\x12\x44\x65scribeJobRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x15\n\rknown_version\x18\x02 \x01(\x03\x12\x0f\n\x07wait_ms\x18\x03 \x01(\x05\"M\n\x0cStatusChange\x12.\n\x06status\x18\x01 \x01(\x0e\x32\x1e.millstream.proto.v1.JobStatus\x12\r\n\x05\x61t_ms\x18\x02 \x01(\x03\"\xef\x01\n\x0eSubtaskDetails\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x32\n\x06status\x18\x03 \x01(\x0e\x32\".millstream.proto.v1.SubtaskStatus\x12\x16\n\x0etaskmanager_id\x18\x04 \x01(\t\x12\x0c\n\x04slot\x18\x05 \x01(\r\x12\x34\n\x07metrics\x18\x06 \x01(\x0b\x32#.millstream.proto.v1.SubtaskMetrics\x12-\n\x05\x65rror\x18\x07 \x01(\x0b\x32\x1e.millstream.proto.v1.ErrorInfo\"s\n\rVertexDetails\x12+\n\x06vertex\x18\x01 \x01(\x0b\x32\x1b.millstream.proto.v1.Vertex\x12\x35\n\x08subtasks\x18\x02 \x03(\x0b\x32#.millstream.proto.v1.SubtaskDetails\"\x9f\x03\n\nJobDetails\x12\x30\n\x07summary\x18\x01 \x01(\x0b\x32\x1f.millstream.proto.v1.JobSummary\x12\x34\n\x08vertices\x18\x02 \x03(\x0b\x32\".millstream.proto.v1.VertexDetails\x12(\n\x05\x65\x64ges\x18\x03 \x03(\x0b\x32\x19.millstream.proto.v1.Edge\x12-\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x1e.millstream.proto.v1.ErrorInfo\x12\x32\n\x07history\x18\x05 \x03(\x0b\x32!.millstream.proto.v1.StatusChange\x12\x0f\n\x07version\x18\x06 \x01(\x03\x12\x39\n\x11\x65xception_history\x18\x07 \x03(\x0b\x32\x1e.millstream.proto.v1.ErrorInfo\x12>\n\x0b\x63heckpoints\x18\x08 \x01(\x0b\x32).millstream.proto.v1.CheckpointStatistics\x12\x10\n\x08restarts\x18\t \x01(\r\"S\n\x14TakeSavepointRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x11\n\tdirectory\x18\x02 \x01(\t\x12\x0c\n\x04stop\x18\x03 \x01(\x08\x12\r\n\x05\x64rain\x18\x04 \x01(\x08\"5\n\x15TakeSavepointResponse\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\"\x1f\n\x10\x43\x61ncelJobRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\"S\n\x11\x43\x61ncelJobResponse\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12.\n\x06status\x18\x02 \x01(\x0e\x32\x1e.millstream.proto.v1.JobStatus\"Z\n\x13\x46\x65tchResultsRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x13\n\x0boperator_id\x18\x02 \x01(\t\x12\r\n\x05token\x18\x03 \x01(\x03\x12\x0f\n\x07wait_ms\x18\x04 \x01(\x05\"\xa7\x01\n\x14\x46\x65tchResultsResponse\x12\x0f\n\x07\x62\x61tches\x18\x01 \x03(\x0c\x12\x12\n\nnext_token\x18\x02 \x01(\x03\x12\x0b\n\x03\x65nd\x18\x03 \x01(\x08\x12.\n\x06status\x18\x04 \x01(\x0e\x32\x1e.millstream.proto.v1.JobStatus\x12-\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x1e.millstream.proto.v1.ErrorInfo\"\xab\x01\n\x12TaskManagerDetails\x12\x16\n\x0etaskmanager_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x13\n\x0bslots_total\x18\x03 \x01(\r\x12\x12\n\nslots_free\x18\x04 \x01(\r\x12\x19\n\x11last_heartbeat_ms\x18\x05 \x01(\x03\x12\x0f\n\x07version\x18\x06 \x01(\t\x12\x17\n\x0fmetrics_address\x18\x07 \x01(\t\"\xcc\x01\n\x0e\x43lusterDetails\x12\x0f\n\x07version\x18\x01 \x01(\t\x12=\n\x0ctaskmanagers\x18\x02 \x03(\x0b\x32\'.millstream.proto.v1.TaskManagerDetails\x12\x13\n\x0bslots_total\x18\x03 \x01(\r\x12\x12\n\nslots_free\x18\x04 \x01(\r\x12\x14\n\x0cjobs_running\x18\x05 \x01(\r\x12\x17\n\x0fmetrics_address\x18\x06 \x01(\t\x12\x12\n\nstarted_ms\x18\x07 \x01(\x03\"\x8c\x01\n\nSlotReport\x12\r\n\x05index\x18\x01 \x01(\r\x12\r\n\x05ready\x18\x02 \x01(\x08\x12\x0e\n\x06job_id\x18\x03 \x01(\t\x12.\n\x04\x64\x61ta\x18\x04 \x01(\x0b\x32 .millstream.proto.v1.DataAddress\x12\x0b\n\x03pid\x18\x05 \x01(\r\x12\x13\n\x0bincarnation\x18\x06 \x01(\r\"\xb4\x01\n\x1aRegisterTaskManagerRequest\x12\x16\n\x0etaskmanager_id\x18\x01 \x01(\t\x12\x13\n\x0brpc_address\x18\x02 \x01(\t\x12\x0f\n\x07host_id\x18\x03 \x01(\t\x12.\n\x05slots\x18\x04 \x03(\x0b\x32\x1f.millstream.proto.v1.SlotReport\x12\x0f\n\x07version\x18\x05 \x01(\t\x12\x17\n\x0fmetrics_address\x18\x06 \x01(\t\"q\n\x1bRegisterTaskManagerResponse\x12\x1d\n\x15heartbeat_interval_ms\x18\x01 \x01(\x05\x12\x1c\n\x14heartbeat_timeout_ms\x18\x02 \x01(\x05\x12\x15\n\rjobmanager_id\x18\x03 \x01(\t\"\x91\x01\n\x10HeartbeatRequest\x12\x16\n\x0etaskmanager_id\x18\x01 \x01(\t\x12.\n\x05slots\x18\x02 \x03(\x0b\x32\x1f.millstream.proto.v1.SlotReport\x12\x35\n\x08subtasks\x18\x03 \x03(\x0b\x32#.millstream.proto.v1.SubtaskMetrics\"\"\n\x11HeartbeatResponse\x12\r\n\x05known\x18\x01 \x01(\x08\"\\\n\x12ReportSlotsRequest\x12\x16\n\x0etaskmanager_id\x18\x01 \x01(\t\x12.\n\x05slots\x18\x02 \x03(\x0b\x32\x1f.millstream.proto.v1.SlotReport\"F\n\x1cUnregisterTaskManagerRequest\x12\x16\n\x0etaskmanager_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\xff\x01\n\x14ReportSubtaskRequest\x12\x16\n\x0etaskmanager_id\x18\x01 \x01(\t\x12\x30\n\x07subtask\x18\x02 \x01(\x0b\x32\x1f.millstream.proto.v1.SubtaskRef\x12\x32\n\x06status\x18\x03 \x01(\x0e\x32\".millstream.proto.v1.SubtaskStatus\x12-\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x1e.millstream.proto.v1.ErrorInfo\x12:\n\rfinal_metrics\x18\x05 \x01(\x0b\x32#.millstream.proto.v1.SubtaskMetrics\")\n\x15ReportSubtaskResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x08\"|\n\x14OperatorEventRequest\x12\x30\n\x07subtask\x18\x01 \x01(\x0b\x32\x1f.millstream.proto.v1.SubtaskRef\x12\x13\n\x0boperator_id\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0f\n\x07payload\x18\x04 \x01(\x0c\":\n\x15OperatorEventResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x08\x12\x0f\n\x07payload\x18\x02 \x01(\x0c\"\x1f\n\x0fHasBlobsRequest\x12\x0c\n\x04keys\x18\x01 \x03(\t\"#\n\x10HasBlobsResponse\x12\x0f\n\x07missing\x18\x01 \x03(\t\";\n\tBlobChunk\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x13\n\x0btotal_bytes\x18\x02 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"\x1e\n\x0fPutBlobResponse\x12\x0b\n\x03key\x18\x01 \x01(\t\"\x1d\n\x0eGetBlobRequest\x12\x0b\n\x03key\x18\x01 \x01(\t2\x97\x05\n\nDispatcher\x12Z\n\tSubmitJob\x12%.millstream.proto.v1.SubmitJobRequest\x1a&.millstream.proto.v1.SubmitJobResponse\x12W\n\x08ListJobs\x12$.millstream.proto.v1.ListJobsRequest\x1a%.millstream.proto.v1.ListJobsResponse\x12W\n\x0b\x44\x65scribeJob\x12\'.millstream.proto.v1.DescribeJobRequest\x1a\x1f.millstream.proto.v1.JobDetails\x12Z\n\tCancelJob\x12%.millstream.proto.v1.CancelJobRequest\x1a&.millstream.proto.v1.CancelJobResponse\x12\x66\n\rTakeSavepoint\x12).millstream.proto.v1.TakeSavepointRequest\x1a*.millstream.proto.v1.TakeSavepointResponse\x12\x63\n\x0c\x46\x65tchResults\x12(.millstream.proto.v1.FetchResultsRequest\x1a).millstream.proto.v1.FetchResultsResponse\x12R\n\x0f\x44\x65scribeCluster\x12\x1a.millstream.proto.v1.Empty\x1a#.millstream.proto.v1.ClusterDetails2\xce\x05\n\x0fResourceManager\x12x\n\x13RegisterTaskManager\x12/.millstream.proto.v1.RegisterTaskManagerRequest\x1a\x30.millstream.proto.v1.RegisterTaskManagerResponse\x12Z\n\tHeartbeat\x12%.millstream.proto.v1.HeartbeatRequest\x1a&.millstream.proto.v1.HeartbeatResponse\x12\x66\n\rReportSubtask\x12).millstream.proto.v1.ReportSubtaskRequest\x1a*.millstream.proto.v1.ReportSubtaskResponse\x12U\n\x10ReportCheckpoint\x12%.millstream.proto.v1.CheckpointReport\x1a\x1a.millstream.proto.v1.Empty\x12R\n\x0bReportSlots\x12\'.millstream.proto.v1.ReportSlotsRequest\x1a\x1a.millstream.proto.v1.Empty\x12j\n\x11SendToCoordinator\x12).millstream.proto.v1.OperatorEventRequest\x1a*.millstream.proto.v1.OperatorEventResponse\x12\x66\n\x15UnregisterTaskManager\x12\x31.millstream.proto.v1.UnregisterTaskManagerRequest\x1a\x1a.millstream.proto.v1.Empty2\x89\x02\n\tBlobStore\x12W\n\x08HasBlobs\x12$.millstream.proto.v1.HasBlobsRequest\x1a%.millstream.proto.v1.HasBlobsResponse\x12Q\n\x07PutBlob\x12\x1e.millstream.proto.v1.BlobChunk\x1a$.millstream.proto.v1.PutBlobResponse(\x01\x12P\n\x07GetBlob\x12#.millstream.proto.v1.GetBlobRequest\x1a\x1e.millstream.proto.v1.BlobChunk0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$millstream/proto/v1/jobmanager.proto\x12\x13millstream.proto.v1\x1a$millstream/proto/v1/checkpoint.proto\x1a millstream/proto/v1/common.proto\x1a#millstream/proto/v1/job_graph.proto\"@\n\x10SubmitJobRequest\x12,\n\x05graph\x18\x01 \x01(\x0b\x32\x1d.millstream.proto.v1.JobGraph\"4\n\x11SubmitJobResponse\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07warning\x18\x02 \x01(\t\"+\n\x0fListJobsRequest\x12\x18\n\x10include_finished\x18\x01 \x01(\x08\"\xe2\x01\n\nJobSummary\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12.\n\x06status\x18\x03 \x01(\x0e\x32\x1e.millstream.proto.v1.JobStatus\x12\x12\n\nstarted_ms\x18\x04 \x01(\x03\x12\x10\n\x08\x65nded_ms\x18\x05 \x01(\x03\x12\x16\n\x0esubtasks_total\x18\x06 \x01(\r\x12\x18\n\x10subtasks_running\x18\x07 \x01(\r\x12\x19\n\x11subtasks_finished\x18\x08 \x01(\r\x12\x13\n\x0bwaiting_for\x18\t \x01(\t\"A\n\x10ListJobsResponse\x12-\n\x04jobs\x18\x01 \x03(\x0b\x32\x1f.millstream.proto.v1.JobSummary\"I\n\x12\x44\x65scribeJobRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x15\n\rknown_version\x18\x02 \x01(\x03\x12\x0f\n\x07wait_ms\x18\x03 \x01(\x05\"M\n\x0cStatusChange\x12.\n\x06status\x18\x01 \x01(\x0e\x32\x1e.millstream.proto.v1.JobStatus\x12\r\n\x05\x61t_ms\x18\x02 \x01(\x03\"\xef\x01\n\x0eSubtaskDetails\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x32\n\x06status\x18\x03 \x01(\x0e\x32\".millstream.proto.v1.SubtaskStatus\x12\x16\n\x0etaskmanager_id\x18\x04 \x01(\t\x12\x0c\n\x04slot\x18\x05 \x01(\r\x12\x34\n\x07metrics\x18\x06 \x01(\x0b\x32#.millstream.proto.v1.SubtaskMetrics\x12-\n\x05\x65rror\x18\x07 \x01(\x0b\x32\x1e.millstream.proto.v1.ErrorInfo\"s\n\rVertexDetails\x12+\n\x06vertex\x18\x01 \x01(\x0b\x32\x1b.millstream.proto.v1.Vertex\x12\x35\n\x08subtasks\x18\x02 \x03(\x0b\x32#.millstream.proto.v1.SubtaskDetails\"\x9f\x03\n\nJobDetails\x12\x30\n\x07summary\x18\x01 \x01(\x0b\x32\x1f.millstream.proto.v1.JobSummary\x12\x34\n\x08vertices\x18\x02 \x03(\x0b\x32\".millstream.proto.v1.VertexDetails\x12(\n\x05\x65\x64ges\x18\x03 \x03(\x0b\x32\x19.millstream.proto.v1.Edge\x12-\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x1e.millstream.proto.v1.ErrorInfo\x12\x32\n\x07history\x18\x05 \x03(\x0b\x32!.millstream.proto.v1.StatusChange\x12\x0f\n\x07version\x18\x06 \x01(\x03\x12\x39\n\x11\x65xception_history\x18\x07 \x03(\x0b\x32\x1e.millstream.proto.v1.ErrorInfo\x12>\n\x0b\x63heckpoints\x18\x08 \x01(\x0b\x32).millstream.proto.v1.CheckpointStatistics\x12\x10\n\x08restarts\x18\t \x01(\r\"S\n\x14TakeSavepointRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x11\n\tdirectory\x18\x02 \x01(\t\x12\x0c\n\x04stop\x18\x03 \x01(\x08\x12\r\n\x05\x64rain\x18\x04 \x01(\x08\"5\n\x15TakeSavepointResponse\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\"\xaf\x01\n\x11RescaleJobRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x13\n\x0bparallelism\x18\x02 \x01(\r\x12G\n\tby_vertex\x18\x03 \x03(\x0b\x32\x34.millstream.proto.v1.RescaleJobRequest.ByVertexEntry\x1a/\n\rByVertexEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\"5\n\x12RescaleJobResponse\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x08\"\x1f\n\x10\x43\x61ncelJobRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\"S\n\x11\x43\x61ncelJobResponse\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12.\n\x06status\x18\x02 \x01(\x0e\x32\x1e.millstream.proto.v1.JobStatus\"Z\n\x13\x46\x65tchResultsRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x13\n\x0boperator_id\x18\x02 \x01(\t\x12\r\n\x05token\x18\x03 \x01(\x03\x12\x0f\n\x07wait_ms\x18\x04 \x01(\x05\"\xa7\x01\n\x14\x46\x65tchResultsResponse\x12\x0f\n\x07\x62\x61tches\x18\x01 \x03(\x0c\x12\x12\n\nnext_token\x18\x02 \x01(\x03\x12\x0b\n\x03\x65nd\x18\x03 \x01(\x08\x12.\n\x06status\x18\x04 \x01(\x0e\x32\x1e.millstream.proto.v1.JobStatus\x12-\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x1e.millstream.proto.v1.ErrorInfo\"\xab\x01\n\x12TaskManagerDetails\x12\x16\n\x0etaskmanager_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x13\n\x0bslots_total\x18\x03 \x01(\r\x12\x12\n\nslots_free\x18\x04 \x01(\r\x12\x19\n\x11last_heartbeat_ms\x18\x05 \x01(\x03\x12\x0f\n\x07version\x18\x06 \x01(\t\x12\x17\n\x0fmetrics_address\x18\x07 \x01(\t\"\xcc\x01\n\x0e\x43lusterDetails\x12\x0f\n\x07version\x18\x01 \x01(\t\x12=\n\x0ctaskmanagers\x18\x02 \x03(\x0b\x32\'.millstream.proto.v1.TaskManagerDetails\x12\x13\n\x0bslots_total\x18\x03 \x01(\r\x12\x12\n\nslots_free\x18\x04 \x01(\r\x12\x14\n\x0cjobs_running\x18\x05 \x01(\r\x12\x17\n\x0fmetrics_address\x18\x06 \x01(\t\x12\x12\n\nstarted_ms\x18\x07 \x01(\x03\"\x8c\x01\n\nSlotReport\x12\r\n\x05index\x18\x01 \x01(\r\x12\r\n\x05ready\x18\x02 \x01(\x08\x12\x0e\n\x06job_id\x18\x03 \x01(\t\x12.\n\x04\x64\x61ta\x18\x04 \x01(\x0b\x32 .millstream.proto.v1.DataAddress\x12\x0b\n\x03pid\x18\x05 \x01(\r\x12\x13\n\x0bincarnation\x18\x06 \x01(\r\"\xb4\x01\n\x1aRegisterTaskManagerRequest\x12\x16\n\x0etaskmanager_id\x18\x01 \x01(\t\x12\x13\n\x0brpc_address\x18\x02 \x01(\t\x12\x0f\n\x07host_id\x18\x03 \x01(\t\x12.\n\x05slots\x18\x04 \x03(\x0b\x32\x1f.millstream.proto.v1.SlotReport\x12\x0f\n\x07version\x18\x05 \x01(\t\x12\x17\n\x0fmetrics_address\x18\x06 \x01(\t\"q\n\x1bRegisterTaskManagerResponse\x12\x1d\n\x15heartbeat_interval_ms\x18\x01 \x01(\x05\x12\x1c\n\x14heartbeat_timeout_ms\x18\x02 \x01(\x05\x12\x15\n\rjobmanager_id\x18\x03 \x01(\t\"\x91\x01\n\x10HeartbeatRequest\x12\x16\n\x0etaskmanager_id\x18\x01 \x01(\t\x12.\n\x05slots\x18\x02 \x03(\x0b\x32\x1f.millstream.proto.v1.SlotReport\x12\x35\n\x08subtasks\x18\x03 \x03(\x0b\x32#.millstream.proto.v1.SubtaskMetrics\"\"\n\x11HeartbeatResponse\x12\r\n\x05known\x18\x01 \x01(\x08\"\\\n\x12ReportSlotsRequest\x12\x16\n\x0etaskmanager_id\x18\x01 \x01(\t\x12.\n\x05slots\x18\x02 \x03(\x0b\x32\x1f.millstream.proto.v1.SlotReport\"F\n\x1cUnregisterTaskManagerRequest\x12\x16\n\x0etaskmanager_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\xff\x01\n\x14ReportSubtaskRequest\x12\x16\n\x0etaskmanager_id\x18\x01 \x01(\t\x12\x30\n\x07subtask\x18\x02 \x01(\x0b\x32\x1f.millstream.proto.v1.SubtaskRef\x12\x32\n\x06status\x18\x03 \x01(\x0e\x32\".millstream.proto.v1.SubtaskStatus\x12-\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x1e.millstream.proto.v1.ErrorInfo\x12:\n\rfinal_metrics\x18\x05 \x01(\x0b\x32#.millstream.proto.v1.SubtaskMetrics\")\n\x15ReportSubtaskResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x08\"|\n\x14OperatorEventRequest\x12\x30\n\x07subtask\x18\x01 \x01(\x0b\x32\x1f.millstream.proto.v1.SubtaskRef\x12\x13\n\x0boperator_id\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0f\n\x07payload\x18\x04 \x01(\x0c\":\n\x15OperatorEventResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x08\x12\x0f\n\x07payload\x18\x02 \x01(\x0c\"\x1f\n\x0fHasBlobsRequest\x12\x0c\n\x04keys\x18\x01 \x03(\t\"#\n\x10HasBlobsResponse\x12\x0f\n\x07missing\x18\x01 \x03(\t\";\n\tBlobChunk\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x13\n\x0btotal_bytes\x18\x02 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"\x1e\n\x0fPutBlobResponse\x12\x0b\n\x03key\x18\x01 \x01(\t\"\x1d\n\x0eGetBlobRequest\x12\x0b\n\x03key\x18\x01 \x01(\t2\xf6\x05\n\nDispatcher\x12Z\n\tSubmitJob\x12%.millstream.proto.v1.SubmitJobRequest\x1a&.millstream.proto.v1.SubmitJobResponse\x12W\n\x08ListJobs\x12$.millstream.proto.v1.ListJobsRequest\x1a%.millstream.proto.v1.ListJobsResponse\x12W\n\x0b\x44\x65scribeJob\x12\'.millstream.proto.v1.DescribeJobRequest\x1a\x1f.millstream.proto.v1.JobDetails\x12Z\n\tCancelJob\x12%.millstream.proto.v1.CancelJobRequest\x1a&.millstream.proto.v1.CancelJobResponse\x12\x66\n\rTakeSavepoint\x12).millstream.proto.v1.TakeSavepointRequest\x1a*.millstream.proto.v1.TakeSavepointResponse\x12]\n\nRescaleJob\x12&.millstream.proto.v1.RescaleJobRequest\x1a\'.millstream.proto.v1.RescaleJobResponse\x12\x63\n\x0c\x46\x65tchResults\x12(.millstream.proto.v1.FetchResultsRequest\x1a).millstream.proto.v1.FetchResultsResponse\x12R\n\x0f\x44\x65scribeCluster\x12\x1a.millstream.proto.v1.Empty\x1a#.millstream.proto.v1.ClusterDetails2\xce\x05\n\x0fResourceManager\x12x\n\x13RegisterTaskManager\x12/.millstream.proto.v1.RegisterTaskManagerRequest\x1a\x30.millstream.proto.v1.RegisterTaskManagerResponse\x12Z\n\tHeartbeat\x12%.millstream.proto.v1.HeartbeatRequest\x1a&.millstream.proto.v1.HeartbeatResponse\x12\x66\n\rReportSubtask\x12).millstream.proto.v1.ReportSubtaskRequest\x1a*.millstream.proto.v1.ReportSubtaskResponse\x12U\n\x10ReportCheckpoint\x12%.millstream.proto.v1.CheckpointReport\x1a\x1a.millstream.proto.v1.Empty\x12R\n\x0bReportSlots\x12\'.millstream.proto.v1.ReportSlotsRequest\x1a\x1a.millstream.proto.v1.Empty\x12j\n\x11SendToCoordinator\x12).millstream.proto.v1.OperatorEventRequest\x1a*.millstream.proto.v1.OperatorEventResponse\x12\x66\n\x15UnregisterTaskManager\x12\x31.millstream.proto.v1.UnregisterTaskManagerRequest\x1a\x1a.millstream.proto.v1.Empty2\x89\x02\n\tBlobStore\x12W\n\x08HasBlobs\x12$.millstream.proto.v1.HasBlobsRequest\x1a%.millstream.proto.v1.HasBlobsResponse\x12Q\n\x07PutBlob\x12\x1e.millstream.proto.v1.BlobChunk\x1a$.millstream.proto.v1.PutBlobResponse(\x01\x12P\n\x07GetBlob\x12#.millstream.proto.v1.GetBlobRequest\x1a\x1e.millstream.proto.v1.BlobChunk0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'millstream.proto.v1.jobmanager_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_RESCALEJOBREQUEST_BYVERTEXENTRY']._loaded_options = None
+  _globals['_RESCALEJOBREQUEST_BYVERTEXENTRY']._serialized_options = b'8\001'
   _globals['_SUBMITJOBREQUEST']._serialized_start=170
   _globals['_SUBMITJOBREQUEST']._serialized_end=234
   _globals['_SUBMITJOBRESPONSE']._serialized_start=236
@@ -58,54 +60,60 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TAKESAVEPOINTREQUEST']._serialized_end=1645
   _globals['_TAKESAVEPOINTRESPONSE']._serialized_start=1647
   _globals['_TAKESAVEPOINTRESPONSE']._serialized_end=1700
-  _globals['_CANCELJOBREQUEST']._serialized_start=1702
-  _globals['_CANCELJOBREQUEST']._serialized_end=1733
-  _globals['_CANCELJOBRESPONSE']._serialized_start=1735
-  _globals['_CANCELJOBRESPONSE']._serialized_end=1818
-  _globals['_FETCHRESULTSREQUEST']._serialized_start=1820
-  _globals['_FETCHRESULTSREQUEST']._serialized_end=1910
-  _globals['_FETCHRESULTSRESPONSE']._serialized_start=1913
-  _globals['_FETCHRESULTSRESPONSE']._serialized_end=2080
-  _globals['_TASKMANAGERDETAILS']._serialized_start=2083
-  _globals['_TASKMANAGERDETAILS']._serialized_end=2254
-  _globals['_CLUSTERDETAILS']._serialized_start=2257
-  _globals['_CLUSTERDETAILS']._serialized_end=2461
-  _globals['_SLOTREPORT']._serialized_start=2464
-  _globals['_SLOTREPORT']._serialized_end=2604
-  _globals['_REGISTERTASKMANAGERREQUEST']._serialized_start=2607
-  _globals['_REGISTERTASKMANAGERREQUEST']._serialized_end=2787
-  _globals['_REGISTERTASKMANAGERRESPONSE']._serialized_start=2789
-  _globals['_REGISTERTASKMANAGERRESPONSE']._serialized_end=2902
-  _globals['_HEARTBEATREQUEST']._serialized_start=2905
-  _globals['_HEARTBEATREQUEST']._serialized_end=3050
-  _globals['_HEARTBEATRESPONSE']._serialized_start=3052
-  _globals['_HEARTBEATRESPONSE']._serialized_end=3086
-  _globals['_REPORTSLOTSREQUEST']._serialized_start=3088
-  _globals['_REPORTSLOTSREQUEST']._serialized_end=3180
-  _globals['_UNREGISTERTASKMANAGERREQUEST']._serialized_start=3182
-  _globals['_UNREGISTERTASKMANAGERREQUEST']._serialized_end=3252
-  _globals['_REPORTSUBTASKREQUEST']._serialized_start=3255
-  _globals['_REPORTSUBTASKREQUEST']._serialized_end=3510
-  _globals['_REPORTSUBTASKRESPONSE']._serialized_start=3512
-  _globals['_REPORTSUBTASKRESPONSE']._serialized_end=3553
-  _globals['_OPERATOREVENTREQUEST']._serialized_start=3555
-  _globals['_OPERATOREVENTREQUEST']._serialized_end=3679
-  _globals['_OPERATOREVENTRESPONSE']._serialized_start=3681
-  _globals['_OPERATOREVENTRESPONSE']._serialized_end=3739
-  _globals['_HASBLOBSREQUEST']._serialized_start=3741
-  _globals['_HASBLOBSREQUEST']._serialized_end=3772
-  _globals['_HASBLOBSRESPONSE']._serialized_start=3774
-  _globals['_HASBLOBSRESPONSE']._serialized_end=3809
-  _globals['_BLOBCHUNK']._serialized_start=3811
-  _globals['_BLOBCHUNK']._serialized_end=3870
-  _globals['_PUTBLOBRESPONSE']._serialized_start=3872
-  _globals['_PUTBLOBRESPONSE']._serialized_end=3902
-  _globals['_GETBLOBREQUEST']._serialized_start=3904
-  _globals['_GETBLOBREQUEST']._serialized_end=3933
-  _globals['_DISPATCHER']._serialized_start=3936
-  _globals['_DISPATCHER']._serialized_end=4599
-  _globals['_RESOURCEMANAGER']._serialized_start=4602
-  _globals['_RESOURCEMANAGER']._serialized_end=5320
-  _globals['_BLOBSTORE']._serialized_start=5323
-  _globals['_BLOBSTORE']._serialized_end=5588
+  _globals['_RESCALEJOBREQUEST']._serialized_start=1703
+  _globals['_RESCALEJOBREQUEST']._serialized_end=1878
+  _globals['_RESCALEJOBREQUEST_BYVERTEXENTRY']._serialized_start=1831
+  _globals['_RESCALEJOBREQUEST_BYVERTEXENTRY']._serialized_end=1878
+  _globals['_RESCALEJOBRESPONSE']._serialized_start=1880
+  _globals['_RESCALEJOBRESPONSE']._serialized_end=1933
+  _globals['_CANCELJOBREQUEST']._serialized_start=1935
+  _globals['_CANCELJOBREQUEST']._serialized_end=1966
+  _globals['_CANCELJOBRESPONSE']._serialized_start=1968
+  _globals['_CANCELJOBRESPONSE']._serialized_end=2051
+  _globals['_FETCHRESULTSREQUEST']._serialized_start=2053
+  _globals['_FETCHRESULTSREQUEST']._serialized_end=2143
+  _globals['_FETCHRESULTSRESPONSE']._serialized_start=2146
+  _globals['_FETCHRESULTSRESPONSE']._serialized_end=2313
+  _globals['_TASKMANAGERDETAILS']._serialized_start=2316
+  _globals['_TASKMANAGERDETAILS']._serialized_end=2487
+  _globals['_CLUSTERDETAILS']._serialized_start=2490
+  _globals['_CLUSTERDETAILS']._serialized_end=2694
+  _globals['_SLOTREPORT']._serialized_start=2697
+  _globals['_SLOTREPORT']._serialized_end=2837
+  _globals['_REGISTERTASKMANAGERREQUEST']._serialized_start=2840
+  _globals['_REGISTERTASKMANAGERREQUEST']._serialized_end=3020
+  _globals['_REGISTERTASKMANAGERRESPONSE']._serialized_start=3022
+  _globals['_REGISTERTASKMANAGERRESPONSE']._serialized_end=3135
+  _globals['_HEARTBEATREQUEST']._serialized_start=3138
+  _globals['_HEARTBEATREQUEST']._serialized_end=3283
+  _globals['_HEARTBEATRESPONSE']._serialized_start=3285
+  _globals['_HEARTBEATRESPONSE']._serialized_end=3319
+  _globals['_REPORTSLOTSREQUEST']._serialized_start=3321
+  _globals['_REPORTSLOTSREQUEST']._serialized_end=3413
+  _globals['_UNREGISTERTASKMANAGERREQUEST']._serialized_start=3415
+  _globals['_UNREGISTERTASKMANAGERREQUEST']._serialized_end=3485
+  _globals['_REPORTSUBTASKREQUEST']._serialized_start=3488
+  _globals['_REPORTSUBTASKREQUEST']._serialized_end=3743
+  _globals['_REPORTSUBTASKRESPONSE']._serialized_start=3745
+  _globals['_REPORTSUBTASKRESPONSE']._serialized_end=3786
+  _globals['_OPERATOREVENTREQUEST']._serialized_start=3788
+  _globals['_OPERATOREVENTREQUEST']._serialized_end=3912
+  _globals['_OPERATOREVENTRESPONSE']._serialized_start=3914
+  _globals['_OPERATOREVENTRESPONSE']._serialized_end=3972
+  _globals['_HASBLOBSREQUEST']._serialized_start=3974
+  _globals['_HASBLOBSREQUEST']._serialized_end=4005
+  _globals['_HASBLOBSRESPONSE']._serialized_start=4007
+  _globals['_HASBLOBSRESPONSE']._serialized_end=4042
+  _globals['_BLOBCHUNK']._serialized_start=4044
+  _globals['_BLOBCHUNK']._serialized_end=4103
+  _globals['_PUTBLOBRESPONSE']._serialized_start=4105
+  _globals['_PUTBLOBRESPONSE']._serialized_end=4135
+  _globals['_GETBLOBREQUEST']._serialized_start=4137
+  _globals['_GETBLOBREQUEST']._serialized_end=4166
+  _globals['_DISPATCHER']._serialized_start=4169
+  _globals['_DISPATCHER']._serialized_end=4927
+  _globals['_RESOURCEMANAGER']._serialized_start=4930
+  _globals['_RESOURCEMANAGER']._serialized_end=5648
+  _globals['_BLOBSTORE']._serialized_start=5651
+  _globals['_BLOBSTORE']._serialized_end=5916
 # @@protoc_insertion_point(module_scope)

@@ -62,6 +62,11 @@ class DispatcherStub:
                 request_serializer=millstream_dot_proto_dot_v1_dot_jobmanager__pb2.TakeSavepointRequest.SerializeToString,
                 response_deserializer=millstream_dot_proto_dot_v1_dot_jobmanager__pb2.TakeSavepointResponse.FromString,
                 _registered_method=True)
+        self.RescaleJob = channel.unary_unary(
+                '/millstream.proto.v1.Dispatcher/RescaleJob',
+                request_serializer=millstream_dot_proto_dot_v1_dot_jobmanager__pb2.RescaleJobRequest.SerializeToString,
+                response_deserializer=millstream_dot_proto_dot_v1_dot_jobmanager__pb2.RescaleJobResponse.FromString,
+                _registered_method=True)
         self.FetchResults = channel.unary_unary(
                 '/millstream.proto.v1.Dispatcher/FetchResults',
                 request_serializer=millstream_dot_proto_dot_v1_dot_jobmanager__pb2.FetchResultsRequest.SerializeToString,
@@ -109,6 +114,12 @@ class DispatcherServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RescaleJob(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def FetchResults(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -148,6 +159,11 @@ def add_DispatcherServicer_to_server(servicer, server):
                     servicer.TakeSavepoint,
                     request_deserializer=millstream_dot_proto_dot_v1_dot_jobmanager__pb2.TakeSavepointRequest.FromString,
                     response_serializer=millstream_dot_proto_dot_v1_dot_jobmanager__pb2.TakeSavepointResponse.SerializeToString,
+            ),
+            'RescaleJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.RescaleJob,
+                    request_deserializer=millstream_dot_proto_dot_v1_dot_jobmanager__pb2.RescaleJobRequest.FromString,
+                    response_serializer=millstream_dot_proto_dot_v1_dot_jobmanager__pb2.RescaleJobResponse.SerializeToString,
             ),
             'FetchResults': grpc.unary_unary_rpc_method_handler(
                     servicer.FetchResults,
@@ -296,6 +312,33 @@ class Dispatcher:
             '/millstream.proto.v1.Dispatcher/TakeSavepoint',
             millstream_dot_proto_dot_v1_dot_jobmanager__pb2.TakeSavepointRequest.SerializeToString,
             millstream_dot_proto_dot_v1_dot_jobmanager__pb2.TakeSavepointResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RescaleJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/millstream.proto.v1.Dispatcher/RescaleJob',
+            millstream_dot_proto_dot_v1_dot_jobmanager__pb2.RescaleJobRequest.SerializeToString,
+            millstream_dot_proto_dot_v1_dot_jobmanager__pb2.RescaleJobResponse.FromString,
             options,
             channel_credentials,
             insecure,

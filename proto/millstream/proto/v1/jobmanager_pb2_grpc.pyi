@@ -41,6 +41,7 @@ class DispatcherStub:
     CancelJob: _grpc.UnaryUnaryMultiCallable[_jobmanager_pb2.CancelJobRequest, _jobmanager_pb2.CancelJobResponse]
     TakeSavepoint: _grpc.UnaryUnaryMultiCallable[_jobmanager_pb2.TakeSavepointRequest, _jobmanager_pb2.TakeSavepointResponse]
     """Answers when the savepoint is complete; stop: the job is cancelled after it."""
+    RescaleJob: _grpc.UnaryUnaryMultiCallable[_jobmanager_pb2.RescaleJobRequest, _jobmanager_pb2.RescaleJobResponse]
     FetchResults: _grpc.UnaryUnaryMultiCallable[_jobmanager_pb2.FetchResultsRequest, _jobmanager_pb2.FetchResultsResponse]
     DescribeCluster: _grpc.UnaryUnaryMultiCallable[_common_pb2.Empty, _jobmanager_pb2.ClusterDetails]
 
@@ -55,6 +56,7 @@ class DispatcherAsyncStub(DispatcherStub):
     CancelJob: _aio.UnaryUnaryMultiCallable[_jobmanager_pb2.CancelJobRequest, _jobmanager_pb2.CancelJobResponse]  # type: ignore[assignment]
     TakeSavepoint: _aio.UnaryUnaryMultiCallable[_jobmanager_pb2.TakeSavepointRequest, _jobmanager_pb2.TakeSavepointResponse]  # type: ignore[assignment]
     """Answers when the savepoint is complete; stop: the job is cancelled after it."""
+    RescaleJob: _aio.UnaryUnaryMultiCallable[_jobmanager_pb2.RescaleJobRequest, _jobmanager_pb2.RescaleJobResponse]  # type: ignore[assignment]
     FetchResults: _aio.UnaryUnaryMultiCallable[_jobmanager_pb2.FetchResultsRequest, _jobmanager_pb2.FetchResultsResponse]  # type: ignore[assignment]
     DescribeCluster: _aio.UnaryUnaryMultiCallable[_common_pb2.Empty, _jobmanager_pb2.ClusterDetails]  # type: ignore[assignment]
 
@@ -96,6 +98,13 @@ class DispatcherServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_jobmanager_pb2.TakeSavepointResponse, _abc.Awaitable[_jobmanager_pb2.TakeSavepointResponse]]:
         """Answers when the savepoint is complete; stop: the job is cancelled after it."""
+
+    @_abc_1.abstractmethod
+    def RescaleJob(
+        self,
+        request: _jobmanager_pb2.RescaleJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_jobmanager_pb2.RescaleJobResponse, _abc.Awaitable[_jobmanager_pb2.RescaleJobResponse]]: ...
 
     @_abc_1.abstractmethod
     def FetchResults(

@@ -18,6 +18,7 @@ from millstream.core.clock import Clock
 from millstream.core.elements.batch import Batch
 from millstream.core.elements.control import Barrier
 from millstream.core.errors import MillstreamError
+from millstream.core.failpoints import failpoint
 from millstream.taskmanager.checkpointing.alignment import Aligned, BarrierAligner
 from millstream.taskmanager.checkpointing.services import CheckpointServices
 from millstream.taskmanager.checkpointing.task_snapshot import ChannelKey, TaskSnapshot
@@ -239,7 +240,9 @@ class TaskCheckpoints:
         started_s = self._clock.monotonic_s()
         task = self._task
         try:
+            failpoint("snapshot.list")
             operators = task.snapshot_operators(barrier)
+            failpoint("snapshot.listed")
         except MillstreamError as error:
             self._services.decline(task.info, barrier.checkpoint_id, error)
             operators = None
@@ -253,6 +256,7 @@ class TaskCheckpoints:
                     partition.broadcast(barrier)
             if not barrier.unaligned and barrier.timeout_ms >= 0:
                 snapshot.output_until_s = started_s + barrier.timeout_ms / 1000
+        failpoint("snapshot.barrier-sent")
         if operators is None:
             return None
         snapshot.sync_s = self._clock.monotonic_s() - started_s

@@ -11,6 +11,7 @@ from millstream.core.checkpoint.manifest import checkpoint_name
 from millstream.core.checkpoint.storage import Storage, open_storage
 from millstream.core.clock import Clock
 from millstream.core.errors import CheckpointError, ErrorPlace, MillstreamError
+from millstream.core.failpoints import failpoint
 from millstream.core.rpc.error_info import to_proto
 from millstream.proto.v1 import checkpoint_pb2
 from millstream.taskmanager.checkpointing.state_files import store_snapshot
@@ -72,11 +73,13 @@ class SnapshotWriter:
             started_s = self._clock.monotonic_s()
             place = snapshot.barrier.savepoint
             try:
+                failpoint("files.write")
                 storage, directory = self._target(snapshot)
                 place = storage.location
                 owner = f"g{self.generation}-{info.vertex_id[:16]}-{info.subtask_index}-{info.attempt}"
                 writer = StateWriter(storage, directory, snapshot.checkpoint_id, owner)
                 report.state.CopyFrom(store_snapshot(info, snapshot, writer))
+                failpoint("files.written")
                 report.in_flight_bytes = sum(flight.length for flight in report.state.in_flight)
             except OSError as error:
                 told = f"{info} cannot write its state to {place}: {error.strerror or error}"
@@ -91,6 +94,7 @@ class SnapshotWriter:
                 snapshot.ended()
             except Exception as error:  # what was to be saved is nowhere now
                 self._fail(info, error)
+            failpoint("files.report")
             self._report(report)
 
         self._thread.submit(work)

@@ -10,6 +10,7 @@ from millstream.core.api.sink import CommittingSink, CommittingSinkWriter, SinkC
 from millstream.core.elements.batch import Batch
 from millstream.core.elements.control import LatencyMarker, Watermark
 from millstream.core.errors import MillstreamError
+from millstream.core.failpoints import failpoint
 from millstream.core.graph.specs import ChainedOperator, SinkSpec
 from millstream.taskmanager.operators.operator import Operator, OperatorContext, Output
 from millstream.taskmanager.operators.snapshots import OperatorSnapshot
@@ -109,7 +110,9 @@ class SinkOperator(Operator):
             if not isinstance(self.writer, CommittingSinkWriter):
                 self.writer.flush()
                 return None
+            failpoint("commit.prepare")
             self._prepared += [(checkpoint_id, committable) for committable in self.writer.prepare_commit()]
+            failpoint("commit.prepared")
         except Exception as error:
             raise self._failed(error) from error
         if self._finished and not self._final_checkpoint:
@@ -142,7 +145,9 @@ class SinkOperator(Operator):
     def _commit(self, committables: list[Any]) -> None:
         for committable in committables:
             assert isinstance(self._sink, CommittingSink)
+            failpoint("commit.publish")
             self._sink.commit(committable)
+            failpoint("commit.published")
 
     def close(self) -> None:
         if self._writer is not None:

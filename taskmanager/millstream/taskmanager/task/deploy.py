@@ -13,6 +13,7 @@ from millstream.core.checkpoint.storage import open_storage
 from millstream.core.clock import Clock
 from millstream.core.elements.batch import Batch
 from millstream.core.errors import ErrorPlace, MillstreamError, UserCodeError, invariant
+from millstream.core.failpoints import failpoint
 from millstream.core.graph.specs import ChainedOperator, VertexPayload
 from millstream.core.ids import PartitionId
 from millstream.core.keys import KeyGroupCache, key_group_range, key_groups
@@ -143,6 +144,7 @@ def start_task(
         groups = key_group_range(task.info.subtask_index, task.info.max_parallelism, task.info.parallelism)
         reader = None
         if deployment.HasField("restored"):
+            failpoint("restore.read")
             storage = open_storage(deployment.restored.directory, configuration)
             reader = StateReader(storage, deployment.restored, task.info)
             restored = reader.operators(groups)
@@ -150,6 +152,7 @@ def start_task(
                 snapshot = restored.get(member.chained.operator_id)
                 if snapshot is not None:
                     member.operator.restore(snapshot)
+            failpoint("restore.done")
         task.partitions = connect_outputs(chain, deployment, payload, network)
         task.gates = connect_inputs(deployment, network)
         if reader is not None:

@@ -1,0 +1,119 @@
+"""Named places at which a test makes a process die, fail or dawdle; without effect unless a test arms them.
+
+The environment variable ``MILLSTREAM_FAILPOINTS`` arms them for a process, ``arm`` does it from within::
+
+    NAME=ACTION[@HIT][:MARKER];NAME=ACTION...
+
+``ACTION`` is ``kill`` (SIGKILL for the own process), ``error`` (raises ``CheckpointError``), ``io-error`` (raises
+``OSError``), or ``delay:200ms``. It happens at every hit, or only at the ``HIT``-th one of the process, counted from 1.
+``MARKER`` is an absolute path, without ``;``: whoever creates the file acts, so that it happens once over all
+processes, and once more when somebody removes the file.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import signal
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from millstream.core.errors import CheckpointError, ConfigError
+
+VARIABLE: Final = "MILLSTREAM_FAILPOINTS"
+
+FAILPOINTS: Final[Mapping[str, str]] = {
+    "snapshot.list": "a task has seen the barrier, and has not listed its state",
+    "snapshot.listed": "its state is listed, and the barrier is not handed on",
+    "snapshot.barrier-sent": "the barrier is handed on, and nothing is written",
+    "files.write": "before a task's state is written",
+    "files.written": "its files are written, and nobody knows",
+    "files.report": "before the JobManager is told of them",
+    "commit.prepare": "a sink is about to close what it has written so far",
+    "commit.prepared": "what it has written is closed, and not in the snapshot",
+    "commit.publish": "before one thing is made visible, after a checkpoint or at the start",
+    "commit.published": "it is visible, and nobody has noted that",
+    "restore.read": "before a task reads its state",
+    "restore.done": "its operators have their state, and nothing runs",
+    "enumerators.copied": "the state of the sources' enumerators is copied, and no barrier is on its way",
+    "manifest.write": "all tasks have reported, and the manifest is not written",
+    "manifest.written": "the manifest is written, and does not count yet",
+    "checkpoint.announce": "the checkpoint counts, and no task knows",
+    "discard.begin": "before the files that nobody needs are removed",
+    "discard.end": "after they were removed",
+    "discard.all": "before all checkpoints of a job that needs none are removed",
+}
+"""What each one is; those from ``enumerators.copied`` on are in the JobManager, the others in slots."""
+
+_ENTRY: Final = re.compile(
+    r"(?P<name>[\w.-]+)=(?P<action>kill|error|io-error|delay:(?P<ms>\d+) ?ms)(@(?P<hit>[1-9]\d*))?(:(?P<marker>/.+))?"
+)
+
+
+@dataclass
+class _Armed:
+    action: str
+    delay_ms: int
+    hit: int | None
+    marker: str | None
+    hits: int = 0
+
+
+_armed: dict[str, _Armed] = {}
+_lock = threading.Lock()
+
+
+def failpoint(name: str) -> None:
+    """Something a test may want to disturb happens here; see ``FAILPOINTS``."""
+    if _armed:
+        _reached(name)
+
+
+def arm(text: str) -> None:
+    """Arm those that ``text`` names, and no others. ``ConfigError`` if it is not of the form above."""
+    global _armed
+    armed = {}
+    for entry in filter(None, (part.strip() for part in text.split(";"))):
+        match = _ENTRY.fullmatch(entry)
+        if match is None:
+            raise ConfigError(
+                f"{VARIABLE} has {entry!r}, where NAME=kill@3, NAME=error or NAME=delay:200ms is expected"
+            )
+        if match["name"] not in FAILPOINTS:
+            raise ConfigError(f"{VARIABLE} names {match['name']!r}; there are {', '.join(FAILPOINTS)}")
+        action = match["action"].partition(":")[0]
+        hit = int(match["hit"]) if match["hit"] else None
+        armed[match["name"]] = _Armed(action, int(match["ms"] or 0), hit, match["marker"])
+    _armed = armed
+
+
+def _reached(name: str) -> None:
+    armed = _armed.get(name)
+    if armed is None:
+        return
+    with _lock:
+        armed.hits += 1
+        due = armed.hit is None or armed.hits == armed.hit
+    if not due or (armed.marker is not None and not _created(armed.marker)):
+        return
+    if armed.action == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif armed.action == "error":
+        raise CheckpointError(f"the failpoint {name} is armed")
+    elif armed.action == "io-error":
+        raise OSError(errno.EIO, f"the failpoint {name} is armed")
+    threading.Event().wait(armed.delay_ms / 1000)
+
+
+def _created(marker: str) -> bool:
+    try:
+        os.close(os.open(marker, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return False
+    return True
+
+
+arm(os.environ.get(VARIABLE, ""))
