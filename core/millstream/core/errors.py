@@ -138,6 +138,10 @@ class DamagedStateError(CheckpointError):
     """What a checkpoint or savepoint holds is missing or not what was written; trying again changes nothing."""
 
 
+class IncompatibleStateError(CheckpointError):
+    """A saved state does not fit the program that is to go on with it; trying again changes nothing."""
+
+
 class FencedError(CheckpointError):
     """Another leader has taken the job over: this one must write and commit nothing more."""
 

@@ -19,6 +19,7 @@ from millstream.core.clock import Clock
 from millstream.core.errors import (
     DamagedStateError,
     FencedError,
+    IncompatibleStateError,
     InsufficientSlotsError,
     MillstreamError,
     UnavailableError,
@@ -382,8 +383,8 @@ class JobMaster:
         """Whether there is another attempt; an error that ends the job says why there is none."""
         if isinstance(error, FencedError):
             return False
-        if isinstance(error, DamagedStateError):
-            error.message += "\nThe job is not started again: its state cannot be read."
+        if isinstance(error, DamagedStateError | IncompatibleStateError):
+            error.message += "\nThe job is not started again: its state cannot be restored."
             return False
         if self._crash_loop.repeats(error):
             times = f"{SAME_FAILURES_MAX} times in a row at this line with this record"

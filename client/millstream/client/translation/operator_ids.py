@@ -24,7 +24,7 @@ def operator_ids(graph: StreamGraph) -> dict[int, OperatorId]:
     for node_id in topological_order(graph):
         node = graph.nodes[node_id]
         if node.uid is not None:
-            ids[node_id] = _digest(f"uid {node.uid}")
+            ids[node_id] = id_of_uid(node.uid)
             continue
         inputs = sorted(
             f"{edge.input_index} {edge.exchange.name} {edge.side_output!r} {ids[edge.source]}"
@@ -34,6 +34,11 @@ def operator_ids(graph: StreamGraph) -> dict[int, OperatorId]:
         ids[node_id] = _digest(f"{structure}\nnumber {seen[structure]}")
         seen[structure] += 1
     return ids
+
+
+def id_of_uid(uid: str) -> OperatorId:
+    """The id of the operator that has this uid."""
+    return _digest(f"uid {uid}")
 
 
 def _digest(text: str) -> OperatorId:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import cloudpickle
 
 from millstream.core.errors import MalformedRecordError
+from millstream.core.serde.evolution import note
 
 _CACHE_ENTRIES_MAX: Final = 1024
 _references: dict[type, list[Any]] = {}
@@ -18,6 +19,7 @@ _classes: dict[bytes, type] = {}
 
 def class_reference(record_class: type) -> list[Any]:
     """``[module, qualified name]``, or ``[pickled class]`` for a class of the script itself."""
+    note(record_class)
     reference = _references.get(record_class)
     if reference is None:
         module, name = record_class.__module__, record_class.__qualname__

@@ -10,6 +10,7 @@ from typing import Any, Final
 from millstream.core.api.row import Row
 from millstream.core.errors import MalformedRecordError
 from millstream.core.serde.classes import class_from_reference, class_reference
+from millstream.core.serde.evolution import maker
 from millstream.core.serde.values import is_plain_dataclass, make_row
 
 SCALAR: Final = 0
@@ -56,7 +57,7 @@ def from_columns(shape: int, detail: Any, columns: list[list[Any]]) -> list[Any]
         names = detail
         return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
     if shape == RECORD:
-        return list(map(class_from_reference(detail), *columns))
+        return list(map(maker(class_from_reference(detail)), *columns))
     if shape == ROW:
         names, kind = detail
         return [make_row(names, row, kind) for row in zip(*columns, strict=True)]

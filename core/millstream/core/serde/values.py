@@ -19,8 +19,9 @@ import cloudpickle
 import msgpack
 
 from millstream.core.api.row import Row, RowKind
-from millstream.core.errors import MalformedRecordError, RecordTypeError
+from millstream.core.errors import IncompatibleStateError, MalformedRecordError, RecordTypeError
 from millstream.core.serde.classes import class_from_reference, class_reference
+from millstream.core.serde.evolution import maker
 
 _TUPLE: Final = 1
 _BIG_INT: Final = 2
@@ -74,7 +75,7 @@ def unpack(data: bytes | memoryview) -> Any:
         return msgpack.unpackb(
             data, raw=False, strict_map_key=False, ext_hook=_unpack_extension, unicode_errors="surrogatepass"
         )
-    except MalformedRecordError:
+    except (MalformedRecordError, IncompatibleStateError):
         raise
     except Exception as error:  # msgpack and the extensions raise many kinds for bad bytes
         raise MalformedRecordError(f"an encoded value is damaged: {type(error).__name__}: {error}") from error
@@ -195,7 +196,7 @@ def _unpack_extension(code: int, data: bytes) -> Any:
     if code in (_RECORD, _ENUM):
         reference, content = unpack(data)
         target = class_from_reference(reference)
-        return target[content] if code == _ENUM else target(*content)  # type: ignore[index]
+        return target[content] if code == _ENUM else maker(target)(*content)  # type: ignore[index]
     raise MalformedRecordError(f"an encoded value has the unknown extension {code}")
 
 

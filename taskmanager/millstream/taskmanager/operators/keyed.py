@@ -7,16 +7,31 @@ from typing import Any, Final
 
 from millstream.core.elements.batch import Batch, ObjectBatch
 from millstream.core.elements.control import MIN_WATERMARK_MS, Watermark
+from millstream.core.errors import CheckpointError, ErrorPlace
 from millstream.core.graph.specs import ChainedOperator
 from millstream.core.serde import encode_value
 from millstream.taskmanager.operators.operator import Operator, OperatorContext, Output
 from millstream.taskmanager.operators.rows import as_rows, keys_of
 from millstream.taskmanager.operators.runtime_context import FunctionLife, OperatorRuntimeContext
 from millstream.taskmanager.operators.snapshots import WATERMARK, OperatorSnapshot, restored_watermark
+from millstream.taskmanager.state.backend import KeyedStateBackend
 from millstream.taskmanager.state.backends import open_backend
 from millstream.taskmanager.timers import KeyedTimers
 
 TIMERS: Final = "timers"
+
+
+def restore_backend(backend: KeyedStateBackend, restored: OperatorSnapshot, chained: ChainedOperator) -> None:
+    """Give a new backend the state of former subtasks. Raises ``CheckpointError`` that names the operator."""
+    if restored.backend is None:
+        return
+    try:
+        backend.restore(restored.backend)
+    except CheckpointError as error:
+        if not error.place.operator:
+            error.place = ErrorPlace(operator=chained.name)
+            error.message = f"operator {chained.name!r}: {error.message}"
+        raise
 
 
 class KeyedOperator(Operator):
@@ -36,8 +51,7 @@ class KeyedOperator(Operator):
         self.timers = KeyedTimers(context.schedule)
         if self._restored is not None:
             self.watermark_ms = restored_watermark(self._restored)
-            if self._restored.backend is not None:
-                self.backend.restore(self._restored.backend)
+            restore_backend(self.backend, self._restored, self.chained)
             self.timers.restore(self._restored.keyed.get(TIMERS, {}))
             self._restored = None
         context.metrics.gauge("state_entries", lambda: float(self.backend.entries()))

@@ -1,22 +1,24 @@
 """Rows of keyed state as bytes: the unit in which state is captured, written and restored.
 
-A chunk holds rows of one state: ``[name, kind, with time to live, namespaces, keys, stored, gone]``. The last four are
-encoded batches or None: state is written by columns, as records are sent. ``gone`` are keys that have no row any more,
-or (namespace, key) where there are namespaces.
+A chunk holds rows of one state: ``[name, kind, with time to live, classes, namespaces, keys, stored, gone]``. The last
+four are encoded batches or None: state is written by columns, as records are sent. ``gone`` are keys that have no row
+any more, or (namespace, key) where there are namespaces. ``classes`` are the fields of record classes at the time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from millstream.core.elements.batch import ObjectBatch
-from millstream.core.errors import CheckpointError, RecordTypeError
+from millstream.core.errors import CheckpointError, IncompatibleStateError, RecordTypeError
 from millstream.core.keys import KeyGroupCache, key_groups
 from millstream.core.serde import decode_batch, decode_value, encode_batch, encode_value
+from millstream.core.serde.evolution import ClassFields, noting_classes, saved_with
 from millstream.taskmanager.state.tables import SavedTable
 
 CHUNK_ROWS: Final = 2048
@@ -41,29 +43,39 @@ class RowChunk:
 def encode_chunk(chunk: RowChunk) -> bytes:
     """The bytes of a chunk. Raises ``CheckpointError`` that names the state and the type that cannot be saved."""
     try:
-        return encode_value(
-            [
-                chunk.name,
-                chunk.kind,
-                chunk.with_ttl,
-                chunk.spaced,
+        with noting_classes() as classes:
+            content = [
                 _encoded(chunk.plain_keys(chunk.keys)),
                 _encoded([namespace for namespace, _ in chunk.keys]) if chunk.spaced else None,
                 _encoded(chunk.stored),
                 _encoded(chunk.gone),
             ]
-        )
     except RecordTypeError as error:
         raise unsavable(chunk, error) from error
+    return encode_value([chunk.name, chunk.kind, chunk.with_ttl, chunk.spaced, classes, *content])
 
 
 def decode_chunk(data: bytes | memoryview) -> RowChunk:
     """The inverse of ``encode_chunk``."""
-    name, kind, with_ttl, spaced, encoded_keys, namespaces, stored, gone = decode_value(data)
-    keys = _decoded(encoded_keys)
-    if spaced:
-        keys = list(zip(_decoded(namespaces), keys, strict=True))
-    return RowChunk(name, kind, with_ttl, spaced, keys, _decoded(stored), _decoded(gone))
+    name, kind, with_ttl, spaced, classes, encoded_keys, namespaces, stored, gone = decode_value(data)
+    with reading_state(name, classes):
+        keys = _decoded(encoded_keys)
+        if spaced:
+            keys = list(zip(_decoded(namespaces), keys, strict=True))
+        return RowChunk(name, kind, with_ttl, spaced, keys, _decoded(stored), _decoded(gone))
+
+
+@contextmanager
+def reading_state(name: str, classes: ClassFields) -> Iterator[None]:
+    """What is decoded inside is of the state ``name``, saved when record classes had these fields.
+
+    Raises ``IncompatibleStateError`` that names the state.
+    """
+    try:
+        with saved_with(classes):
+            yield
+    except IncompatibleStateError as error:
+        raise IncompatibleStateError(f"the state {name!r} cannot be restored: {error.message}") from error
 
 
 class GroupFilter:

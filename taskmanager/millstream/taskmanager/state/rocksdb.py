@@ -33,13 +33,15 @@ from millstream.core.api.state import StateDescriptor
 from millstream.core.elements.batch import ObjectBatch
 from millstream.core.errors import ExternalError, RecordTypeError
 from millstream.core.keys import KeyGroupCache
+from millstream.core.serde import encode_value
+from millstream.core.serde.evolution import ClassFields, have_changed, noting_classes
 from millstream.taskmanager.state.backend import BackendSettings, KeyedCapture, RestoredKeyed, StoredDatabase
 from millstream.taskmanager.state.capture import Part, RowCapture
-from millstream.taskmanager.state.chunks import RowChunk, unsavable
+from millstream.taskmanager.state.chunks import RowChunk, reading_state, unsavable
 from millstream.taskmanager.state.heap import HeapStateBackend
 from millstream.taskmanager.state.rocksdb_capture import DatabaseCapture, UploadedFiles
-from millstream.taskmanager.state.rocksdb_files import fetch_database, rows_in, rows_of_database
-from millstream.taskmanager.state.rocksdb_rows import RowCodec, group_prefix, split_value
+from millstream.taskmanager.state.rocksdb_files import classes_in, fetch_database, rows_in, rows_of_database
+from millstream.taskmanager.state.rocksdb_rows import CLASSES_KEY, RowCodec, group_prefix, split_value
 from millstream.taskmanager.state.tables import StateTable, check_kind
 from millstream.taskmanager.state.ttl import Ttl
 
@@ -75,6 +77,7 @@ class RocksStateBackend(HeapStateBackend):
         self._write_options.disable_wal = True  # type: ignore[method-assign, assignment]
         self._groups_cache = KeyGroupCache(settings.max_parallelism)
         self._codecs: dict[tuple[str, bool], RowCodec] = {}
+        self._classes: ClassFields = {}
         self._young: set[Any] = set()
         self._old: set[Any] = set()
         self._unwritten: set[Any] = set()
@@ -144,10 +147,12 @@ class RocksStateBackend(HeapStateBackend):
     def _read(self, table: StateTable, spaced: bool, keys: list[Any]) -> None:
         rows = table.spaced if spaced else table.plain
         values = cast("list[bytes | None]", self.db.get(cast("list[Any]", self._codec(table, spaced).keys(keys))))
-        for key, value in zip(keys, values, strict=True):
+        with reading_state(table.name, self._classes):
+            found = [None if value is None else split_value(value) for value in values]
+        for key, value in zip(keys, found, strict=True):
             if value is None:
                 continue
-            kind, with_ttl, saved = split_value(value)
+            kind, with_ttl, saved = value
             check_kind(table.name, kind, table.kind)
             stored = table.unpack(saved, with_ttl)
             if table.ttl is None or not table.ttl.is_gone(table.kind, stored):
@@ -199,10 +204,14 @@ class RocksStateBackend(HeapStateBackend):
         codec = self._codecs[(chunk.name, chunk.spaced)]
         put, value = batch.put, codec.value
         try:
-            for key, stored in zip(codec.keys(chunk.keys), chunk.stored, strict=True):
-                put(key, value(stored))
+            with noting_classes() as classes:
+                for key, stored in zip(codec.keys(chunk.keys), chunk.stored, strict=True):
+                    put(key, value(stored))
         except RecordTypeError as error:
             raise unsavable(chunk, error) from error
+        if not classes.items() <= self._classes.items():
+            self._classes |= classes
+            put(CLASSES_KEY, encode_value(self._classes))
         for key in codec.keys(chunk.gone):
             batch.delete(key)
 
@@ -273,6 +282,11 @@ class RocksStateBackend(HeapStateBackend):
         fetch_database(database, target)
         self._db = self._open(target)
         groups = self._settings.groups
+        saved = classes_in(self._db)
+        if have_changed(saved):
+            self._insert(rows_in(self._db, groups))  # an iterator sees what was there when it began
+            return
+        self._classes = saved
         if database.groups == groups:
             if database.own:
                 self._uploads.start_from(database.files)

@@ -13,9 +13,11 @@ from rocksdict import Options, Rdict
 from millstream.core.checkpoint.files import crc32c_of_file
 from millstream.core.checkpoint.storage import location_of
 from millstream.core.errors import DamagedStateError
+from millstream.core.serde import decode_value
+from millstream.core.serde.evolution import ClassFields
 from millstream.taskmanager.state.backend import StoredDatabase
-from millstream.taskmanager.state.chunks import CHUNK_ROWS, RowChunk
-from millstream.taskmanager.state.rocksdb_rows import decode_key, group_prefix, split_key, split_value
+from millstream.taskmanager.state.chunks import CHUNK_ROWS, RowChunk, reading_state
+from millstream.taskmanager.state.rocksdb_rows import CLASSES_KEY, decode_key, group_prefix, split_key, split_value
 
 
 def fetch_database(database: StoredDatabase, target: Path) -> None:
@@ -57,21 +59,30 @@ def rows_in_directory(directory: Path, groups: range) -> Iterator[RowChunk]:
         opened.close()
 
 
+def classes_in(opened: Rdict) -> ClassFields:
+    """The fields of the record classes among the rows."""
+    saved = cast("bytes | None", opened.get(CLASSES_KEY))
+    return {} if saved is None else cast("ClassFields", decode_value(saved))
+
+
 def rows_in(opened: Rdict, groups: range) -> Iterator[RowChunk]:
     """The rows of some key groups of an open database, in chunks of one state each."""
     open_chunks: dict[tuple[str, str, bool, bool], RowChunk] = {}
     end = group_prefix(groups.stop) if groups.stop < 1 << 16 else b"\xff\xff\xff"
+    classes = classes_in(opened)
     rows = cast("Iterator[tuple[bytes, bytes]]", opened.items(from_key=group_prefix(groups.start)))
     for key, value in rows:
         if key >= end:
             break
         name, spaced, encoded = split_key(key)
-        kind, with_ttl, stored = split_value(value)
+        with reading_state(name, classes):
+            kind, with_ttl, stored = split_value(value)
+            decoded = decode_key(encoded, spaced)
         table = (name, kind, with_ttl, spaced)
         chunk = open_chunks.get(table)
         if chunk is None:
             chunk = open_chunks[table] = RowChunk(*table, [], [], [])
-        chunk.keys.append(decode_key(encoded, spaced))
+        chunk.keys.append(decoded)
         chunk.stored.append(stored)
         if len(chunk.keys) >= CHUNK_ROWS:
             yield open_chunks.pop(table)

@@ -63,6 +63,10 @@ def decode_key(data: bytes, spaced: bool) -> Any:
     return tuple(key) if spaced else key
 
 
+CLASSES_KEY: Final = b"\xff\xff\xffclasses"
+"""Behind all rows: the fields of the record classes among them."""
+
+
 def group_prefix(group: int) -> bytes:
     """What all keys of a key group begin with; groups are ordered as their prefixes."""
     return _GROUP.pack(group)

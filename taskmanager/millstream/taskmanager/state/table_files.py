@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
@@ -18,7 +19,8 @@ import numpy as np
 from millstream.core.api.row import Row
 from millstream.core.keys import KeyGroupCache, key_groups
 from millstream.core.serde import decode_value, encode_value
-from millstream.taskmanager.state.chunks import CHUNK_ROWS, RowChunk
+from millstream.core.serde.evolution import noting_classes
+from millstream.taskmanager.state.chunks import CHUNK_ROWS, RowChunk, reading_state
 from millstream.taskmanager.state.tables import without_times
 
 ROW_GROUP_ROWS: Final = 1 << 16
@@ -26,6 +28,7 @@ KEY_GROUP: Final = "key_group"
 KEY: Final = "key"
 NAMESPACE: Final = "namespace"
 VALUE: Final = "value"
+_CLASSES: Final = b"millstream.classes"
 
 
 @dataclasses.dataclass
@@ -64,14 +67,17 @@ def write_table(table: TableRows, max_parallelism: int) -> bytes:
     keys = [keys[i] for i in order]
     stored = [table.stored[i] for i in order]
     plain = [without_times(table.kind, value) for value in stored] if table.with_ttl else stored
+    with noting_classes() as classes:
+        raw = {"_key": _encoded(keys), "_value": _encoded(stored)}
+        if table.spaced:
+            raw["_namespace"] = _encoded([table.keys[i][0] for i in order])
     columns: dict[str, Any] = {KEY_GROUP: pa.array(groups[order], pa.int32()), KEY: shown(keys)}
     if table.spaced:
-        namespaces = [table.keys[i][0] for i in order]
-        columns[NAMESPACE] = shown(namespaces)
-        columns["_namespace"] = _encoded(namespaces)
-    columns |= {VALUE: shown(plain), "_key": _encoded(keys), "_value": _encoded(stored)}
+        columns[NAMESPACE] = shown([table.keys[i][0] for i in order])
+    content = pa.table({**columns, VALUE: shown(plain), **raw})
+    content = content.replace_schema_metadata({_CLASSES: json.dumps(classes)})
     written = io.BytesIO()
-    pq.write_table(pa.table(columns), written, compression="zstd", row_group_size=ROW_GROUP_ROWS)
+    pq.write_table(content, written, compression="zstd", row_group_size=ROW_GROUP_ROWS)
     return written.getvalue()
 
 
@@ -85,6 +91,7 @@ def read_table(
 
     columns = [KEY_GROUP, "_key", "_value", *(["_namespace"] if spaced else [])]
     file = pq.ParquetFile(pa.BufferReader(content))
+    classes = json.loads((file.schema_arrow.metadata or {}).get(_CLASSES, b"{}"))
     for batch in file.iter_batches(CHUNK_ROWS, columns=columns):
         if groups is not None:
             inside = pc.and_(
@@ -93,10 +100,11 @@ def read_table(
             batch = batch.filter(inside)
         if not batch.num_rows:
             continue
-        keys = list(map(decode_value, batch.column("_key").to_pylist()))
-        if spaced:
-            keys = list(zip(map(decode_value, batch.column("_namespace").to_pylist()), keys, strict=True))
-        stored = list(map(decode_value, batch.column("_value").to_pylist()))
+        with reading_state(name, classes):
+            keys = list(map(decode_value, batch.column("_key").to_pylist()))
+            if spaced:
+                keys = list(zip(map(decode_value, batch.column("_namespace").to_pylist()), keys, strict=True))
+            stored = list(map(decode_value, batch.column("_value").to_pylist()))
         yield RowChunk(name, kind, with_ttl, spaced, keys, stored, [])
 
 

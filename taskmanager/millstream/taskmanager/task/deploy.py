@@ -17,6 +17,7 @@ from millstream.core.failpoints import failpoint
 from millstream.core.graph.specs import ChainedOperator, VertexPayload
 from millstream.core.ids import PartitionId
 from millstream.core.keys import KeyGroupCache, key_group_range, key_groups
+from millstream.core.serde.evolution import loading_code, saved_with
 from millstream.proto.v1 import taskmanager_pb2
 from millstream.taskmanager.checkpointing.state_files import StateReader
 from millstream.taskmanager.network.environment import NetworkEnvironment
@@ -47,7 +48,8 @@ def subtask_info(
 def load_payload(path: Path, info: SubtaskInfo) -> VertexPayload:
     """Unpickle the operators of a vertex; errors speak of the user's code, for that is what fails to load."""
     try:
-        payload = cloudpickle.loads(path.read_bytes())
+        with loading_code():
+            payload = cloudpickle.loads(path.read_bytes())
     except MillstreamError:
         raise
     except ModuleNotFoundError as error:
@@ -157,6 +159,7 @@ def start_task(
         task.gates = connect_inputs(deployment, network)
         if reader is not None:
             task.restore_in_flight(reader.in_flight(_own_rows(chain, task, groups)))
-        task.start(chain, task.gates, task.partitions)
+        with saved_with({}):  # operators read what they restore when they are opened
+            task.start(chain, task.gates, task.partitions)
     except Exception as error:  # user code runs here: whatever it raises is this task's failure
         task.fail(error)

@@ -11,6 +11,7 @@ from millstream.core.elements.control import MIN_WATERMARK_MS, Watermark
 from millstream.core.errors import CheckpointError, ErrorPlace, MillstreamError
 from millstream.core.graph.specs import ChainedOperator, WindowSpec
 from millstream.core.serde import decode_value, encode_value
+from millstream.taskmanager.operators.keyed import restore_backend
 from millstream.taskmanager.operators.operator import Operator, OperatorContext, Output
 from millstream.taskmanager.operators.rows import as_rows, keys_of
 from millstream.taskmanager.operators.runtime_context import FunctionLife, OperatorRuntimeContext, OperatorUserMetrics
@@ -171,8 +172,7 @@ class KeyedWindowOperator(Operator):
                 f"give the operator a new uid."
             )
         self.watermark_ms = restored_watermark(snapshot)
-        if snapshot.backend is not None:
-            self.backend.restore(snapshot.backend)
+        restore_backend(self.backend, snapshot, self.chained)
         contents = snapshot.keyed.get(CONTENTS, {})
         self.restore_contents([row for group in sorted(contents) for row in decode_value(contents[group])])
         self.schedule_restored()
