@@ -109,6 +109,8 @@ class JobMaster:
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots: list[SlotId] = []
+        self._former: list[TaskManagerId] = []
+        """Where the slots of the last attempt were."""
         self._slots_deadline_s = clock.monotonic_s() + slot_timeout_s
         settings = CheckpointSettings.of_job(graph.configuration)
         store = CheckpointStore(open_storage(location_of(checkpoint_root, graph.job_id), cluster))
@@ -162,9 +164,10 @@ class JobMaster:
         """Take slots if there are enough; called whenever slots may have become free."""
         if not self.machine.wants_slots:
             return
-        slots = self._taskmanagers.pool.allocate(self.job_id, self.placement.slots_needed)
+        slots = self._taskmanagers.pool.allocate(self.job_id, self.placement.slots_needed, self._former)
         if slots is not None:
             self._slots = [slot.slot_id for slot in slots]
+            self._former = [slot.slot_id.taskmanager for slot in slots]
             self.handle(SlotsGranted(tuple(slots)))
 
     def check_slots(self) -> None:

@@ -1,20 +1,15 @@
-"""Results are exact through crashes: slots and TaskManagers killed or frozen, savepoints at another parallelism."""
+"""Results are exact through crashes and savepoints; ``tests/chaos`` has the faults that come at random times."""
 
 from __future__ import annotations
 
 import csv
 import itertools
 import json
-import os
-import random
-import signal
-import time
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
@@ -55,7 +50,11 @@ def checkpoints_of(shell: Any) -> list[Path]:
     return list(Path(shell.environment["HOME"]).glob(".millstream/checkpoints/*/chk-*"))
 
 
-def test_a_slot_that_dies_costs_nothing(shell: Any) -> None:
+LOCAL = ["-D", "execution.checkpointing.local-backup.enabled=true", "-D", "execution.state-recovery.from-local=true"]
+
+
+@pytest.mark.parametrize("settings", [[], [*LOCAL, "-D", "state.backend.type=rocksdb"]], ids=["plain", "local-copies"])
+def test_a_slot_that_dies_costs_nothing(shell: Any, settings: list[str]) -> None:
     text = COUNT.format(records=60_000, rate=30_000, out="out").replace("lambda n: (n % 10, 1, n)", "die_once")
     fatal = (
         "import os, pathlib\n"
@@ -65,65 +64,10 @@ def test_a_slot_that_dies_costs_nothing(shell: Any) -> None:
         "        os._exit(9)\n"
         "    return n % 10, 1, n\n"
     )
-    shell.run_job(fatal.replace("'died'", repr(str(shell.directory / "died"))) + text, "-p", "2").expect(0)
+    shell.run_job(fatal.replace("'died'", repr(str(shell.directory / "died"))) + text, "-p", "2", *settings).expect(0)
     assert (shell.directory / "died").exists()
     check_counts(shell.directory / "out", 60_000)
     assert hidden_files(shell.directory / "out") == [] and checkpoints_of(shell) == []
-
-
-ALIGNED: list[str] = []
-UNALIGNED = ["-D", "execution.checkpointing.unaligned.enabled=true"]
-HASTY = [*UNALIGNED, "-D", "execution.checkpointing.aligned-checkpoint-timeout=20 ms"]
-ROCKSDB = ["-D", "state.backend.type=rocksdb"]
-CONCURRENT = ["-D", "execution.checkpointing.max-concurrent-checkpoints=3"]
-
-
-@pytest.mark.parametrize(
-    ("seed", "settings"),
-    [(1, ALIGNED), (2, UNALIGNED), (3, [*HASTY, *ROCKSDB]), (4, [*CONCURRENT, *ROCKSDB])],
-    ids=["aligned", "unaligned", "hasty-rocksdb", "concurrent-rocksdb"],
-)
-def test_kills_and_pauses_at_random_times(
-    shell: Any, start_cluster: Callable[..., Any], until: Callable[..., Any], seed: int, settings: list[str]
-) -> None:
-    """Slots and TaskManagers are killed, a TaskManager is frozen until it is given up and comes back as a zombie."""
-    chance = random.Random(seed)
-    cluster = start_cluster(4, 2, "-D", "heartbeat.interval=300 ms", "-D", "heartbeat.timeout=1500 ms")
-    records = 120_000
-    script = shell.script(COUNT.format(records=records, rate=12_000, out=shell.directory / "out"))
-
-    def slots() -> list[psutil.Process]:
-        servers = [p for p in cluster.processes() if "millstream.taskmanager.fork_server" in p.cmdline()]
-        return [p for p in servers if p.parent() is not None and p.parent().pid in {s.pid for s in servers}]
-
-    faults = ["slot", "slot", "taskmanager", "freeze"]
-    chance.shuffle(faults)
-    with shell.start("run", "-q", "-p", "2", *settings, script) as process:
-        try:
-            until(cluster.checkpoints, "a first checkpoint")
-            for fault in faults:
-                pause_s = time.monotonic() + chance.uniform(0.2, 1.0)
-                until(lambda p=pause_s: time.monotonic() > p, "the next fault")
-                if process.poll() is not None:
-                    break
-                if fault == "slot":
-                    chance.choice(slots()).kill()
-                elif fault == "taskmanager":
-                    os.killpg(chance.choice(cluster.taskmanagers()).pid, signal.SIGKILL)
-                else:
-                    victim = chance.choice(cluster.taskmanagers())
-                    family = [victim, *victim.children(recursive=True)]
-                    for member in family:
-                        member.suspend()
-                    thaw_s = time.monotonic() + 2.5
-                    until(lambda t=thaw_s: time.monotonic() > t, "the heartbeats to be missed")
-                    for member in family:
-                        member.resume()
-            _, err = process.communicate(timeout=120)
-        finally:
-            process.kill()
-    assert process.returncode == 0, f"seed {seed}: {err}"
-    check_counts(shell.directory / "out", records)
 
 
 def test_savepoint_stop_and_go_on_with_more_subtasks(shell: Any, cluster: Any, until: Callable[..., Any]) -> None:

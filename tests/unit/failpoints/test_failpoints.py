@@ -42,7 +42,7 @@ def test_every_call_is_registered_and_the_reverse() -> None:
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "failpoint":
                     (argument,) = node.args
                     assert isinstance(argument, ast.Constant), f"{file}:{node.lineno}: the name has to be a literal"
-                    named.append(argument.value)
+                    named.append(str(argument.value))
     assert sorted(named) == sorted(FAILPOINTS), "each name is called at one place, and registered"
     assert all(FAILPOINTS.values())
 

@@ -48,6 +48,7 @@ def command(job: str, jobmanager: str | None, output: str, settings: tuple[str, 
             "STARTED",
             "DURATION",
             "STATE BYTES",
+            "WRITTEN",
             "ANSWERED",
             "SYNC",
             "ALIGNMENT",
@@ -60,10 +61,11 @@ def as_row(summary: CheckpointSummary) -> list[str]:
     """One line of the table."""
     return [
         str(summary.checkpoint_id),
-        summary.status,
+        f"{summary.status} (savepoint)" if summary.savepoint else summary.status,
         time_text(summary.triggered_ms),
         duration_text(summary.ended_ms - summary.triggered_ms) if summary.ended_ms else "-",
         f"{summary.state_bytes:,}",
+        f"{summary.written_bytes:,}",
         f"{summary.acknowledged}/{summary.expected}",
         f"{summary.sync_us_max / 1000:.1f} ms",
         f"{summary.alignment_us_max / 1000:.1f} ms",
@@ -85,7 +87,10 @@ def as_json(statistics: CheckpointStatistics, restarts: int) -> dict[str, object
                 "status": summary.status,
                 "triggered_ms": summary.triggered_ms,
                 "ended_ms": summary.ended_ms or None,
+                "savepoint": summary.savepoint,
                 "state_bytes": summary.state_bytes,
+                "written_bytes": summary.written_bytes,
+                "in_flight_bytes": summary.in_flight_bytes,
                 "acknowledged": summary.acknowledged,
                 "expected": summary.expected,
                 "sync_us_max": summary.sync_us_max,
@@ -93,6 +98,20 @@ def as_json(statistics: CheckpointStatistics, restarts: int) -> dict[str, object
                 "alignment_us_max": summary.alignment_us_max,
                 "path": summary.path or None,
                 "failure": summary.failure or None,
+                "subtasks": [
+                    {
+                        "vertex_id": subtask.vertex_id,
+                        "index": subtask.index,
+                        "state_bytes": subtask.state_bytes,
+                        "written_bytes": subtask.written_bytes,
+                        "in_flight_bytes": subtask.in_flight_bytes,
+                        "sync_us": subtask.sync_us,
+                        "async_us": subtask.async_us,
+                        "alignment_us": subtask.alignment_us,
+                        "ended_ms": subtask.ended_ms,
+                    }
+                    for subtask in summary.subtasks
+                ],
             }
             for summary in statistics.history
         ],

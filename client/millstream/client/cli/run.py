@@ -38,6 +38,11 @@ CANCEL_TIMEOUT_S = 15.0
     metavar="PATH",
     help="Start from the state of this savepoint or checkpoint: a directory or a URL.",
 )
+@click.option(
+    "--claim/--no-claim",
+    default=None,
+    help="Whether the job owns what it starts from, and deletes it when a newer checkpoint is complete.",
+)
 @click.option("--allow-non-restored-state", is_flag=True, help="Leave behind state of operators that are gone.")
 @settings_option
 @click.argument("script", type=click.Path(exists=True))
@@ -49,6 +54,7 @@ def command(
     detached: bool,
     quiet: bool,
     from_savepoint: str | None,
+    claim: bool | None,
     allow_non_restored_state: bool,
     settings: tuple[str, ...],
     script: str,
@@ -69,6 +75,9 @@ def command(
     if from_savepoint is not None:
         path = from_savepoint if "://" in from_savepoint else str(Path(from_savepoint).absolute())
         configuration = configuration.with_values({options.STATE_RECOVERY_PATH.key: path}, "--from-savepoint")
+    if claim is not None:
+        key = options.STATE_RECOVERY_CLAIM_MODE.key
+        configuration = configuration.with_values({key: "CLAIM" if claim else "NO_CLAIM"}, "--claim")
     if allow_non_restored_state:
         key = options.STATE_RECOVERY_IGNORE_UNCLAIMED.key
         configuration = configuration.with_values({key: True}, "--allow-non-restored-state")

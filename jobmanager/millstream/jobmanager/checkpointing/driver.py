@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
 from millstream.core.checkpoint.events import ABORTED, COMPLETED, TRIGGER
-from millstream.core.checkpoint.manifest import write_manifest
+from millstream.core.checkpoint.manifest import MANIFEST_NAME, write_manifest
 from millstream.core.checkpoint.storage import location_of, open_storage
 from millstream.core.clock import Clock
 from millstream.core.errors import CheckpointError, MillstreamError
@@ -76,6 +76,8 @@ class CheckpointDriver:
     ) -> None:
         """``cluster``: its settings, of which those for storages count."""
         self._cluster = cluster
+        self._claimed = graph.restore_path if settings.claims else ""
+        """What the job started from and may delete."""
         self._running = False
         self._completed = asyncio.Event()
         """Set by each completed checkpoint, and when the attempt ends."""
@@ -247,6 +249,7 @@ class CheckpointDriver:
         else:
             self._tell(COMPLETED, self._job.running_subtasks(), _message(announce.checkpoint_id))
             self._later(self._store.ledger.committed, announce.checkpoint_id)
+            self._drop_claimed()
             self._completed.set()
         self._release_all()
 
@@ -318,6 +321,14 @@ class CheckpointDriver:
     ) -> None:
         payload = message.SerializeToString()
         await asyncio.gather(*(self._job.send_to_subtask(s.vertex, s.index, "", kind, payload) for s in subtasks))
+
+    def _drop_claimed(self) -> None:
+        """A checkpoint of the job's own is complete: what it started from, if that was claimed, is not needed now."""
+        claimed, self._claimed = self._claimed, ""
+        if claimed:
+            log.info("job %s removes %s, which it had claimed", self._graph.job_id, claimed)
+            self._later(lambda: open_storage(claimed, self._cluster).delete(MANIFEST_NAME))
+            self._later(lambda: open_storage(claimed, self._cluster).delete_tree())
 
     def _collect(self) -> None:
         """Remove the files of checkpoints that nobody needs any more."""

@@ -18,6 +18,8 @@ class CheckpointSettings:
     retained: int = 1
     keep_on_cancel: bool = False
     max_concurrent: int = 1
+    claims: bool = False
+    """What the job starts from becomes its own."""
 
     @classmethod
     def of_job(cls, configuration: Mapping[str, str]) -> CheckpointSettings:
@@ -39,5 +41,6 @@ class CheckpointSettings:
             tolerable_failures=read("tolerable-failed-checkpoints", 0),
             retained=max(1, read("num-retained", 1)),
             keep_on_cancel=retention == "RETAIN_ON_CANCELLATION",
+            claims=json.loads(configuration.get("execution.state-recovery.claim-mode", "null")) == "CLAIM",
             max_concurrent=1 if alone else max(1, read("max-concurrent-checkpoints", 1)),
         )

@@ -5,6 +5,7 @@ A slot is free when this JobManager has given it to nobody *and* its TaskManager
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from millstream.core.ids import JobId, SlotId, TaskManagerId
@@ -48,21 +49,30 @@ class SlotPool:
         """The TaskManager is gone."""
         self.slots.pop(taskmanager, None)
 
-    def allocate(self, job: JobId, count: int) -> list[Slot] | None:
-        """``count`` free slots, spread evenly over TaskManagers, or None when there are not that many."""
+    def allocate(self, job: JobId, count: int, former: Sequence[TaskManagerId] = ()) -> list[Slot] | None:
+        """``count`` free slots, or None when there are not that many.
+
+        Each is on the TaskManager that ``former`` names for it, where its state may be at hand, if there is room; the
+        others are spread evenly.
+        """
         free = {
             taskmanager: [slot for slot in slots.values() if slot.is_free()]
             for taskmanager, slots in self.slots.items()
         }
         if sum(map(len, free.values())) < count:
             return None
-        granted: list[Slot] = []
-        while len(granted) < count:
-            fullest = max(free, key=lambda taskmanager: len(free[taskmanager]))
-            granted.append(free[fullest].pop(0))
+        granted: list[Slot | None] = [
+            free[taskmanager].pop(0) if free.get(taskmanager) else None for taskmanager in former[:count]
+        ]
+        granted += [None] * (count - len(granted))
+        chosen: list[Slot] = []
         for slot in granted:
+            if slot is None:
+                fullest = max(free, key=lambda taskmanager: len(free[taskmanager]))
+                slot = free[fullest].pop(0)
             slot.allocated_to = job
-        return granted
+            chosen.append(slot)
+        return chosen
 
     def release(self, slot_id: SlotId) -> None:
         """The job is done with the slot; it is free when its TaskManager reports a fresh process."""

@@ -68,6 +68,7 @@ class TaskCheckpoints:
         self._ended: set[int] = set()
         self._arrived: deque[tuple[int, Barrier]] = deque()
         self._snapshots: list[TaskSnapshot] = []
+        self._writing: list[TaskSnapshot] = []
         self._last_id = 0
         offset = 0
         for gate in gates:
@@ -147,7 +148,13 @@ class TaskCheckpoints:
 
     @property
     def is_busy(self) -> bool:
+        """Snapshots are being taken."""
         return bool(self._snapshots)
+
+    @property
+    def is_writing(self) -> bool:
+        """Snapshots are on their way to the storage: the task must not be over before they have arrived."""
+        return bool(self._snapshots or self._writing)
 
     def advance(self) -> bool:
         """Take a slice of each snapshot, and hand on what is complete. False when there is nothing to do now."""
@@ -163,6 +170,8 @@ class TaskCheckpoints:
                 snapshot.output_until_s = None
             if snapshot.is_complete():
                 self._snapshots.remove(snapshot)
+                self._writing.append(snapshot)
+                snapshot.on_ended = self._writing.remove
                 self._services.write(self._task.info, snapshot)
         return busy
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from millstream.core.elements.batch import Batch
@@ -33,6 +33,7 @@ class TaskSnapshot:
         """Channels whose barrier has not come yet: what they bring belongs to the snapshot."""
         self.output_until_s: float | None = None
         """While barriers wait in output queues in their turn: when they overtake what is before them."""
+        self.on_ended: Callable[[TaskSnapshot], None] = lambda snapshot: None
         self._left = [snapshot.capture for _, snapshot in operators if snapshot.capture is not None]
 
     @property
@@ -62,6 +63,7 @@ class TaskSnapshot:
     def ended(self) -> None:
         """Written, or given up."""
         self._left.clear()
+        self.on_ended(self)
         for _, snapshot in self.operators:
             if snapshot.capture is not None:
                 snapshot.capture.ended()

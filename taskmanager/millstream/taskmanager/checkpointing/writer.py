@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from millstream.core.checkpoint.local_copies import LocalCopies
 from millstream.core.checkpoint.manifest import checkpoint_name
-from millstream.core.checkpoint.storage import Storage, open_storage
+from millstream.core.checkpoint.storage import Storage, location_of, open_storage
 from millstream.core.clock import Clock
 from millstream.core.errors import CheckpointError, ErrorPlace, MillstreamError
 from millstream.core.failpoints import failpoint
@@ -45,6 +46,8 @@ class SnapshotWriter:
         self.barriers = BarrierSettings()
         self.storage: Storage | None = None
         """Of the job; none until one is adopted that takes checkpoints."""
+        self.copies: LocalCopies | None = None
+        """On this machine, if the job wants them."""
         self.generation = 0
         """Of the job's leader."""
         self.cluster: Mapping[str, Any] = {}
@@ -79,6 +82,10 @@ class SnapshotWriter:
                 owner = f"g{self.generation}-{info.vertex_id[:16]}-{info.subtask_index}-{info.attempt}"
                 writer = StateWriter(storage, directory, snapshot.checkpoint_id, owner)
                 report.state.CopyFrom(store_snapshot(info, snapshot, writer))
+                if self.copies is not None and not snapshot.barrier.savepoint:
+                    place_of_files = location_of(storage.location, directory)
+                    own = f"-{info.vertex_id[:16]}-{info.subtask_index}-"
+                    self.copies.keep(own, [location_of(place_of_files, file.path) for file in report.state.files])
                 failpoint("files.written")
                 report.in_flight_bytes = sum(flight.length for flight in report.state.in_flight)
             except OSError as error:

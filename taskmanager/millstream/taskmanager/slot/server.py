@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from millstream.core.checkpoint.events import ABORTED, COMPLETED, TRIGGER
-from millstream.core.checkpoint.storage import open_storage
+from millstream.core.checkpoint.local_copies import CopyingStorage, LocalCopies
+from millstream.core.checkpoint.storage import Storage, open_storage
 from millstream.core.clock import Clock
 from millstream.core.elements.control import Barrier
 from millstream.core.errors import InvariantViolation
@@ -142,7 +143,8 @@ class SlotServer:
             started.append((task, deployment))
         for task, deployment in started:
             path = Path(deploy.blob_paths[deployment.payload_blob])
-            start_task(task, deployment, path, self.loop.network, self._clock, configuration)
+            copies = self._snapshots.copies if configuration.get("execution.state-recovery.from-local") else None
+            start_task(task, deployment, path, self.loop.network, self._clock, configuration, copies)
 
     def _configuration(self, request: taskmanager_pb2.DeploySubtasksRequest) -> dict[str, Any]:
         """The slot's settings with the job's over them."""
@@ -164,7 +166,13 @@ class SlotServer:
         self._snapshots.cluster = configuration
         self._snapshots.generation = request.generation
         if request.checkpoint_directory:
-            self._snapshots.storage = open_storage(request.checkpoint_directory, configuration)
+            storage: Storage = open_storage(request.checkpoint_directory, configuration)
+            if configuration.get("execution.checkpointing.local-backup.enabled"):
+                # Beside the slots: a slot that takes the place of one that died finds them.
+                directory = Path(self._bootstrap.work_dir).parent / "local-state" / request.job_id
+                self._snapshots.copies = LocalCopies(directory, request.checkpoint_directory)
+                storage = CopyingStorage(storage, self._snapshots.copies)
+            self._snapshots.storage = storage
         self.loop.network.set_job(request.job_id, request.job_token)
         if request.modules_blob:
             directory = Path(self._bootstrap.work_dir) / "modules"

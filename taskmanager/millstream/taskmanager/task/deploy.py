@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import cloudpickle
 import numpy as np
 
-from millstream.core.checkpoint.storage import open_storage
+from millstream.core.checkpoint.local_copies import CopyingStorage, LocalCopies
+from millstream.core.checkpoint.storage import Storage, open_storage
 from millstream.core.clock import Clock
 from millstream.core.elements.batch import Batch
 from millstream.core.errors import ErrorPlace, MillstreamError, UserCodeError, invariant
@@ -138,16 +140,23 @@ def start_task(
     network: NetworkEnvironment,
     clock: Clock,
     configuration: dict[str, Any],
+    copies: LocalCopies | None = None,
 ) -> None:
-    """Load, connect and open. Any error fails the task, and only it."""
+    """Load, connect and open. Any error fails the task, and only it.
+
+    ``copies``: of state files on this machine, to be read instead of the storage.
+    """
     try:
         payload = load_payload(payload_path, task.info)
         chain = build_task_chain(task, payload, clock, configuration)
+        gc.disable()  # a large state is many objects, all of which stay
         groups = key_group_range(task.info.subtask_index, task.info.max_parallelism, task.info.parallelism)
         reader = None
         if deployment.HasField("restored"):
             failpoint("restore.read")
-            storage = open_storage(deployment.restored.directory, configuration)
+            storage: Storage = open_storage(deployment.restored.directory, configuration)
+            if copies is not None:
+                storage = CopyingStorage(storage, copies)
             reader = StateReader(storage, deployment.restored, task.info)
             restored = reader.operators(groups)
             for member in chain.members:
@@ -163,3 +172,6 @@ def start_task(
             task.start(chain, task.gates, task.partitions)
     except Exception as error:  # user code runs here: whatever it raises is this task's failure
         task.fail(error)
+    finally:
+        gc.enable()
+        gc.freeze()

@@ -385,9 +385,9 @@ class Task:
         return bool(self._timers) and self._timers[0][0] <= now_ms
 
     def _is_drained(self) -> bool:
-        return all(partition.is_drained() for partition in self.partitions) and not any(
-            member.operator.has_pending() for member in self.chain.members
-        )
+        if self.checkpoints.is_writing or not all(partition.is_drained() for partition in self.partitions):
+            return False
+        return not any(member.operator.has_pending() for member in self.chain.members)
 
     def _become(self, phase: TaskPhase) -> None:
         check_edge(self.phase, phase, str(self.info))
