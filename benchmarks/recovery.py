@@ -3,7 +3,7 @@
     .venv/bin/python benchmarks/recovery.py
 
 *Overhead*: the run time of a keyed running sum over the same file with a checkpoint a second and
-without, in turn. *Snapshot*: for a number of keys with a tuple each, how long the task stands still and how long the
+without, in turn, with Python functions and built in, in memory and in RocksDB. *Snapshot*: for a number of keys with a tuple each, how long the task stands still and how long the
 writing takes, as the JobManager reports it. *Recovery*: from SIGKILL of the TaskManager that does most of the work to
 the next committed file, with checkpoints every 200 ms and a restart delay of 50 ms.
 """
@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+from bids import write_bids
 
 ROOT = Path(__file__).resolve().parents[1]
 MILLSTREAM = str(Path(sys.executable).with_name("millstream"))
@@ -56,17 +57,33 @@ env.execute("steady")
 )
 
 
-def overhead(rounds: int = 3) -> None:
-    path = str(ROOT / "data" / "bids-2000000.ndjson")
+def overhead(rounds: int = 5, bids: int = 6_000_000) -> None:
+    path = ROOT / "data" / f"bids-{bids}.ndjson"
+    if not path.exists():
+        write_bids(path, bids)
     job = str(ROOT / "benchmarks" / "keyed_sum_job.py")
-    times: dict[str, list[float]] = {"without": [], "with": []}
+    every_second, rocksdb = ["-D", "execution.checkpointing.interval=1s"], ["-D", "state.backend.type=rocksdb"]
+    variants = {
+        ("python", "memory"): [[], every_second],
+        ("builtin", "memory"): [[], every_second],
+        ("python", "rocksdb"): [rocksdb, [*rocksdb, *every_second]],
+    }
+    times: dict[tuple[str, str], list[list[float]]] = {name: [[], []] for name in variants}
     for _ in range(rounds):
-        for name, settings in (("without", []), ("with", ["-D", "execution.checkpointing.interval=1s"])):
-            command = [MILLSTREAM, "run", "-q", "--local", "-p", "1", *settings, job, path, "python"]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-            times[name].append(float(done.stdout.split()[-1]) / 1000)
-    without, with_checkpoints = (statistics.median(times[name]) for name in ("without", "with"))
-    print(f"keyed sum over 2 M bids: {without:.2f} s without, {with_checkpoints:.2f} s with a checkpoint a second")
+        for (kind, backend), both in variants.items():
+            for place, settings in enumerate(both):
+                command = [MILLSTREAM, "run", "-q", "--local", "-p", "1", *settings, job, str(path), kind]
+                done = subprocess.run(command, check=True, capture_output=True, text=True)
+                times[(kind, backend)][place].append(float(done.stdout.split()[-1]) / 1000)
+    for (kind, backend), (without, with_checkpoints) in times.items():
+        ratios = [after / before for before, after in zip(without, with_checkpoints, strict=True)]
+        print(
+            f"keyed sum ({kind}, {backend}) over {bids:,} bids: {statistics.median(without):.2f} s without, "
+            f"{statistics.median(with_checkpoints):.2f} s with a checkpoint a second; "
+            f"ratio {statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
+        )
+    backends = zip(times[("python", "memory")][0], times[("python", "rocksdb")][0], strict=True)
+    print(f"RocksDB reaches {statistics.median(memory / rocks for memory, rocks in backends):.2f} of memory's rate")
 
 
 @contextmanager

@@ -48,9 +48,7 @@ from millstream.jobmanager.job_machine import (
     Instruction,
     JobFailed,
     JobMachine,
-    Replanned,
     RequestSlots,
-    RescaleRequested,
     RestartDecided,
     RestartDue,
     SlotsGranted,
@@ -58,9 +56,9 @@ from millstream.jobmanager.job_machine import (
     TaskManagerGone,
 )
 from millstream.jobmanager.restart import SAME_FAILURES_MAX, CrashLoop, NoRestart, restart_strategy
-from millstream.jobmanager.scheduling.adaptive import AdaptiveScheduler, AdaptiveSettings
+from millstream.jobmanager.scaling import JobScaling
 from millstream.jobmanager.scheduling.placement import place
-from millstream.jobmanager.scheduling.rescaling import Parallelism, apply, parallelism_of, rescaled
+from millstream.jobmanager.scheduling.rescaling import Parallelism, apply
 from millstream.jobmanager.taskmanagers import TaskManagers
 from millstream.proto.v1 import checkpoint_pb2, common_pb2, job_graph_pb2, jobmanager_pb2, taskmanager_pb2
 
@@ -123,9 +121,7 @@ class JobMaster:
         )
         self._crash_loop = CrashLoop()
         self._restart_delay_s = 0.0
-        self._adaptive = AdaptiveScheduler(graph, AdaptiveSettings.of_cluster(cluster))
-        self._next_parallelism: Parallelism | None = None
-        """Of the next attempt, when the job is being rescaled."""
+        self._scaling = JobScaling(self, clock, cluster)
 
     # -- questions ------------------------------------------------------------------------------------------------
 
@@ -172,25 +168,8 @@ class JobMaster:
 
     def check_slots(self) -> None:
         """Now and then: run with what there is, if the scheduler may; fail when the job has waited long enough."""
-        self._adapt()
-        self._check_waiting()
-
-    def _adapt(self) -> None:
-        now_s, pool = self._clock.monotonic_s(), self._taskmanagers.pool
-        if self.machine.wants_slots:
-            planned = self._adaptive.plan(pool.free(), running=False, now_s=now_s)
-            if planned is not None:
-                log.info("job %s (%s) starts with the %d slots there are", self.job_id, self.graph.name, pool.free())
-                self._apply(planned)
-                self.handle(Replanned(self.placement.slots))
-                self.try_start()
-        elif self.status is JobStatus.RUNNING and self._next_parallelism is None and not self.collectors:
-            planned = self._adaptive.plan(pool.free() + len(self._slots), running=True, now_s=now_s)
-            if planned is not None:
-                self._adaptive.changed(now_s)
-                self.spawn(lambda: self._rescale_to(planned), fails_job=False)
-
-    def _check_waiting(self) -> None:
+        self._scaling.adapt()
+        self.try_start()
         if not self.machine.wants_slots or self._clock.monotonic_s() < self._slots_deadline_s:
             return
         pool = self._taskmanagers.pool
@@ -220,55 +199,8 @@ class JobMaster:
         return path
 
     async def rescale(self, parallelism: int, by_vertex: Mapping[str, int]) -> bool:
-        """Stop at a checkpoint and go on with other numbers of subtasks; False when they are the same already.
-
-        ``parallelism`` 0: only what ``by_vertex`` says. Raises ``UserError`` when that cannot be.
-        """
-        if self.status is not JobStatus.RUNNING:
-            raise UserError(f"job {self.graph.name!r} is {self.status}; a running job can be rescaled.")
-        if self.collectors:
-            raise UserError(
-                f"job {self.graph.name!r} hands its results to the program that started it: it cannot be rescaled, "
-                f"for results that were fetched cannot be taken back."
-            )
-        chosen = rescaled(self.graph, parallelism, by_vertex)
-        needed = place(self.graph, chosen).slots_needed
-        available = self._taskmanagers.pool.free() + len(self._slots)
-        if needed > available:
-            raise UserError(
-                f"job {self.graph.name!r} would need {needed} slots, but only {available} are free or its own. "
-                f"Start TaskManagers, or choose a lower parallelism."
-            )
-        self._adaptive.wanted = chosen
-        if chosen == parallelism_of(self.graph):
-            return False
-        await self._rescale_to(chosen)
-        return True
-
-    async def _rescale_to(self, chosen: Parallelism) -> None:
-        if self._next_parallelism is not None:
-            raise UserError(f"job {self.graph.name!r} is being rescaled already.")
-        self._next_parallelism = chosen
-        try:
-            if self.checkpoints.coordinator.is_on:
-                await self.checkpoints.checkpoint_now()
-            else:
-                root = location_of(self.checkpoints.directory, "rescaling")
-                self.graph.restore_path = await self.checkpoints.take_savepoint(root, stop=True)
-        except MillstreamError:
-            self._next_parallelism = None
-            raise
-        if self.status is not JobStatus.RUNNING:
-            self._next_parallelism = None
-            raise UserError(f"job {self.graph.name!r} is {self.status}; it was not rescaled.")
-        self._restart_delay_s = 0.0
-        self.handle(RescaleRequested(place(self.graph, chosen).slots))
-
-    def _apply(self, chosen: Parallelism) -> None:
-        """The next attempt has these numbers of subtasks."""
-        apply(self.graph, chosen)
-        self.placement = place(self.graph)
-        self.checkpoints.rescaled()
+        """See ``JobScaling.rescale``."""
+        return await self._scaling.rescale(parallelism, by_vertex)
 
     def cancel(self) -> None:
         self.handle(CancelRequested())
@@ -345,6 +277,19 @@ class JobMaster:
             self._perform(instruction)
         self._touch()
 
+    # -- for its scaling -------------------------------------------------------------------------------------------
+
+    def slots_at_hand(self) -> int:
+        return self._taskmanagers.pool.free() + len(self._slots)
+
+    def has_results_out(self) -> bool:
+        return bool(self.collectors)
+
+    def become(self, parallelism: Parallelism) -> None:
+        apply(self.graph, parallelism)
+        self.placement = place(self.graph)
+        self.checkpoints.rescaled()
+
     # -- for the checkpoints --------------------------------------------------------------------------------------
 
     def running_subtasks(self) -> list[SubtaskId]:
@@ -368,7 +313,8 @@ class JobMaster:
                 self.handle(RestartDecided(self._decide_restart(instruction.error)))
             case AwaitRestart():
                 self._close_attempt()
-                asyncio.get_running_loop().call_later(self._restart_delay_s, self._restart)
+                delay_s = 0.0 if self._scaling.is_pending else self._restart_delay_s
+                asyncio.get_running_loop().call_later(delay_s, self._restart)
             case RequestSlots():
                 self._slots_deadline_s = self._clock.monotonic_s() + self._slot_timeout_s
                 self.try_start()
@@ -377,9 +323,9 @@ class JobMaster:
 
     def _restart(self) -> None:
         """The delay is over."""
-        if self._next_parallelism is not None and self.status is JobStatus.RESTARTING:
-            self._apply(self._next_parallelism)
-        self._next_parallelism = None
+        chosen = self._scaling.take_next()
+        if chosen is not None and self.status is JobStatus.RESTARTING:
+            self.become(chosen)
         self.handle(RestartDue(self.placement.slots))
 
     def _decide_restart(self, error: MillstreamError) -> bool:

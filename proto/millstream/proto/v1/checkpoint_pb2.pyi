@@ -129,6 +129,8 @@ class KeyedRun(_message.Message):
     LENGTHS_FIELD_NUMBER: _builtins.int
     CHECKSUMS_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
+    CHUNK_FIRST_GROUPS_FIELD_NUMBER: _builtins.int
+    CHUNK_LAST_GROUPS_FIELD_NUMBER: _builtins.int
     file: _builtins.int
     """index into SubtaskState.files"""
     first_group: _builtins.int
@@ -147,6 +149,12 @@ class KeyedRun(_message.Message):
     def checksums(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """CRC-32C"""
 
+    @_builtins.property
+    def chunk_first_groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """of each chunk; none: all chunks may hold rows of all groups of the run"""
+
+    @_builtins.property
+    def chunk_last_groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     def __init__(
         self,
         *,
@@ -158,10 +166,12 @@ class KeyedRun(_message.Message):
         lengths: _abc.Iterable[_builtins.int] | None = ...,
         checksums: _abc.Iterable[_builtins.int] | None = ...,
         filter: _builtins.bool = ...,
+        chunk_first_groups: _abc.Iterable[_builtins.int] | None = ...,
+        chunk_last_groups: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checksums", b"checksums", "file", b"file", "filter", b"filter", "first_group", b"first_group", "full", b"full", "last_group", b"last_group", "lengths", b"lengths", "offsets", b"offsets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checksums", b"checksums", "chunk_first_groups", b"chunk_first_groups", "chunk_last_groups", b"chunk_last_groups", "file", b"file", "filter", b"filter", "first_group", b"first_group", "full", b"full", "last_group", b"last_group", "lengths", b"lengths", "offsets", b"offsets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -132,10 +132,11 @@ class StateReader:
         for restored in operator.runs:
             run = _narrowed(restored.run, groups)
             kept = range(run.first_group, run.last_group + 1)
-            chosen = GroupFilter(kept, self._info.max_parallelism) if run.filter else None
-            for data in self._pieces(restored.file.path, run):
+            chosen = GroupFilter(kept, self._info.max_parallelism)
+            for held, data in self._pieces(restored.file.path, run, kept):
                 chunk = decode_chunk(data)
-                yield chunk if chosen is None else chosen.apply(chunk)
+                whole = not run.filter or (kept.start <= held.start and held.stop <= kept.stop)
+                yield chunk if whole else chosen.apply(chunk)
 
         for restored_table in operator.tables:
             file, table = restored_table.file, restored_table.table
@@ -149,8 +150,11 @@ class StateReader:
                 groups=None if own else groups,
             )
 
-    def _pieces(self, path: str, run: checkpoint_pb2.KeyedRun) -> Iterator[memoryview]:
-        """The chunks of a run, which stand behind each other, read in blocks."""
+    def _pieces(self, path: str, run: checkpoint_pb2.KeyedRun, kept: range) -> Iterator[tuple[range, memoryview]]:
+        """The chunks of a run, which stand behind each other, read in blocks; only those that may hold rows to keep."""
+        groups = [
+            range(first, last + 1) for first, last in zip(run.chunk_first_groups, run.chunk_last_groups, strict=True)
+        ] or [range(self._info.max_parallelism)] * len(run.offsets)
         start = 0
         while start < len(run.offsets):
             stop, size = start, 0
@@ -159,10 +163,11 @@ class StateReader:
                 stop += 1
             block = memoryview(read_exactly(self._storage, path, run.offsets[start], size))
             for i in range(start, stop):
+                if groups[i].stop <= kept.start or kept.stop <= groups[i].start:
+                    continue
                 begin = run.offsets[i] - run.offsets[start]
-                yield checked(
-                    block[begin : begin + run.lengths[i]], self._storage, path, run.offsets[i], run.checksums[i]
-                )
+                data = block[begin : begin + run.lengths[i]]
+                yield groups[i], checked(data, self._storage, path, run.offsets[i], run.checksums[i])
             start = stop
 
 

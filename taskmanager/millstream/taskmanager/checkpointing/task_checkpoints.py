@@ -141,8 +141,7 @@ class TaskCheckpoints:
                 self._hurry(snapshot)
         waiting = self._aligner.current
         if waiting is not None and 0 <= waiting.barrier.timeout_ms <= (now_s - waiting.waited_from_s) * 1000:
-            passed = self._aligner.arrived
-            self._overtake(_unaligned(waiting.barrier), waiting.waited_from_s, passed=passed)
+            self._overtake(_unaligned(waiting.barrier), waiting.waited_from_s)
 
     # -- what goes on beside the task's steps -------------------------------------------------------------------------
 
@@ -215,11 +214,13 @@ class TaskCheckpoints:
         if aligned is not None:
             self._take(aligned.barrier, aligned.waited_from_s)
 
-    def _overtake(
-        self, barrier: Barrier, waited_from_s: float, came: int | None = None, passed: frozenset[int] = frozenset()
-    ) -> None:
-        """Take the snapshot now. ``passed`` channels had their barrier in its turn, ``came`` has just now."""
+    def _overtake(self, barrier: Barrier, waited_from_s: float, came: int | None = None) -> None:
+        """Take the snapshot now. ``came`` is the channel that has just had its barrier in its turn, if any."""
         pending = self._task.pending_batches()
+        waiting = self._aligner.current
+        passed: frozenset[int] = frozenset()  # channels whose barrier was aligned still, and came in its turn
+        if waiting is not None and waiting.barrier.checkpoint_id == barrier.checkpoint_id:
+            passed = self._aligner.arrived
         self._aligner.abort(barrier.checkpoint_id)
         self._align(None)
         snapshot = self._take(barrier, waited_from_s)

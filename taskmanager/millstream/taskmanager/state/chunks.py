@@ -7,6 +7,7 @@ any more, or (namespace, key) where there are namespaces. ``classes`` are the fi
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -76,6 +77,20 @@ def reading_state(name: str, classes: ClassFields) -> Iterator[None]:
             yield
     except IncompatibleStateError as error:
         raise IncompatibleStateError(f"the state {name!r} cannot be restored: {error.message}") from error
+
+
+def divided(chunk: RowChunk, groups: range, parts: int, cache: KeyGroupCache) -> Iterator[tuple[range, RowChunk]]:
+    """The rows of a full chunk in ``parts`` of about as many key groups each; empty parts are left out."""
+    if not chunk.keys:
+        return
+    of_rows = key_groups(chunk.plain_keys(chunk.keys), cache.max_parallelism, cache)
+    bounds = [groups.start + len(groups) * part // parts for part in range(parts + 1)]
+    for first, end in itertools.pairwise(bounds):
+        chosen = np.flatnonzero((of_rows >= first) & (of_rows < end)).tolist()
+        if chosen:
+            keys, stored = [chunk.keys[i] for i in chosen], [chunk.stored[i] for i in chosen]
+            part = RowChunk(chunk.name, chunk.kind, chunk.with_ttl, chunk.spaced, keys, stored, [])
+            yield range(first, end), part
 
 
 class GroupFilter:

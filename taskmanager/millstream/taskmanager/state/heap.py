@@ -14,17 +14,19 @@ from typing import Any, Final, cast
 
 from millstream.core.api.state import State, StateDescriptor
 from millstream.core.elements.batch import ObjectBatch
+from millstream.core.keys import KeyGroupCache
 from millstream.taskmanager.state import expiring_states, plain_states
 from millstream.taskmanager.state.backend import BackendSettings, KeyedCapture, RestoredKeyed
 from millstream.taskmanager.state.capture import CapturedPart, Part, RowCapture
 from millstream.taskmanager.state.changes import ChangedKeys
-from millstream.taskmanager.state.chunks import RowChunk, encode_chunk, load_chunks
+from millstream.taskmanager.state.chunks import RowChunk, divided, encode_chunk, load_chunks
 from millstream.taskmanager.state.plain_states import KeyOwner
 from millstream.taskmanager.state.runs import RunChains, RunsCapture
 from millstream.taskmanager.state.tables import SavedTable, StateTable, check_kind, kind_of
 from millstream.taskmanager.state.ttl import Ttl
 
 _SAMPLE_ROWS: Final = 16
+_PARTS_OF_FULL_RUN: Final = 8
 
 
 class HeapStateBackend:
@@ -107,10 +109,16 @@ class HeapStateBackend:
     def capture(self, checkpoint_id: int, full: bool) -> KeyedCapture:
         self._finish_capture()
         full = full or not self._tracks or not self.runs.can_extend()
-        encoded: list[bytes] = []
+        encoded: list[tuple[range, bytes]] = []
+        groups, cache = self._settings.groups, KeyGroupCache(self._settings.max_parallelism)
 
         def take(chunk: RowChunk) -> None:
-            encoded.append(encode_chunk(chunk))
+            if full and len(groups) > 1:  # so that a restart at another parallelism need not read it all
+                encoded.extend(
+                    (part, encode_chunk(rows)) for part, rows in divided(chunk, groups, _PARTS_OF_FULL_RUN, cache)
+                )
+            else:
+                encoded.append((groups, encode_chunk(chunk)))
 
         rows = self._capture = RowCapture(self._parts(checkpoint_id, full), take)
         return RunsCapture(self.runs, checkpoint_id, full, rows, encoded, lambda: self._captured(rows))

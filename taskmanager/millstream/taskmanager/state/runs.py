@@ -67,7 +67,7 @@ class RunsCapture:
         checkpoint_id: int,
         full: bool,
         rows: RowCapture,
-        encoded: list[bytes],
+        encoded: list[tuple[range, bytes]],
         on_taken: Callable[[], None],
     ) -> None:
         self._chains = chains
@@ -89,7 +89,7 @@ class RunsCapture:
         chain = list(self._before)
         indexes = [writer.refer(file) for file, _ in chain]
         if self._encoded:
-            indexes.append(writer.write(self._encoded, shared=True))
+            indexes.append(writer.write([data for _, data in self._encoded], shared=True))
             chain.append((writer.files[-1], self._run()))
         describe(state, chain, indexes)
         self._stored = chain
@@ -98,7 +98,9 @@ class RunsCapture:
         groups = self._chains.groups
         run = checkpoint_pb2.KeyedRun(first_group=groups.start, last_group=groups.stop - 1, full=self._full)
         offset = 0
-        for data in self._encoded:
+        for held, data in self._encoded:
+            run.chunk_first_groups.append(held.start)
+            run.chunk_last_groups.append(held.stop - 1)
             run.offsets.append(offset)
             run.lengths.append(len(data))
             run.checksums.append(crc32c(data))
@@ -111,7 +113,7 @@ class RunsCapture:
             self._chains.add(self._checkpoint_id, self._stored)
 
     def rows(self) -> Iterator[RowChunk]:
-        return map(decode_chunk, self._encoded)
+        return (decode_chunk(data) for _, data in self._encoded)
 
 
 def describe(state: checkpoint_pb2.OperatorState, chain: Chain, indexes: list[int]) -> None:
