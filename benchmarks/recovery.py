@@ -2,10 +2,11 @@
 
     .venv/bin/python benchmarks/recovery.py
 
-*Overhead*: the run time of a keyed running sum over the same file with a checkpoint a second and
-without, in turn, with Python functions and built in, in memory and in RocksDB. *Snapshot*: for a number of keys with a tuple each, how long the task stands still and how long the
-writing takes, as the JobManager reports it. *Recovery*: from SIGKILL of the TaskManager that does most of the work to
-the next committed file, with checkpoints every 200 ms and a restart delay of 50 ms.
+*Overhead*: the run time of a keyed running sum over the same file with a checkpoint a second and without, in turn,
+with Python functions and built in, in memory and in RocksDB. *Snapshot*: for a number of keys with a tuple each, how
+long the task stands still and how long the writing takes, as the JobManager reports it. *Recovery*: from SIGKILL of the
+TaskManager that does most of the work to the next committed file, with checkpoints every 200 ms and a restart delay of
+50 ms.
 """
 
 from __future__ import annotations
