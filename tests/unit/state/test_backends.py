@@ -189,6 +189,41 @@ def test_a_small_change_makes_a_small_checkpoint(kind: str, tmp_path: Path) -> N
     restored.close()
 
 
+def test_a_savepoint_is_nothing_to_build_upon(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    backend = new_backend("memory")
+    state: Any = backend.state(ValueStateDescriptor("value"))
+    for number in (1, 2, 3):
+        backend.focus(number)
+        state.update(number)
+        if number == 2:
+            assert everything(backend, 2)
+        else:
+            stored = checkpoints.store(backend, number)
+        backend.confirm(number)
+    restored = new_backend("memory")
+    restored.restore(checkpoints.read(stored, 3))
+    again: Any = restored.state(ValueStateDescriptor("value"))
+    for number in (1, 2, 3):
+        restored.focus(number)
+        assert again.value() == number
+
+
+def test_changes_of_many_failed_checkpoints_are_all_in_the_next(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    backend = new_backend("memory")
+    state: Any = backend.state(ValueStateDescriptor("value"))
+    for number in range(1, 31):
+        backend.focus(number)
+        state.update(number)
+        stored = checkpoints.store(backend, number)
+        if number == 1:
+            backend.confirm(number)
+    restored = new_backend("memory")
+    restored.restore(checkpoints.read(stored, 30))
+    assert restored.entries() == 30 and len(stored.operators[0].runs) == 2
+
+
 def test_chains_of_changes_are_cut(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path)
     backend = new_backend("memory")

@@ -37,7 +37,7 @@ def store_snapshot(info: SubtaskInfo, snapshot: TaskSnapshot, writer: StateWrite
             )
             pieces.append(data)
             offset += len(data)
-    for key, batches in snapshot.in_flight.items():
+    for key, batches in snapshot.flights():
         data = encode_value([b"".join(encode_batch(batch)) for batch in batches])
         state.in_flight.add(**key._asdict(), offset=offset, length=len(data), crc32c=crc32c(data))
         pieces.append(data)

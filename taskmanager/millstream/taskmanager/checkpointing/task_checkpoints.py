@@ -227,7 +227,7 @@ class TaskCheckpoints:
         if snapshot is None:
             return
         for edge_id, producer, batch in pending:
-            snapshot.add(ChannelKey(edge_id, producer, self._task.info.subtask_index), [batch])
+            snapshot.add_pending(ChannelKey(edge_id, producer, self._task.info.subtask_index), batch)
         snapshot.channels_open = set(range(len(self._channels))) - self._ended - passed
         if came is not None:
             snapshot.channels_open.discard(came)

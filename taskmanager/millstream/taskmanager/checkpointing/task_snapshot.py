@@ -29,6 +29,10 @@ class TaskSnapshot:
         self.sync_s = sync_s
         self.alignment_s = alignment_s
         self.in_flight: dict[ChannelKey, list[Batch]] = {}
+        self.pending: list[tuple[ChannelKey, list[Batch]]] = []
+        """Taken from the inputs before ``in_flight``, in their order over all channels: after another parallelism was
+        restored, the records of a key may have come from several producers, whose numbers may be those of others now.
+        """
         self.channels_open: set[int] = set()
         """Channels whose barrier has not come yet: what they bring belongs to the snapshot."""
         self.output_until_s: float | None = None
@@ -44,6 +48,17 @@ class TaskSnapshot:
         """These were overtaken."""
         if batches:
             self.in_flight.setdefault(key, []).extend(batches)
+
+    def add_pending(self, key: ChannelKey, batch: Batch) -> None:
+        """It waits in the task itself, behind those that were added before."""
+        if self.pending and self.pending[-1][0] == key:
+            self.pending[-1][1].append(batch)
+        else:
+            self.pending.append((key, [batch]))
+
+    def flights(self) -> list[tuple[ChannelKey, list[Batch]]]:
+        """All that is on its way, in the order in which it has to be processed."""
+        return [*self.pending, *self.in_flight.items()]
 
     def add_output(self, edge_id: int, producer: int, overtaken: Mapping[int, Sequence[Batch]]) -> None:
         for consumer, batches in overtaken.items():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
+
+_SNAPSHOTS_MAX: Final = 8
 
 
 class ChangedKeys:
@@ -18,6 +20,9 @@ class ChangedKeys:
         """At a snapshot: the keys changed since the last confirmed one."""
         self._taken[checkpoint_id] = self.keys
         self.keys = set()
+        if len(self._taken) > _SNAPSHOTS_MAX:  # many failed in a row: the oldest two count as the younger of them
+            first, second = sorted(self._taken)[:2]
+            self._taken[second] |= self._taken.pop(first)
         if len(self._taken) == 1:
             return list(self._taken[checkpoint_id])
         return list(set().union(*self._taken.values()))

@@ -124,7 +124,8 @@ class HeapStateBackend:
         return RunsCapture(self.runs, checkpoint_id, full, rows, encoded, lambda: self._captured(rows))
 
     def confirm(self, checkpoint_id: int) -> None:
-        self.runs.confirm(checkpoint_id)
+        if not self.runs.confirm(checkpoint_id):
+            return
         self._changed.confirm(checkpoint_id)
         for changed in self._changed_spaced.values():
             changed.confirm(checkpoint_id)

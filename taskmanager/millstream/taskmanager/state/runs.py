@@ -51,11 +51,14 @@ class RunChains:
     def add(self, checkpoint_id: int, chain: Chain) -> None:
         self._unconfirmed[checkpoint_id] = chain
 
-    def confirm(self, checkpoint_id: int) -> None:
+    def confirm(self, checkpoint_id: int) -> bool:
+        """That checkpoint is complete; False when it has no chain, as a savepoint, which nothing builds upon."""
         chain = self._unconfirmed.get(checkpoint_id)
-        if chain is not None:
-            self._base = chain
+        if chain is None:
+            return False
+        self._base = chain
         self._unconfirmed = {known: chain for known, chain in self._unconfirmed.items() if known > checkpoint_id}
+        return True
 
 
 class RunsCapture:
