@@ -55,7 +55,9 @@ class Cluster:
             [MILLSTREAM, *arguments], env=self.environment, capture_output=True, text=True, check=False
         )
         if done.returncode:
-            raise SystemExit(f"{' '.join(arguments)}: {done.stderr}")
+            log = next(Path(self.environment["HOME"]).glob(".millstream/cluster/jobmanager.log"), None)
+            told = "" if log is None else "\n".join(log.read_text().splitlines()[-8:])
+            raise SystemExit(f"{' '.join(arguments)}: {done.stderr}{told}")
         return done.stdout
 
     def checkpoints(self) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from millstream.core.clock import Clock
 from millstream.core.config import Configuration, options
+from millstream.core.config.loading import environment_without_settings
 from millstream.core.errors import ConfigError, UnavailableError
 
 START_TIMEOUT_S = 30.0
@@ -154,7 +155,7 @@ class ClusterStarter:
 
     def _spawn(self, role: str, arguments: list[str], configuration: Configuration) -> None:
         module = "millstream." + role.partition("-")[0]
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("MILLSTREAM_")}
+        inherited = environment_without_settings()
         with (self._directory / f"{role}.log").open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", module, *arguments],

@@ -18,6 +18,7 @@ from types import TracebackType
 
 from millstream.core.clock import Clock, SystemClock
 from millstream.core.config import Configuration, load, options
+from millstream.core.config.loading import environment_without_settings
 from millstream.core.config.options import temporary_directory
 from millstream.core.errors import UnavailableError
 from millstream.local.server_process import STOP_TIMEOUT_S, ServerProcess
@@ -200,7 +201,7 @@ class LocalCluster:
         return settings
 
     def _environment(self) -> dict[str, str]:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("MILLSTREAM_")}
+        inherited = environment_without_settings()
         return {**inherited, **self.configuration.as_environment()}
 
     def _port_was_taken(self) -> bool:

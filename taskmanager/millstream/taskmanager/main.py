@@ -130,15 +130,21 @@ def host_id() -> str:
 
 
 def slot_settings(configuration: Configuration) -> dict[str, object]:
-    """What slot processes need of the settings; never the secret."""
+    """What slot processes need of the settings; never the cluster's secret."""
     keys: tuple[Option[Any], ...] = (
         options.TASKMANAGER_SEGMENT_SIZE,
         options.TASKMANAGER_NETWORK_MEMORY_SIZE,
         options.TASKMANAGER_BUFFERS_PER_CHANNEL,
         options.TASKMANAGER_FLOATING_BUFFERS,
         options.TASKMANAGER_COMPRESSION_CODEC,
+        options.TASKMANAGER_MANAGED_MEMORY_SIZE,
+        options.STATE_ROCKSDB_LOCALDIR,
+        options.S3_ENDPOINT,
+        options.S3_ACCESS_KEY,
+        options.S3_SECRET_KEY,
     )
-    return {option.key: configuration[option] for option in keys}
+    flat = configuration.flatten()
+    return {option.key: flat[option.key] for option in keys}
 
 
 async def run(configuration: Configuration) -> None:

@@ -210,7 +210,15 @@ class Slots:
         process.send(taskmanager_pb2.ToSlot(deploy=deploy))
 
     def cancel(self, refs: list[common_pb2.SubtaskRef], timeout_s: float) -> None:
-        """Cancel subtasks; kill the slot process of any that does not end in time."""
+        """Cancel subtasks; kill the slot process of any that does not end in time.
+
+        One that never arrived, because its deployment failed on the way, has ended by that.
+        """
+        known = {key for process in self.processes.values() for key in process.subtasks}
+        for ref in refs:
+            if subtask_key(ref) not in known:
+                status = common_pb2.SUBTASK_STATUS_CANCELED
+                self.on_report(taskmanager_pb2.SubtaskReport(subtask=ref, status=status))
         for process in self.processes.values():
             own = [ref for ref in refs if subtask_key(ref) in process.subtasks]
             if own:

@@ -12,6 +12,7 @@ import click
 
 from millstream.client.cli.settings import load_settings, settings_option, with_jobmanager
 from millstream.core.config import Configuration, options
+from millstream.core.config.loading import environment_without_settings
 
 
 @click.command()
@@ -39,7 +40,7 @@ def taskmanager(slots: int | None, address: str | None, settings: tuple[str, ...
 
 def become(module: str, arguments: list[str], configuration: Configuration) -> None:
     """Replace this process by ``python -m module``. Does not return."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MILLSTREAM_")}
+    inherited = environment_without_settings()
     sys.stdout.flush()
     sys.stderr.flush()
     os.execve(

@@ -6,18 +6,21 @@ lead out of it, as a manifest leads to the files of earlier checkpoints.
 
 from __future__ import annotations
 
+import functools
 import os
 import posixpath
 import secrets
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
 from millstream.core.checkpoint.files import sync_directory, sync_file, write_durably
 from millstream.core.errors import ConfigError
 
 Part = bytes | memoryview
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Storage(Protocol):
@@ -128,6 +131,21 @@ class LocalStorage:
         return Path(os.path.normpath(self._root / path))
 
 
+def _as_os_errors(method: Callable[P, R]) -> Callable[P, R]:
+    """Libraries of stores raise errors of their own; here they are all ``OSError``."""
+
+    @functools.wraps(method)
+    def guarded(*arguments: P.args, **named: P.kwargs) -> R:
+        try:
+            return method(*arguments, **named)
+        except OSError:
+            raise
+        except Exception as error:
+            raise OSError(f"{type(error).__name__}: {error}") from error
+
+    return guarded
+
+
 class RemoteStorage:
     """A location behind fsspec: an object store makes a file visible whole, when its last byte has arrived."""
 
@@ -135,9 +153,11 @@ class RemoteStorage:
         self.location = location
         self._filesystem, self._root = _connect(location, settings)
 
+    @_as_os_errors
     def write(self, path: str, parts: Iterable[Part]) -> None:
         self._put(self._path(path), b"".join(parts))
 
+    @_as_os_errors
     def create(self, path: str, data: bytes) -> bool:
         target = self._path(path)
         try:
@@ -150,12 +170,15 @@ class RemoteStorage:
             raise error
         return True
 
+    @_as_os_errors
     def take(self, source: Path, path: str) -> None:
         self._filesystem.put_file(str(source), self._path(path))
 
+    @_as_os_errors
     def fetch(self, path: str, target: Path) -> None:
         self._filesystem.get_file(self._path(path), str(target))
 
+    @_as_os_errors
     def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
         end = None if length is None else offset + length
         if length == 0:
@@ -163,6 +186,7 @@ class RemoteStorage:
         data: bytes = self._filesystem.cat_file(self._path(path), start=offset or None, end=end)
         return data
 
+    @_as_os_errors
     def size(self, path: str) -> int | None:
         try:
             self._filesystem.invalidate_cache()
@@ -170,6 +194,7 @@ class RemoteStorage:
         except FileNotFoundError:
             return None
 
+    @_as_os_errors
     def list(self, path: str = "") -> list[str]:
         try:
             names = self._filesystem.ls(self._path(path), detail=False, refresh=True)
@@ -177,12 +202,14 @@ class RemoteStorage:
             return []
         return sorted({posixpath.basename(name.rstrip("/")) for name in names} - {""})
 
+    @_as_os_errors
     def delete(self, path: str) -> None:
         try:
             self._filesystem.rm_file(self._path(path))
         except FileNotFoundError:
             return
 
+    @_as_os_errors
     def delete_tree(self, path: str = "") -> None:
         try:
             self._filesystem.invalidate_cache()

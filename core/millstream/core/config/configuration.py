@@ -70,12 +70,12 @@ class Configuration:
     def flatten(self) -> dict[str, Any]:
         """Every key with a value JSON can hold: durations in ms, sizes in bytes, paths as text, None where not set.
 
-        Without secrets: slot processes and jobs, which run user code, get this.
+        Without secrets, except those that slots need: slot processes, which run user code, get this.
         """
         return {
             key: OPTIONS[key].kind.flat(setting.value)
             for key, setting in self._settings.items()
-            if not OPTIONS[key].secret
+            if not OPTIONS[key].secret or OPTIONS[key].for_slots
         }
 
     def changed(self, *, show_secrets: bool = False) -> dict[str, str]:

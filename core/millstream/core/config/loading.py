@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
+from millstream.core import failpoints
 from millstream.core.config.configuration import DEFAULT_ORIGIN, Configuration, Setting, nearest, parse_setting
 from millstream.core.config.options import OPTIONS
 from millstream.core.config.values import TextMap
@@ -60,6 +62,13 @@ def flatten_tables(tables: Mapping[str, object], prefix: str = "") -> dict[str, 
     return flat
 
 
+def environment_without_settings() -> dict[str, str]:
+    """The environment for a process that is given its settings otherwise."""
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith(PREFIX) or name == failpoints.VARIABLE
+    }
+
+
 @cache
 def _defaults() -> dict[str, Setting]:
     flat = flatten_tables(tomllib.loads(DEFAULT_FILE.read_text("utf-8")))
@@ -96,7 +105,7 @@ def _read_environment(environ: Mapping[str, str]) -> dict[str, Setting]:
     by_variable = {option.environment_variable: option.key for option in OPTIONS.values()}
     settings: dict[str, Setting] = {}
     for variable, raw in sorted(environ.items()):
-        if not variable.startswith(PREFIX) or variable == FILE_VARIABLE:
+        if not variable.startswith(PREFIX) or variable in (FILE_VARIABLE, failpoints.VARIABLE):
             continue
         key = by_variable.get(variable)
         if key is None:

@@ -40,6 +40,8 @@ class Option(Generic[T]):
     kind: Kind[T]
     secret: bool = False
     """Its value is never shown."""
+    for_slots: bool = False
+    """A secret that slot processes need, although user code runs there."""
 
     @property
     def environment_variable(self) -> str:
@@ -126,8 +128,8 @@ STATE_BACKEND = Option("state.backend.type", Choice(("memory", "rocksdb")))
 STATE_ROCKSDB_LOCALDIR = Option("state.backend.rocksdb.localdir", _OPTIONAL_PATH)
 TASKMANAGER_MANAGED_MEMORY_SIZE = Option("taskmanager.memory.managed.size", Size(2**22))
 S3_ENDPOINT = Option("s3.endpoint", _OPTIONAL_TEXT)
-S3_ACCESS_KEY = Option("s3.access-key", _OPTIONAL_TEXT, secret=True)
-S3_SECRET_KEY = Option("s3.secret-key", _OPTIONAL_TEXT, secret=True)
+S3_ACCESS_KEY = Option("s3.access-key", _OPTIONAL_TEXT, secret=True, for_slots=True)
+S3_SECRET_KEY = Option("s3.secret-key", _OPTIONAL_TEXT, secret=True, for_slots=True)
 STATE_RECOVERY_PATH = Option("execution.state-recovery.path", _OPTIONAL_LOCATION)
 STATE_RECOVERY_IGNORE_UNCLAIMED = Option("execution.state-recovery.ignore-unclaimed-state", Boolean())
 RESTART_STRATEGY = Option(

@@ -115,6 +115,8 @@ class Peer(_Calls):
                 if not isinstance(failure, UnavailableError) or attempt + 1 == policy.attempts_max:
                     raise failure from None
                 await asyncio.wait([_timer(policy.wait_s(attempt, self._random))])
+            except grpc.aio.UsageError as error:  # closed meanwhile: its server was given up
+                raise UnavailableError(f"the connection to {self.address} was closed") from error
         raise AssertionError("unreachable")
 
     async def close(self) -> None:

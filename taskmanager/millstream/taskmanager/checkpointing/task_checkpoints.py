@@ -226,8 +226,8 @@ class TaskCheckpoints:
         snapshot = self._take(barrier, waited_from_s)
         if snapshot is None:
             return
-        for edge_id, producer, batch in pending:
-            snapshot.add_pending(ChannelKey(edge_id, producer, self._task.info.subtask_index), batch)
+        index = self._task.info.subtask_index
+        snapshot.add_pending((ChannelKey(edge_id, producer, index), batch) for edge_id, producer, batch in pending)
         snapshot.channels_open = set(range(len(self._channels))) - self._ended - passed
         if came is not None:
             snapshot.channels_open.discard(came)

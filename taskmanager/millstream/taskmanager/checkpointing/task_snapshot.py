@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 from millstream.core.elements.batch import Batch
@@ -30,8 +32,8 @@ class TaskSnapshot:
         self.alignment_s = alignment_s
         self.in_flight: dict[ChannelKey, list[Batch]] = {}
         self.pending: list[tuple[ChannelKey, list[Batch]]] = []
-        """Taken from the inputs before ``in_flight``, in their order over all channels: after another parallelism was
-        restored, the records of a key may have come from several producers, whose numbers may be those of others now.
+        """Older than ``in_flight``, in their order over all channels: after another parallelism was restored, the
+        records of a key may have come from several producers, whose numbers may be those of others now.
         """
         self.channels_open: set[int] = set()
         """Channels whose barrier has not come yet: what they bring belongs to the snapshot."""
@@ -49,12 +51,12 @@ class TaskSnapshot:
         if batches:
             self.in_flight.setdefault(key, []).extend(batches)
 
-    def add_pending(self, key: ChannelKey, batch: Batch) -> None:
-        """It waits in the task itself, behind those that were added before."""
-        if self.pending and self.pending[-1][0] == key:
-            self.pending[-1][1].append(batch)
-        else:
-            self.pending.append((key, [batch]))
+    def add_pending(self, pending: Iterable[tuple[ChannelKey, Batch]]) -> None:
+        """These wait in the task itself; before anything is added that waits in its inputs."""
+        runs = [(key, [batch for _, batch in run]) for key, run in groupby(pending, key=itemgetter(0))]
+        self.pending += runs[:-1]
+        for key, batches in runs[-1:]:  # what follows in the same channel may join these
+            self.add(key, batches)
 
     def flights(self) -> list[tuple[ChannelKey, list[Batch]]]:
         """All that is on its way, in the order in which it has to be processed."""

@@ -1,0 +1,126 @@
+"""A barrier that turns up unaligned while the same checkpoint's aligned barriers are being waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from millstream.core.clock import ManualClock
+from millstream.core.elements.batch import Batch, ObjectBatch
+from millstream.core.elements.control import Barrier
+from millstream.core.errors import MillstreamError
+from millstream.taskmanager.checkpointing.task_checkpoints import TaskCheckpoints
+from millstream.taskmanager.checkpointing.task_snapshot import ChannelKey, TaskSnapshot
+from millstream.taskmanager.network.gate import InputGate, LocalChannel
+from millstream.taskmanager.network.partition import ResultPartition
+from millstream.taskmanager.network.subpartition import Subpartition
+from millstream.taskmanager.operators.snapshots import OperatorSnapshot
+from millstream.taskmanager.task.context import SubtaskInfo
+
+ALIGNED = Barrier(1, 0, timeout_ms=1000)
+UNALIGNED = replace(ALIGNED, unaligned=True)
+
+
+class Writer:
+    exactly_once = True
+
+    def __init__(self) -> None:
+        self.written: list[TaskSnapshot] = []
+
+    def write(self, info: SubtaskInfo, snapshot: TaskSnapshot) -> None:
+        self.written.append(snapshot)
+
+    def decline(self, info: SubtaskInfo, checkpoint_id: int, error: MillstreamError) -> None:
+        raise error
+
+
+class SinkTask:
+    info = SubtaskInfo("job", "job", "vertex", "sink", 0, 0, 1, 128)
+    partitions: list[ResultPartition] = []
+
+    def snapshot_operators(self, barrier: Barrier) -> list[tuple[str, OperatorSnapshot]]:
+        return []
+
+    def pending_batches(self) -> Sequence[tuple[int, int, Batch]]:
+        return []
+
+    def has_output(self) -> bool:
+        return False
+
+
+class Task:
+    """Two producers in this process, the gate that reads them, and the checkpoints of the task behind it."""
+
+    def __init__(self) -> None:
+        self.queues = [Subpartition(1 << 20, 1 << 16) for _ in range(2)]
+        channels = [LocalChannel() for _ in self.queues]
+        self.gate = InputGate(0, list(channels), lambda: None)
+        self.writer = Writer()
+        self.checkpoints = TaskCheckpoints(SinkTask(), [self.gate], self.writer, ManualClock(), lambda: None)
+        for channel, queue in zip(channels, self.queues, strict=True):
+            channel.attach(queue)
+
+    def poll(self) -> None:
+        polled = self.gate.poll()
+        assert polled is not None
+        channel, element = polled
+        if isinstance(element, Barrier):
+            self.checkpoints.barrier_polled(channel, element)
+        elif isinstance(element, ObjectBatch):
+            self.checkpoints.batch_polled(channel, element)
+
+
+def test_a_channel_whose_aligned_barrier_was_read_is_not_waited_for_again() -> None:
+    task = Task()
+    task.queues[0].add(ALIGNED)
+    task.poll()
+    task.queues[0].add(ObjectBatch(["after the barrier"]))
+    task.queues[1].add(ObjectBatch(["before the barrier"]))
+    task.queues[1].add_first(UNALIGNED)
+    assert task.checkpoints.is_due()
+    task.checkpoints.run()
+    task.checkpoints.advance()
+    (snapshot,) = task.writer.written
+    assert snapshot.in_flight == {}, "what waits behind the barriers is not part of the checkpoint"
+
+
+def test_the_same_when_the_unaligned_barrier_is_read_in_its_turn() -> None:
+    task = Task()
+    task.queues[0].add(ALIGNED)
+    task.poll()
+    task.queues[1].add(ObjectBatch(["before the barrier"]))
+    task.queues[1].add(UNALIGNED)
+    task.poll()
+    task.poll()
+    task.checkpoints.advance()
+    (snapshot,) = task.writer.written
+    assert snapshot.in_flight == {}
+
+
+def test_channels_without_a_barrier_are_waited_for() -> None:
+    task = Task()
+    task.queues[0].add_first(UNALIGNED)
+    task.checkpoints.run()
+    task.checkpoints.advance()
+    assert task.writer.written == []
+    task.queues[1].add(ObjectBatch(["before the barrier"]))
+    task.poll()
+    task.queues[1].add(UNALIGNED)
+    task.checkpoints.run()
+    task.checkpoints.advance()
+    (snapshot,) = task.writer.written
+    assert [batch.num_rows for batch in snapshot.in_flight[ChannelKey(0, 1, 0)]] == [1]
+
+
+def test_what_waits_in_the_task_keeps_its_order_over_all_channels() -> None:
+    """After a rescale an older record of a key may have another producer's number than a newer one."""
+    snapshot = TaskSnapshot(UNALIGNED, [], 0.0, 0.0)
+    first, second = ChannelKey(0, 0, 0), ChannelKey(0, 1, 0)
+    pending = ((first, "a"), (first, "b"), (second, "older"), (first, "newer"))
+    snapshot.add_pending((key, ObjectBatch([value])) for key, value in pending)
+    snapshot.add(first, [ObjectBatch(["newest"])])
+    flights = [
+        (key, [batch.values for batch in batches if isinstance(batch, ObjectBatch)])
+        for key, batches in snapshot.flights()
+    ]
+    assert flights == [(first, [["a"], ["b"]]), (second, [["older"]]), (first, [["newer"], ["newest"]])]
