@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-COMPONENTS = ("core", "connectors", "jobmanager", "taskmanager", "client")
+COMPONENTS = ("core", "connectors", "sql", "jobmanager", "taskmanager", "client")
 FILE_LINES_MAX = 600
 FUNCTION_LINES_MAX = 70
 GENERATED = re.compile(r"_pb2(_grpc)?\.pyi?$")

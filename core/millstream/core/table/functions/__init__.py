@@ -1,0 +1,1 @@
+"""Built-in functions of SQL: one file a theme, all found through ``registry``."""
