@@ -11,6 +11,7 @@ import pytest
 from millstream.connectors.files.api import text_sink
 from millstream.connectors.files.sink import FileSink, PendingFile
 from millstream.core.api.sink import CommittingSink, CommittingSinkWriter, SinkContext
+from millstream.core.clock import ManualClock
 from millstream.core.elements.batch import Batch, ObjectBatch
 from millstream.core.errors import ExternalError
 from millstream.core.graph.specs import SinkSpec
@@ -161,12 +162,35 @@ def test_files_of_killed_attempts_are_removed_but_for_those_of_the_checkpoint(tm
     sink = text_sink(str(tmp_path))
 
     class Later(SinkContext):
-        job_id = harness.chained.operator_id
+        operator_id = harness.chained.operator_id
         attempt = 1
         subtask_index = 0
 
-    Later.job_id = left[0].name.split("-", 2)[2].rsplit("-", 2)[0]
+    Later.job_id = left[0].name.split("-")[2]
     assert isinstance(sink, FileSink)
     sink.clean_up(Later(), [kept])
     assert hidden(tmp_path) == [left[0].name]
     harness.close()
+
+
+def test_sinks_that_share_a_directory_leave_each_other_alone(tmp_path: Path) -> None:
+    """Their subtasks have the same number, and one may be in a later attempt than the other."""
+    sink = text_sink(str(tmp_path))
+    assert isinstance(sink, FileSink)
+
+    def context_of(operator: str, number: int) -> SinkContext:
+        class Given(SinkContext):
+            job_id, operator_id, subtask_index, parallelism = "0" * 32, operator * 32, 0, 1
+            attempt, clock, has_checkpoints = number, ManualClock(), True
+
+        return Given()
+
+    writers = [sink.create_writer(context_of(operator, 0)) for operator in "ab"]
+    for number, writer in enumerate(writers):
+        writer.open()
+        writer.write(ObjectBatch([str(number)]))
+    committables = [committable for writer in writers for committable in writer.prepare_commit()]
+    sink.clean_up(context_of("a", 1), committables[:1])
+    for committable in committables:
+        sink.commit(committable)
+    assert visible(tmp_path) == ["0", "1"]

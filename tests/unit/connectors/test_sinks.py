@@ -22,7 +22,7 @@ class Context(SinkContext):
 
     def __init__(self, subtask: int = 0, parallelism: int = 1) -> None:
         self.job_id = "0123456789abcdef"
-        self.operator_id = "sink"
+        self.operator_id = "89abcdef01234567"
         self.subtask_index = subtask
         self.parallelism = parallelism
         self.attempt = 0
@@ -55,11 +55,11 @@ def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
     out = tmp_path / "new" / "out"
     assert files(out) == []
     writer.write(ObjectBatch(["a", "b"]))
-    assert files(out) == [".part-0-01234567-0-0.txt.inprogress"]
+    assert files(out) == [".part-0-01234567-89abcdef-0-0.txt.inprogress"]
     writer.flush()
     writer.close()
-    assert files(out) == ["part-0-01234567-0-0.txt"]
-    assert (out / "part-0-01234567-0-0.txt").read_text() == "a\nb\n"
+    assert files(out) == ["part-0-01234567-89abcdef-0-0.txt"]
+    assert (out / "part-0-01234567-89abcdef-0-0.txt").read_text() == "a\nb\n"
 
 
 def test_a_failed_job_leaves_nothing_unfinished(tmp_path: Path) -> None:
@@ -74,12 +74,12 @@ def test_files_roll_by_size_and_by_age(tmp_path: Path) -> None:
     context = Context()
     writer = writer_of(text_sink(str(tmp_path), roll_bytes=10, roll_interval="5s"), context)
     writer.write(ObjectBatch(["0123456789"]))
-    assert files(tmp_path) == ["part-0-01234567-0-0.txt"]
+    assert files(tmp_path) == ["part-0-01234567-89abcdef-0-0.txt"]
     writer.write(ObjectBatch(["x"]))
     writer.on_time(context.clock.wall_ms() + 4_999)
     assert len(files(tmp_path)) == 2 and files(tmp_path)[0].startswith(".")
     writer.on_time(context.clock.wall_ms() + 5_000)
-    assert files(tmp_path) == ["part-0-01234567-0-0.txt", "part-0-01234567-0-1.txt"]
+    assert files(tmp_path) == ["part-0-01234567-89abcdef-0-0.txt", "part-0-01234567-89abcdef-0-1.txt"]
     writer.close()
 
 

@@ -40,7 +40,10 @@ class PendingFile:
 
 
 class FileSink(CommittingSink):
-    """Writes ``directory/part-<subtask>-<job>-<number><suffix>``; the directory is made when it is missing."""
+    """Writes ``directory/part-<subtask>-<job>-<operator>-<attempt>-<number><suffix>``.
+
+    The directory is made when it is missing; several sinks may write to it, of one job or of many.
+    """
 
     def __init__(
         self,
@@ -85,8 +88,8 @@ class FileSink(CommittingSink):
 
 
 def _stem(sink: FileSink, context: SinkContext, attempt: int) -> str:
-    """What the names of a subtask's files begin with. No two attempts share a name."""
-    return f"{sink.prefix}-{context.subtask_index}-{context.job_id[:8]}-{attempt}"
+    """What the names of a subtask's files begin with. No two sinks of a job share a name, and no two attempts."""
+    return f"{sink.prefix}-{context.subtask_index}-{context.job_id[:8]}-{context.operator_id[:8]}-{attempt}"
 
 
 class _FileWriter(CommittingSinkWriter):
