@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from millstream.core.ids import SubtaskId, TaskManagerId, VertexId
 from millstream.jobmanager.checkpointing.redistribution import NOTHING_RESTORED, Restored
@@ -13,16 +13,20 @@ from millstream.proto.v1 import job_graph_pb2, taskmanager_pb2
 
 def deployments(
     graph: job_graph_pb2.JobGraph,
+    deployed: Collection[VertexId],
     executions: Mapping[SubtaskId, Execution],
     job_token: bytes,
     checkpoint_directory: str = "",
     generation: int = 0,
     restored: Restored = NOTHING_RESTORED,
 ) -> dict[TaskManagerId, taskmanager_pb2.DeploySubtasksRequest]:
-    """Every execution has a slot. Consumers are told where their producers are; producers only who consumes."""
+    """For the vertices to be ``deployed``, whose executions have slots.
+
+    Consumers are told where their producers are; producers only who consumes.
+    """
     vertices = {vertex.vertex_id: vertex for vertex in graph.vertices}
     requests: dict[TaskManagerId, taskmanager_pb2.DeploySubtasksRequest] = {}
-    for vertex in graph.vertices:
+    for vertex in [vertex for vertex in graph.vertices if vertex.vertex_id in deployed]:
         for index in range(vertex.parallelism):
             execution = executions[SubtaskId(VertexId(vertex.vertex_id), index)]
             assert execution.slot is not None

@@ -2,24 +2,31 @@
 
 The shell (``JobMaster``) performs the instructions and feeds the outcome back. A job's first error is its root cause,
 except that an error that only says that a connection or a peer was lost gives way to one that says why.
+
+A failure stops the region of what failed (``scheduling/regions.py``). The job is FAILING, RESTARTING and INITIALIZING
+meanwhile, though the subtasks of other regions run on, keep their attempt and their slots, and may even finish.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from millstream.core.api.job import JobStatus
 from millstream.core.errors import ExternalError, MillstreamError
-from millstream.core.ids import SubtaskId, TaskManagerId
+from millstream.core.ids import SlotId, SubtaskId, TaskManagerId, VertexId
 from millstream.jobmanager.execution import Execution
 from millstream.jobmanager.job_status import JobStory
+from millstream.jobmanager.scheduling.regions import Regions
 from millstream.jobmanager.scheduling.slot_pool import Slot
 from millstream.proto.v1 import common_pb2
 
 
 @dataclass(frozen=True)
 class SlotsGranted:
+    """As many as ``missing_slots`` lists, in that order."""
+
     slots: tuple[Slot, ...]
 
 
@@ -39,7 +46,7 @@ class TaskManagerGone:
 
 @dataclass(frozen=True)
 class JobFailed:
-    """Something other than a subtask failed: deployment, an enumerator, waiting for slots."""
+    """Something other than a subtask failed: deployment, an enumerator, waiting for slots. Stops the whole job."""
 
     error: MillstreamError
 
@@ -63,7 +70,10 @@ class RestartDecided:
 
 @dataclass(frozen=True)
 class RestartDue:
-    """The delay before the next attempt is over; ``slot_subtasks``: of each slot, if they are others now."""
+    """The delay before the next attempt is over; ``slot_subtasks``: of each slot, if they are others now.
+
+    A job of which only a part has stopped keeps those it has.
+    """
 
     slot_subtasks: tuple[tuple[SubtaskId, ...], ...] = ()
 
@@ -98,7 +108,9 @@ Event = (
 
 @dataclass(frozen=True)
 class Deploy:
-    """Send every subtask to its slot."""
+    """Send every subtask of these vertices to its slot."""
+
+    vertices: frozenset[VertexId]
 
 
 @dataclass(frozen=True)
@@ -113,14 +125,17 @@ class AwaitCause:
 
 @dataclass(frozen=True)
 class AskRestart:
-    """The job has failed and nothing of it runs: let the restart strategy decide, and feed ``RestartDecided``."""
+    """What failed has stopped with its region: let the restart strategy decide, and feed ``RestartDecided``."""
 
     error: MillstreamError
 
 
 @dataclass(frozen=True)
 class AwaitRestart:
-    """Free the slots, and feed ``RestartDue`` when the strategy's delay is over."""
+    """Free these slots, and feed ``RestartDue`` when the strategy's delay is over: these vertices start again."""
+
+    vertices: frozenset[VertexId]
+    slots: tuple[SlotId, ...]
 
 
 @dataclass(frozen=True)
@@ -139,7 +154,9 @@ Instruction = Deploy | CancelSubtasks | AwaitCause | AskRestart | AwaitRestart |
 class JobMachine:
     """One job. ``executions`` is shared with the shell for reading."""
 
-    def __init__(self, job_id: str, slot_subtasks: tuple[tuple[SubtaskId, ...], ...], now_ms: int) -> None:
+    def __init__(
+        self, job_id: str, slot_subtasks: tuple[tuple[SubtaskId, ...], ...], regions: Regions, now_ms: int
+    ) -> None:
         self.story = JobStory(job_id, now_ms)
         self.executions = {subtask: Execution(subtask) for subtasks in slot_subtasks for subtask in subtasks}
         self.error: MillstreamError | None = None
@@ -147,7 +164,15 @@ class JobMachine:
         self.failures: list[tuple[MillstreamError, int]] = []
         """What made earlier attempts fail, and when (wall clock, ms); the newest last."""
         self.restarts = 0
+        self._regions = regions
+        self._down = frozenset(regions)
+        """What does not run and is to start: at first everything, after a failure the regions that it stops."""
         self._slot_subtasks = slot_subtasks
+        self._slots: list[Slot | None] = [None] * len(slot_subtasks)
+        self._former: list[TaskManagerId | None] = [None] * len(slot_subtasks)
+        """Where each slot was before it was let go."""
+        self._given_up = False
+        """Not started again: the regions that did not fail are being cancelled."""
         self._awaiting_cause = False
         self._asked = False
         self._restart_due = False
@@ -157,7 +182,7 @@ class JobMachine:
 
     @property
     def attempt(self) -> int:
-        """Counts restarts and rescalings."""
+        """Counts restarts and rescalings. A subtask's own attempt is that in which it started last."""
         return self._attempt
 
     @property
@@ -181,7 +206,7 @@ class JobMachine:
                 return self._cancel(now_ms)
             case CauseAwaited():
                 self._awaiting_cause = False  # by now the job may be in its next attempt
-                return self._end(now_ms) if self.status is JobStatus.FAILING and self._all_ended() else []
+                return self._end(now_ms) if self.status is JobStatus.FAILING and self._ended() else []
             case RestartDecided():
                 return self._restart_decided(event.again, now_ms)
             case RestartDue():
@@ -189,7 +214,7 @@ class JobMachine:
             case RescaleRequested():
                 return self._rescale(event.slot_subtasks, now_ms)
             case Replanned():
-                if self.wants_slots:
+                if self.wants_slots and self.is_down:
                     self._replan(event.slot_subtasks)
                 return []
 
@@ -198,16 +223,37 @@ class JobMachine:
         """The job can start as soon as it gets slots."""
         return self.status is JobStatus.CREATED or (self.status is JobStatus.RESTARTING and self._restart_due)
 
+    @property
+    def is_down(self) -> bool:
+        """Nothing of the job runs, or is to run on: it may start with other subtasks."""
+        return len(self._down) == len(self._regions)
+
+    @property
+    def missing_slots(self) -> list[TaskManagerId | None]:
+        """The slots that a job that wants slots needs; for each the TaskManager where its predecessor was."""
+        return [self._former[position] for position in self._missing()]
+
+    def _missing(self) -> list[int]:
+        return [
+            position
+            for position, subtasks in enumerate(self._slot_subtasks)
+            if self._slots[position] is None and any(subtask.vertex in self._down for subtask in subtasks)
+        ]
+
     def _granted(self, slots: tuple[Slot, ...], now_ms: int) -> list[Instruction]:
         if not self.wants_slots:
             return []
         self._restart_due = False
-        for slot, subtasks in zip(slots, self._slot_subtasks, strict=True):
+        for position, slot in zip(self._missing(), slots, strict=True):
+            self._slots[position] = slot
+        for position, subtasks in enumerate(self._slot_subtasks):
             for subtask in subtasks:
-                self.executions[subtask].slot = slot
-                self.executions[subtask].advance(common_pb2.SUBTASK_STATUS_DEPLOYING)
+                if subtask.vertex in self._down:
+                    self.executions[subtask].slot = self._slots[position]
+                    self.executions[subtask].advance(common_pb2.SUBTASK_STATUS_DEPLOYING)
+        deployed, self._down = self._down, frozenset()
         self.story.become(JobStatus.INITIALIZING, now_ms)
-        return [Deploy()]
+        return [Deploy(deployed)]
 
     def _reported(self, event: SubtaskReported, now_ms: int) -> list[Instruction]:
         execution = self.executions.get(event.subtask)
@@ -215,7 +261,8 @@ class JobMachine:
             return []
         execution.error = event.error
         if event.status == common_pb2.SUBTASK_STATUS_FAILED:
-            return self._fail(event.error or MillstreamError(f"subtask {event.subtask} failed"), now_ms)
+            error = event.error or MillstreamError(f"subtask {event.subtask} failed")
+            return self._fail(error, now_ms, [event.subtask.vertex])
         statuses = {execution.status for execution in self.executions.values()}
         started = {common_pb2.SUBTASK_STATUS_RUNNING, common_pb2.SUBTASK_STATUS_FINISHED}
         if self.status is JobStatus.INITIALIZING and statuses <= started:
@@ -233,11 +280,15 @@ class JobMachine:
         for execution in lost:
             execution.advance(common_pb2.SUBTASK_STATUS_FAILED)
             execution.error = event.error
-        return self._fail(event.error, now_ms) if lost else []
+        return self._fail(event.error, now_ms, [execution.subtask.vertex for execution in lost]) if lost else []
 
-    def _fail(self, error: MillstreamError, now_ms: int) -> list[Instruction]:
+    def _fail(
+        self, error: MillstreamError, now_ms: int, vertices: Iterable[VertexId] | None = None
+    ) -> list[Instruction]:
+        """Stop the regions of ``vertices``; None: everything."""
         if self.status is JobStatus.CANCELLING or self._stopping:
             return [*self._cancel_subtasks(), *self._check_end(now_ms)]
+        self._down = self._down.union(*map(self._regions.__getitem__, self._regions if vertices is None else vertices))
         if self.error is None or (_is_consequence(self.error) and not _is_consequence(error)):
             if self.error is not None:
                 self.secondary_errors.append(self.error)
@@ -253,12 +304,13 @@ class JobMachine:
         if self.status is JobStatus.CANCELLING:
             return []
         self.story.become(JobStatus.CANCELLING, now_ms)
+        self._down = frozenset(self._regions)
         return [*self._cancel_subtasks(), *self._check_end(now_ms)]
 
     def _cancel_subtasks(self) -> list[Instruction]:
-        """Cancel what runs; what was not deployed is cancelled by that."""
+        """Cancel what is to stop; what was not deployed is cancelled by that."""
         running: list[SubtaskId] = []
-        for execution in self.executions.values():
+        for execution in self._stopped():
             if execution.is_deployed():
                 if execution.advance(common_pb2.SUBTASK_STATUS_CANCELING):
                     running.append(execution.subtask)
@@ -266,36 +318,60 @@ class JobMachine:
                 execution.advance(common_pb2.SUBTASK_STATUS_CANCELED)
         return [CancelSubtasks(tuple(running))] if running else []
 
+    def _stopped(self) -> list[Execution]:
+        return [execution for execution in self.executions.values() if execution.subtask.vertex in self._down]
+
     def _check_end(self, now_ms: int) -> list[Instruction]:
-        if not self._all_ended():
+        if not self._ended():
             return []
-        if self._stopping and self.status is JobStatus.RESTARTING:
+        if self.status is JobStatus.RESTARTING:
+            if not self._stopping:
+                return []  # a region that runs has finished; another is still to start again
             self._stopping = False
-            return [AwaitRestart()]
-        if self.status is JobStatus.FAILING and self.error is not None and _is_consequence(self.error):
+            return [self._await_restart()]
+        undecided = self.status is JobStatus.FAILING and not self._given_up
+        if undecided and self.error is not None and _is_consequence(self.error):
             if self._awaiting_cause:
                 return []
             self._awaiting_cause = True
             return [AwaitCause()]
         return self._end(now_ms)
 
-    def _all_ended(self) -> bool:
-        return all(execution.has_ended() for execution in self.executions.values())
+    def _ended(self) -> bool:
+        """What is to stop has; if nothing is, all have finished."""
+        executions = self._stopped() if self._down else self.executions.values()
+        return all(execution.has_ended() for execution in executions)
 
     def _restart_decided(self, again: bool, now_ms: int) -> list[Instruction]:
         if not self._asked or self.status is not JobStatus.FAILING:
             return []
         self._asked = False
         if not again:
-            self.story.become(JobStatus.FAILED, now_ms)
-            return [Finished()]
+            self._given_up = True
+            self._down = frozenset(self._regions)
+            return [*self._cancel_subtasks(), *self._check_end(now_ms)]
         assert self.error is not None
         self.failures.append((self.error, now_ms))
         del self.failures[:-FAILURES_KEPT]
         self.restarts += 1
         self._restart_due = False
         self.story.become(JobStatus.RESTARTING, now_ms)
-        return [AwaitRestart()]
+        return [self._await_restart()]
+
+    def _await_restart(self) -> AwaitRestart:
+        """Slots in which something runs on are kept, and what shared them comes back there."""
+        kept = {
+            execution.slot.slot_id
+            for execution in self.executions.values()
+            if execution.slot is not None and execution.subtask.vertex not in self._down and not execution.has_ended()
+        }
+        released: list[SlotId] = []
+        for position, slot in enumerate(self._slots):
+            if slot is not None and slot.slot_id not in kept:
+                released.append(slot.slot_id)
+                self._former[position] = slot.slot_id.taskmanager
+                self._slots[position] = None
+        return AwaitRestart(self._down, tuple(released))
 
     def _restart(self, slot_subtasks: tuple[tuple[SubtaskId, ...], ...]) -> list[Instruction]:
         if self.status is not JobStatus.RESTARTING or self._restart_due:
@@ -304,7 +380,11 @@ class JobMachine:
         self.secondary_errors.clear()
         self._restart_due = True
         self._attempt += 1
-        self._replan(slot_subtasks)
+        if self.is_down:
+            self._replan(slot_subtasks)
+        else:
+            for execution in self._stopped():
+                self.executions[execution.subtask] = Execution(execution.subtask, self._attempt)
         return [RequestSlots()]
 
     def _rescale(self, slot_subtasks: tuple[tuple[SubtaskId, ...], ...], now_ms: int) -> list[Instruction]:
@@ -312,17 +392,23 @@ class JobMachine:
             return []
         self.story.become(JobStatus.RESTARTING, now_ms)
         self._slot_subtasks = slot_subtasks
+        self._down = frozenset(self._regions)
         self._stopping = True
         return [*self._cancel_subtasks(), *self._check_end(now_ms)]
 
     def _replan(self, slot_subtasks: tuple[tuple[SubtaskId, ...], ...]) -> None:
         self._slot_subtasks = slot_subtasks
+        self._slots = [None] * len(slot_subtasks)
+        self._former = [*self._former, *([None] * len(slot_subtasks))][: len(slot_subtasks)]
         subtasks = [subtask for subtasks in slot_subtasks for subtask in subtasks]
         self.executions = {subtask: Execution(subtask, self._attempt) for subtask in subtasks}
 
     def _end(self, now_ms: int) -> list[Instruction]:
         if self.status is JobStatus.FAILING:
             assert self.error is not None
+            if self._given_up:
+                self.story.become(JobStatus.FAILED, now_ms)
+                return [Finished()]
             self._asked = True
             return [AskRestart(self.error)]
         if self.status is JobStatus.INITIALIZING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +16,7 @@ from typing import Any, Final
 from millstream.core.api.job import JobStatus
 from millstream.core.checkpoint.storage import is_remote, location_of, open_storage
 from millstream.core.clock import Clock
+from millstream.core.config.options import FAILOVER_STRATEGY
 from millstream.core.errors import (
     DamagedStateError,
     FencedError,
@@ -57,7 +58,9 @@ from millstream.jobmanager.job_machine import (
 )
 from millstream.jobmanager.restart import SAME_FAILURES_MAX, CrashLoop, NoRestart, restart_strategy
 from millstream.jobmanager.scaling import JobScaling
+from millstream.jobmanager.scheduling.adaptive import AdaptiveSettings
 from millstream.jobmanager.scheduling.placement import place
+from millstream.jobmanager.scheduling.regions import one_region, regions_of
 from millstream.jobmanager.scheduling.rescaling import Parallelism, apply
 from millstream.jobmanager.taskmanagers import TaskManagers
 from millstream.proto.v1 import checkpoint_pb2, common_pb2, job_graph_pb2, jobmanager_pb2, taskmanager_pb2
@@ -87,7 +90,10 @@ class JobMaster:
         self.graph = graph
         self.job_id = JobId(graph.job_id)
         self.placement = place(graph)
-        self.machine = JobMachine(graph.job_id, self.placement.slots, clock.wall_ms())
+        # The adaptive scheduler starts with the slots there are, so it stops everything first.
+        whole = cluster.get(FAILOVER_STRATEGY.key) == "full" or AdaptiveSettings.of_cluster(cluster).is_on
+        regions = one_region(graph) if whole else regions_of(graph)
+        self.machine = JobMachine(graph.job_id, self.placement.slots, regions, clock.wall_ms())
         self.version = 1
         self.ended = asyncio.Event()
         self.collectors = {
@@ -107,8 +113,6 @@ class JobMaster:
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots: list[SlotId] = []
-        self._former: list[TaskManagerId] = []
-        """Where the slots of the last attempt were."""
         self._slots_deadline_s = clock.monotonic_s() + slot_timeout_s
         settings = CheckpointSettings.of_job(graph.configuration)
         store = CheckpointStore(open_storage(location_of(checkpoint_root, graph.job_id), cluster))
@@ -133,7 +137,7 @@ class JobMaster:
         """Why the job does not run yet; empty when it does."""
         if not self.machine.wants_slots:
             return ""
-        needed, pool = self.placement.slots_needed, self._taskmanagers.pool
+        needed, pool = len(self.machine.missing_slots), self._taskmanagers.pool
         left_s = max(0, round(self._slots_deadline_s - self._clock.monotonic_s()))
         return (
             f"{needed} slots; {pool.free()} of {pool.total()} are free. "
@@ -160,10 +164,10 @@ class JobMaster:
         """Take slots if there are enough; called whenever slots may have become free."""
         if not self.machine.wants_slots:
             return
-        slots = self._taskmanagers.pool.allocate(self.job_id, self.placement.slots_needed, self._former)
+        former = self.machine.missing_slots
+        slots = self._taskmanagers.pool.allocate(self.job_id, len(former), former)
         if slots is not None:
-            self._slots = [slot.slot_id for slot in slots]
-            self._former = [slot.slot_id.taskmanager for slot in slots]
+            self._slots += [slot.slot_id for slot in slots]
             self.handle(SlotsGranted(tuple(slots)))
 
     def check_slots(self) -> None:
@@ -246,7 +250,8 @@ class JobMaster:
                 coordinator = self._sources.get(request.subtask.vertex_id)
                 accepted = coordinator is not None and coordinator.is_ready()
                 if accepted and coordinator is not None:
-                    self.spawn(lambda: coordinator.request_split(index))
+                    vertex = VertexId(request.subtask.vertex_id)
+                    self.spawn(lambda: coordinator.request_split(index), vertices=[vertex])
             case "await_commit":
                 self.checkpoints.awaits_commit(_subtask(request.subtask))
                 accepted = True
@@ -266,10 +271,10 @@ class JobMaster:
         if self.status is not before:
             log.info("job %s (%s) is %s", self.job_id, self.graph.name, self.status)
             if self.status is JobStatus.RUNNING:
-                self.checkpoints.started(self._sources)
+                self.checkpoints.started(dict(self._sources))
             elif before is JobStatus.RUNNING:
                 self.checkpoints.stopped()
-        if isinstance(event, SubtaskReported) and self.status in (JobStatus.RUNNING, JobStatus.INITIALIZING):
+        if isinstance(event, SubtaskReported):
             execution = self.machine.executions[event.subtask]
             if execution.status == common_pb2.SUBTASK_STATUS_FINISHED:
                 self.checkpoints.subtask_finished(event.subtask)
@@ -303,7 +308,8 @@ class JobMaster:
     def _perform(self, instruction: Instruction) -> None:
         match instruction:
             case Deploy():
-                self.spawn(self._deploy)
+                deployed = instruction.vertices
+                self.spawn(lambda: self._deploy(deployed), vertices=deployed)
             case CancelSubtasks():
                 for taskmanager, refs in self._by_taskmanager(instruction.subtasks).items():
                     self.spawn(lambda t=taskmanager, r=refs: self._cancel_at(t, r), fails_job=False)  # type: ignore[misc]
@@ -312,7 +318,7 @@ class JobMaster:
             case AskRestart():
                 self.handle(RestartDecided(self._decide_restart(instruction.error)))
             case AwaitRestart():
-                self._close_attempt()
+                self._close_attempt(instruction.vertices, instruction.slots)
                 delay_s = 0.0 if self._scaling.is_pending else self._restart_delay_s
                 asyncio.get_running_loop().call_later(delay_s, self._restart)
             case RequestSlots():
@@ -323,7 +329,7 @@ class JobMaster:
 
     def _restart(self) -> None:
         """The delay is over."""
-        chosen = self._scaling.take_next()
+        chosen = self._scaling.take_next() if self.machine.is_down else None
         if chosen is not None and self.status is JobStatus.RESTARTING:
             self.become(chosen)
         self.handle(RestartDue(self.placement.slots))
@@ -349,20 +355,23 @@ class JobMaster:
         log.warning("job %s (%s) starts again in %.1f s: %s", self.job_id, self.graph.name, delay_s, error)
         return True
 
-    async def _deploy(self) -> None:
+    async def _deploy(self, vertices: Collection[VertexId]) -> None:
         restored, enumerators = await self.checkpoints.restore()
+        started: list[SourceCoordinator] = []
         for vertex in self.graph.vertices:
-            if vertex.enumerator_blob:
+            if vertex.enumerator_blob and vertex.vertex_id in vertices:
                 blob = self._blobs.path(vertex.enumerator_blob)
                 state = enumerators.get(vertex.operators[0].operator_id)
-                self._sources[vertex.vertex_id] = SourceCoordinator(
-                    vertex, blob, self._executor, self.send_to_subtask, state
-                )
+                source = SourceCoordinator(vertex, blob, self._executor, self.send_to_subtask, state)
+                self._sources[vertex.vertex_id] = source
+                started.append(source)
         directory = self.checkpoints.directory
         generation = self.checkpoints.generation
-        requests = deployments(self.graph, self.machine.executions, self._job_token, directory, generation, restored)
+        requests = deployments(
+            self.graph, vertices, self.machine.executions, self._job_token, directory, generation, restored
+        )
         await asyncio.gather(
-            *(source.start() for source in self._sources.values()),
+            *(source.start() for source in started),
             *(self._deploy_at(taskmanager, request) for taskmanager, request in requests.items()),
         )
 
@@ -392,18 +401,20 @@ class JobMaster:
             )
             await known.peer.call(known.executor.SendToSubtask, request)
 
-    def _close_attempt(self) -> None:
-        """Nothing of the attempt runs any more: let go of its slots and enumerators."""
-        for source in self._sources.values():
-            source.close()
-        self._sources = {}
-        for slot_id in self._slots:
+    def _close_attempt(self, vertices: Collection[VertexId], slots: Collection[SlotId]) -> None:
+        """Nothing of these vertices runs any more: let go of their enumerators, and of slots in which nothing does."""
+        self.checkpoints.left(vertices)
+        for vertex in vertices:
+            source = self._sources.pop(vertex, None)
+            if source is not None:
+                source.close()
+        for slot_id in slots:
             self._taskmanagers.pool.release(slot_id)
             self.spawn(lambda s=slot_id: self._free(s), fails_job=False)  # type: ignore[misc]
-        self._slots = []
+        self._slots = [slot_id for slot_id in self._slots if slot_id not in slots]
 
     def _finish(self) -> None:
-        self._close_attempt()
+        self._close_attempt([VertexId(vertex.vertex_id) for vertex in self.graph.vertices], self._slots)
         retained = self.status is JobStatus.CANCELED and self.checkpoints.settings.keep_on_cancel
         self.checkpoints.ended(keep=retained or self.status is JobStatus.FAILED)
         self._executor.shutdown(wait=False)
@@ -419,26 +430,41 @@ class JobMaster:
 
     # -- small things ---------------------------------------------------------------------------------------------
 
-    def spawn(self, action: Callable[[], Awaitable[None]], fails_job: bool = True) -> None:
-        """Run ``action`` beside; its failure fails the job, unless another attempt has begun meanwhile."""
-        attempt = self.machine.attempt
+    def spawn(
+        self,
+        action: Callable[[], Awaitable[None]],
+        fails_job: bool = True,
+        vertices: Collection[VertexId] | None = None,
+    ) -> None:
+        """Run ``action`` beside; its failure fails the job, unless another attempt has begun meanwhile.
+
+        ``vertices``: those that it is done for, where an attempt of others does not matter.
+        """
+        attempt = self._attempt_of(vertices)
 
         async def run() -> None:
             try:
                 await action()
             except MillstreamError as error:
-                if fails_job and attempt == self.machine.attempt:
+                if fails_job and attempt == self._attempt_of(vertices):
                     self.handle(JobFailed(error))
                 else:
                     log.warning("job %s: %s", self.job_id, error)
             except Exception as error:
                 log.exception("job %s: unexpected failure", self.job_id)
-                if attempt == self.machine.attempt:
+                if attempt == self._attempt_of(vertices):
                     self.handle(JobFailed(MillstreamError(f"unexpected {type(error).__name__}: {error}")))
 
         task = asyncio.get_running_loop().create_task(run())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _attempt_of(self, vertices: Collection[VertexId] | None) -> int:
+        """The newest attempt of the job, or of these vertices."""
+        executions = self.machine.executions.values()
+        if vertices is None:
+            return self.machine.attempt
+        return max(execution.attempt for execution in executions if execution.subtask.vertex in vertices)
 
     def _by_taskmanager(self, subtasks: tuple[SubtaskId, ...]) -> dict[TaskManagerId, list[common_pb2.SubtaskRef]]:
         refs: dict[TaskManagerId, list[common_pb2.SubtaskRef]] = {}

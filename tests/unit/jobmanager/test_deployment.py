@@ -27,7 +27,8 @@ def deployed() -> dict[str, taskmanager_pb2.DeploySubtasksRequest]:
     places = {0: slot("one", 0), 1: slot("two", 1)}
     members = [subtask("source", 0), subtask("source", 1), subtask("window", 0), subtask("window", 1), subtask("sink")]
     executions = {member: Execution(member, attempt=2, slot=places[member.index]) for member in members}
-    return {str(key): request for key, request in deployments(JOB, executions, b"token").items()}
+    vertices = [vertex.vertex_id for vertex in JOB.vertices]
+    return {str(key): request for key, request in deployments(JOB, vertices, executions, b"token").items()}
 
 
 def test_each_taskmanager_gets_its_subtasks_and_what_the_job_needs() -> None:

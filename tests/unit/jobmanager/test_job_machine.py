@@ -62,13 +62,15 @@ def said(which: object, status: int, error: MillstreamError | None = None, attem
     return SubtaskReported(which, attempt, common_pb2.SubtaskStatus.ValueType(status), error)  # type: ignore[arg-type]
 
 
+BOTH = frozenset({A.vertex, B.vertex})
+DEPLOY, LET_GO = Deploy(BOTH), AwaitRestart(BOTH, (GRANT.slots[0].slot_id, GRANT.slots[1].slot_id))
 BOTH_RUN: list[Event] = [GRANT, said(A, RUNNING), said(B, RUNNING)]
 STOP_A, STOP_B, STOP_BOTH = CancelSubtasks((A,)), CancelSubtasks((B,)), CancelSubtasks((A, B))
 
 Step = tuple[Event, list[Instruction], str]
 TABLES: dict[str, list[Step]] = {
     "finishes": [
-        (GRANT, [Deploy()], "INITIALIZING"),
+        (GRANT, [DEPLOY], "INITIALIZING"),
         (said(A, INITIALIZING), [], "INITIALIZING"),
         (said(A, RUNNING), [], "INITIALIZING"),
         (said(B, RUNNING), [], "RUNNING"),
@@ -77,7 +79,7 @@ TABLES: dict[str, list[Step]] = {
         (CancelRequested(), [], "FINISHED"),
     ],
     "finishes before the last report of running": [
-        (GRANT, [Deploy()], "INITIALIZING"),
+        (GRANT, [DEPLOY], "INITIALIZING"),
         (said(A, FINISHED), [], "INITIALIZING"),
         (said(B, FINISHED), [Finished()], "FINISHED"),
     ],
@@ -86,7 +88,7 @@ TABLES: dict[str, list[Step]] = {
         (GRANT, [], "CANCELED"),
     ],
     "is cancelled while it runs": [
-        *[(event, [Deploy()] if event is GRANT else [], "") for event in BOTH_RUN],
+        *[(event, [DEPLOY] if event is GRANT else [], "") for event in BOTH_RUN],
         (CancelRequested(), [STOP_BOTH], "CANCELLING"),
         (CancelRequested(), [], "CANCELLING"),
         (said(A, CANCELED), [], "CANCELLING"),
@@ -97,34 +99,34 @@ TABLES: dict[str, list[Step]] = {
         (RestartDecided(False), [Finished()], "FAILED"),
     ],
     "fails by a subtask": [
-        *[(event, [Deploy()] if event is GRANT else [], "") for event in BOTH_RUN],
+        *[(event, [DEPLOY] if event is GRANT else [], "") for event in BOTH_RUN],
         (said(A, FAILED, CAUSE), [STOP_B], "FAILING"),
         (said(B, CANCELED), [AskRestart(CAUSE)], "FAILING"),
         (RestartDecided(False), [Finished()], "FAILED"),
     ],
     "waits for a better cause than a lost connection": [
-        *[(event, [Deploy()] if event is GRANT else [], "") for event in BOTH_RUN],
+        *[(event, [DEPLOY] if event is GRANT else [], "") for event in BOTH_RUN],
         (said(A, FAILED, LOST_CONNECTION), [STOP_B], "FAILING"),
         (said(B, CANCELED), [AwaitCause()], "FAILING"),
         (CauseAwaited(), [AskRestart(LOST_CONNECTION)], "FAILING"),
         (RestartDecided(False), [Finished()], "FAILED"),
     ],
     "a lost TaskManager ends its subtasks": [
-        *[(event, [Deploy()] if event is GRANT else [], "") for event in BOTH_RUN],
+        *[(event, [DEPLOY] if event is GRANT else [], "") for event in BOTH_RUN],
         (TaskManagerGone(TaskManagerId("three"), LOST), [], "RUNNING"),
         (TaskManagerGone(TWO, LOST), [STOP_A], "FAILING"),
         (TaskManagerGone(ONE, LOST), [AskRestart(LOST)], "FAILING"),
         (RestartDecided(False), [Finished()], "FAILED"),
     ],
     "a TaskManager whose subtasks have ended may go": [
-        *[(event, [Deploy()] if event is GRANT else [], "") for event in BOTH_RUN],
+        *[(event, [DEPLOY] if event is GRANT else [], "") for event in BOTH_RUN],
         (said(B, FINISHED), [], "RUNNING"),
         (TaskManagerGone(TWO, LOST), [], "RUNNING"),
         (said(A, FINISHED), [Finished()], "FINISHED"),
     ],
     "late, repeated and foreign reports change nothing": [
         (said(A, RUNNING, attempt=1), [], "CREATED"),
-        *[(event, [Deploy()] if event is GRANT else [], "") for event in BOTH_RUN],
+        *[(event, [DEPLOY] if event is GRANT else [], "") for event in BOTH_RUN],
         (said(A, RUNNING), [], "RUNNING"),
         (said(A, INITIALIZING), [], "RUNNING"),
         (said(A, common_pb2.SUBTASK_STATUS_UNSPECIFIED), [], "RUNNING"),
@@ -141,14 +143,14 @@ TABLES: dict[str, list[Step]] = {
         (said(B, FINISHED), [Finished()], "FINISHED"),
     ],
     "starts again": [
-        *[(event, [Deploy()] if event is GRANT else [], "") for event in BOTH_RUN],
+        *[(event, [DEPLOY] if event is GRANT else [], "") for event in BOTH_RUN],
         (said(A, FAILED, CAUSE), [STOP_B], "FAILING"),
         (said(B, CANCELED), [AskRestart(CAUSE)], "FAILING"),
-        (RestartDecided(True), [AwaitRestart()], "RESTARTING"),
+        (RestartDecided(True), [LET_GO], "RESTARTING"),
         (GRANT, [], "RESTARTING"),
         (RestartDue(), [RequestSlots()], "RESTARTING"),
         (RestartDue(), [], "RESTARTING"),
-        (GRANT, [Deploy()], "INITIALIZING"),
+        (GRANT, [DEPLOY], "INITIALIZING"),
         (said(A, FAILED, CAUSE), [], "INITIALIZING"),
         (said(A, RUNNING, attempt=1), [], "INITIALIZING"),
         (said(B, RUNNING, attempt=1), [], "RUNNING"),
@@ -156,28 +158,28 @@ TABLES: dict[str, list[Step]] = {
         (said(B, FINISHED, attempt=1), [Finished()], "FINISHED"),
     ],
     "is cancelled while it fails": [
-        *[(event, [Deploy()] if event is GRANT else [], "") for event in BOTH_RUN],
+        *[(event, [DEPLOY] if event is GRANT else [], "") for event in BOTH_RUN],
         (said(A, FAILED, CAUSE), [STOP_B], "FAILING"),
         (CancelRequested(), [], "CANCELLING"),
         (said(B, CANCELED), [Finished()], "CANCELED"),
     ],
     "is cancelled between two attempts": [
-        *[(event, [Deploy()] if event is GRANT else [], "") for event in BOTH_RUN],
+        *[(event, [DEPLOY] if event is GRANT else [], "") for event in BOTH_RUN],
         (said(A, FAILED, CAUSE), [STOP_B], "FAILING"),
         (said(B, CANCELED), [AskRestart(CAUSE)], "FAILING"),
-        (RestartDecided(True), [AwaitRestart()], "RESTARTING"),
+        (RestartDecided(True), [LET_GO], "RESTARTING"),
         (CancelRequested(), [Finished()], "CANCELED"),
         (RestartDue(), [], "CANCELED"),
     ],
     "the time to wait for a cause ends in a later attempt": [
-        *[(event, [Deploy()] if event is GRANT else [], "") for event in BOTH_RUN],
+        *[(event, [DEPLOY] if event is GRANT else [], "") for event in BOTH_RUN],
         (said(A, FAILED, LOST_CONNECTION), [STOP_B], "FAILING"),
         (said(B, CANCELED), [AwaitCause()], "FAILING"),
         (JobFailed(CAUSE), [AskRestart(CAUSE)], "FAILING"),
-        (RestartDecided(True), [AwaitRestart()], "RESTARTING"),
+        (RestartDecided(True), [LET_GO], "RESTARTING"),
         (CauseAwaited(), [], "RESTARTING"),
         (RestartDue(), [RequestSlots()], "RESTARTING"),
-        (GRANT, [Deploy()], "INITIALIZING"),
+        (GRANT, [DEPLOY], "INITIALIZING"),
         (CauseAwaited(), [], "INITIALIZING"),
         (said(A, RUNNING, attempt=1), [], "INITIALIZING"),
         (said(B, FAILED, LOST_CONNECTION, attempt=1), [STOP_A], "FAILING"),
@@ -187,7 +189,8 @@ TABLES: dict[str, list[Step]] = {
 
 
 def machine_of_two() -> JobMachine:
-    return JobMachine("job-1", ((A,), (B,)), 0)
+    """In one region."""
+    return JobMachine("job-1", ((A,), (B,)), {A.vertex: BOTH, B.vertex: BOTH}, 0)
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -240,13 +243,14 @@ def test_a_failed_report_without_an_error_names_the_subtask() -> None:
 class Cluster(RuleBasedStateMachine):
     """A shell that performs instructions late, in any order or twice, and TaskManagers that come and go."""
 
-    @initialize(slots=st.integers(1, 3), shared=st.integers(1, 2))
-    def submit(self, slots: int, shared: int) -> None:
+    @initialize(slots=st.integers(1, 3), shared=st.integers(1, 3), first_region=st.integers(0, 3))
+    def submit(self, slots: int, shared: int, first_region: int) -> None:
         self.job = JobId("a" * 32)
         self.pool = pool(one=2, two=2)
         members = tuple(tuple(subtask(f"v{n}", index) for n in range(shared)) for index in range(slots))
-        self.machine = JobMachine(self.job, members, 0)
-        self.slots_needed = slots
+        vertices = [subtask(f"v{n}").vertex for n in range(shared)]
+        parts = [frozenset(vertices[:first_region]), frozenset(vertices[first_region:])]
+        self.machine = JobMachine(self.job, members, {vertex: part for part in parts for vertex in part}, 0)
         self.held: list[SlotId] = []
         self.timers: list[Event] = []
         self.asked = 0
@@ -262,20 +266,22 @@ class Cluster(RuleBasedStateMachine):
                 case AskRestart():
                     self.asked += 1
                 case AwaitRestart():
-                    self.let_go()
+                    self.let_go(instruction.slots)
                     self.timers.append(RestartDue())
                 case Finished():
-                    self.let_go()
+                    assert all(execution.has_ended() for execution in self.machine.executions.values())
+                    self.let_go(self.held)
                     self.finished += 1
                 case CancelSubtasks():
                     assert all(self.machine.executions[member].slot is not None for member in instruction.subtasks)
 
-    def let_go(self) -> None:
+    def let_go(self, slots: Sequence[SlotId]) -> None:
         """Nothing may run in a slot that is given back."""
-        assert all(execution.has_ended() for execution in self.machine.executions.values())
-        for held in self.held:
+        for execution in self.machine.executions.values():
+            assert execution.has_ended() or execution.slot is None or execution.slot.slot_id not in slots
+        for held in slots:
             self.pool.release(held)
-        self.held = []
+        self.held = [held for held in self.held if held not in slots]
 
     def pick(self, number: int) -> tuple[object, int]:
         chosen = list(self.machine.executions.values())[number % len(self.machine.executions)]
@@ -284,10 +290,16 @@ class Cluster(RuleBasedStateMachine):
     @precondition(lambda self: self.machine.wants_slots)
     @rule()
     def grant(self) -> None:
-        granted = self.pool.allocate(self.job, self.slots_needed)
+        former = self.machine.missing_slots
+        granted = self.pool.allocate(self.job, len(former), former)
         if granted is not None:
-            self.held = [slot.slot_id for slot in granted]
+            self.held += [slot.slot_id for slot in granted]
+            running = {e.subtask: e.attempt for e in self.machine.executions.values() if e.is_deployed()}
             self.feed(SlotsGranted(tuple(granted)))
+            for execution in self.machine.executions.values():
+                assert execution.slot is not None and running.get(execution.subtask, execution.attempt) == (
+                    execution.attempt
+                )
 
     @rule(number=st.integers(0, 5), status=st.sampled_from([INITIALIZING, RUNNING, FINISHED, CANCELED]))
     def report(self, number: int, status: int) -> None:

@@ -71,6 +71,7 @@ SECURITY_SECRET_FILE = Option("security.secret-file", PathKind())
 
 # -- JobManager -------------------------------------------------------------------------------------------------------
 JOBMANAGER_SCHEDULER = Option("jobmanager.scheduler", Choice(("default", "adaptive")))
+FAILOVER_STRATEGY = Option("jobmanager.execution.failover-strategy", Choice(("region", "full")))
 ADAPTIVE_STARTING_STABLE = Option("jobmanager.adaptive-scheduler.submission.resource-stabilization-timeout", _DURATION)
 ADAPTIVE_RUNNING_STABLE = Option("jobmanager.adaptive-scheduler.executing.resource-stabilization-timeout", _DURATION)
 ADAPTIVE_COOLDOWN = Option("jobmanager.adaptive-scheduler.executing.cooldown-after-rescaling", _DURATION)

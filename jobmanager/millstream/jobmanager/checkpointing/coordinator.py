@@ -15,11 +15,11 @@ barrier, and so in the snapshots of its consumers. A savepoint goes the same way
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from millstream.core.errors import CheckpointError, MillstreamError
-from millstream.core.ids import SubtaskId
+from millstream.core.ids import SubtaskId, VertexId
 from millstream.jobmanager.checkpointing.settings import CheckpointSettings
 from millstream.proto.v1 import checkpoint_pb2
 
@@ -172,13 +172,16 @@ class CheckpointCoordinator:
         self._next_ms = now_ms + self._settings.interval_ms
 
     def stopped(self, now_ms: int) -> list[Instruction]:
-        """The job fails, is cancelled, or has ended; the next attempt starts from the beginning or from ``latest``."""
+        """The job, or a part of it, fails; or it is cancelled, or has ended."""
         self._running = False
-        self._finished.clear()
-        self._awaiting.clear()
         return [
             i for pending in list(self._pending.values()) for i in self._abort(pending, AbortReason.JOB_STOPPED, now_ms)
         ]
+
+    def left(self, vertices: Collection[VertexId]) -> None:
+        """Their next attempt starts from the beginning or from ``latest``."""
+        self._finished = {subtask for subtask in self._finished if subtask.vertex not in vertices}
+        self._awaiting = {subtask for subtask in self._awaiting if subtask.vertex not in vertices}
 
     def rescaled(self, producers: Mapping[SubtaskId, frozenset[SubtaskId]]) -> None:
         """The next attempt has other subtasks."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -149,13 +149,17 @@ class CheckpointDriver:
             self._tick()
 
     def stopped(self) -> None:
-        """The attempt is over."""
+        """The attempt is over, of the whole job or of a part of it."""
         self._running = False
         self._completed.set()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         self._perform(self.coordinator.stopped(self._clock.wall_ms()))
+
+    def left(self, vertices: Collection[VertexId]) -> None:
+        """Nothing of these runs any more."""
+        self.coordinator.left(vertices)
 
     def ended(self, keep: bool) -> None:
         """The job is over."""

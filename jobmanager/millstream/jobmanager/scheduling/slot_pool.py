@@ -49,7 +49,7 @@ class SlotPool:
         """The TaskManager is gone."""
         self.slots.pop(taskmanager, None)
 
-    def allocate(self, job: JobId, count: int, former: Sequence[TaskManagerId] = ()) -> list[Slot] | None:
+    def allocate(self, job: JobId, count: int, former: Sequence[TaskManagerId | None] = ()) -> list[Slot] | None:
         """``count`` free slots, or None when there are not that many.
 
         Each is on the TaskManager that ``former`` names for it, where its state may be at hand, if there is room; the
@@ -62,7 +62,8 @@ class SlotPool:
         if sum(map(len, free.values())) < count:
             return None
         granted: list[Slot | None] = [
-            free[taskmanager].pop(0) if free.get(taskmanager) else None for taskmanager in former[:count]
+            free[taskmanager].pop(0) if taskmanager is not None and free.get(taskmanager) else None
+            for taskmanager in former[:count]
         ]
         granted += [None] * (count - len(granted))
         chosen: list[Slot] = []
