@@ -148,7 +148,7 @@ def extra_offsets(events: Int64s, key: np.uint64, sizes: Int64s, average: int, o
     for i in range(len(events)):
         wanted = average - sizes[i]
         if wanted > 0:
-            spread = int(math.floor(wanted * 0.2 + 0.5))
+            spread = math.floor(wanted * 0.2 + 0.5)
             total += wanted - spread
             if spread > 0:
                 total += below(key, events[i], 2 * spread)
