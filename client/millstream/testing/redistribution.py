@@ -13,7 +13,8 @@ from millstream.core.keys import key_group_range
 from millstream.proto.v1.checkpoint_pb2 import STATE_MODE_ITEM, STATE_MODE_KEYED
 from millstream.taskmanager.operators.snapshots import OperatorSnapshot
 from millstream.taskmanager.state.backend import RestoredKeyed
-from millstream.taskmanager.state.chunks import GroupFilter, RowChunk
+from millstream.taskmanager.state.chunks import Chunk, GroupFilter
+from millstream.taskmanager.state.column_chunks import ColumnChunk
 
 Snapshots = Sequence[OperatorSnapshot | None]
 """Of the subtasks of one operator, by index; None of those that keep no state."""
@@ -50,10 +51,10 @@ def _share(snapshots: Snapshots, index: int, parallelism: int, max_parallelism: 
     return share if found or rows else None
 
 
-def _rows(snapshots: Snapshots, chosen: GroupFilter) -> list[RowChunk]:
+def _rows(snapshots: Snapshots, chosen: GroupFilter) -> list[Chunk]:
     """The rows of the keyed state backend that pass the filter."""
     rows = []
     for snapshot in snapshots:
         if snapshot is not None and snapshot.backend is not None:
             rows += [chosen.apply(chunk) for chunk in snapshot.backend.chunks]
-    return [chunk for chunk in rows if chunk.keys or chunk.gone]
+    return [chunk for chunk in rows if isinstance(chunk, ColumnChunk) or chunk.keys or chunk.gone]

@@ -31,7 +31,7 @@ import math
 import uuid
 import zlib
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -46,11 +46,11 @@ KEY_HASH_VERSION: Final = 1
 DEFAULT_MAX_PARALLELISM: Final = 128
 
 _MASK: Final = 0xFFFF_FFFF_FFFF_FFFF
-_TAG_STR: Final = 0x5354_0000_0000_0000
-_TAG_BYTES: Final = 0x4259_0000_0000_0000
-_TAG_NONE: Final = 0x4E4F_4E45_0000_0000
-_TAG_TUPLE: Final = 0x5455_504C_0000_0000
-_TAG_OTHER: Final = 0x4F54_0000_0000_0000
+TAG_STR: Final = 0x5354_0000_0000_0000
+TAG_BYTES: Final = 0x4259_0000_0000_0000
+TAG_NONE: Final = 0x4E4F_4E45_0000_0000
+TAG_TUPLE: Final = 0x5455_504C_0000_0000
+TAG_OTHER: Final = 0x4F54_0000_0000_0000
 
 _CACHE_ENTRIES_MAX: Final = 1 << 18
 
@@ -59,7 +59,7 @@ GroupArray = npt.NDArray[np.int32]
 
 def stable_hash(key: Any) -> int:
     """32 bits, unsigned. Raises ``RecordTypeError`` for a type without a stable hash."""
-    return _hash64(key) >> 32
+    return hash64(key) >> 32
 
 
 def key_group(key: Any, max_parallelism: int) -> int:
@@ -109,23 +109,36 @@ def int_key_groups(keys: npt.NDArray[np.int64], max_parallelism: int) -> GroupAr
     return ((x >> np.uint64(32)) % np.uint64(max_parallelism)).astype(np.int32)
 
 
-def arrow_key_groups(columns: list[pa.Array], max_parallelism: int) -> GroupArray:
-    """The groups of rows whose key is the value of the one column, or the tuple of several."""
+def arrow_key_groups(columns: Sequence[pa.Array], max_parallelism: int) -> GroupArray:
+    """The groups of rows whose key is the value of the one column, or the tuple of several: as of the Python values."""
     import pyarrow as pa
 
     if len(columns) == 1:
         column = columns[0]
         if pa.types.is_integer(column.type) and column.null_count == 0 and column.type != pa.uint64():
             return int_key_groups(column.cast(pa.int64()).to_numpy(zero_copy_only=False), max_parallelism)
-        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-            encoded = column.dictionary_encode()
-            words: list[Any] = [*encoded.dictionary.to_pylist(), None]
-            groups = np.array([key_group(word, max_parallelism) for word in words], dtype=np.int32)
-            codes = encoded.indices.fill_null(len(words) - 1).to_numpy(zero_copy_only=False)
-            chosen: GroupArray = groups[codes]
-        return chosen
-        return key_groups(column.to_pylist(), max_parallelism)
-    return key_groups(list(zip(*[column.to_pylist() for column in columns], strict=True)), max_parallelism)
+    from millstream.core.kernels.column_hash import row_hashes
+
+    return _groups_of_hashes(row_hashes(columns), max_parallelism)
+
+
+def table_key_groups(columns: Sequence[pa.Array], max_parallelism: int, rows: int | None = None) -> GroupArray:
+    """The groups of SQL rows by their key columns; exchanges and state of SQL operators agree on it.
+
+    It differs from ``arrow_key_groups`` in times and nested values. Dates, times, timestamps and durations are hashed
+    as the integers that Arrow stores, without a Python object a row, so both sides of an exchange must have one Arrow
+    type. Lists, maps and structs have the hash of their encoded bytes. Decimals hash like the equal integer or float.
+    No columns at all are the key of a global aggregate, ``()``; then ``rows`` says how many rows there are.
+    """
+    if not columns:
+        return np.full(rows or 0, key_group((), max_parallelism), np.int32)
+    from millstream.core.kernels.column_hash import row_hashes
+
+    return _groups_of_hashes(row_hashes(columns, table_values=True), max_parallelism)
+
+
+def _groups_of_hashes(hashes: npt.NDArray[np.uint64], max_parallelism: int) -> GroupArray:
+    return ((hashes >> np.uint64(32)) % np.uint64(max_parallelism)).astype(np.int32)
 
 
 def subtask_of_key_group(group: int, max_parallelism: int, parallelism: int) -> int:
@@ -156,44 +169,45 @@ def _hash_bytes(data: bytes, tag: int) -> int:
     return _mix((zlib.crc32(data) + (len(data) << 32) ^ tag) & _MASK)
 
 
-def _hash64(key: Any) -> int:
+def hash64(key: Any) -> int:
+    """The 64 bits whose high half is the stable hash. Raises ``RecordTypeError``."""
     kind = type(key)
     if kind is str:
-        return _hash_bytes(key.encode("utf-8", "surrogatepass"), _TAG_STR)
+        return _hash_bytes(key.encode("utf-8", "surrogatepass"), TAG_STR)
     if kind is int or kind is bool:
         return _hash_int(int(key))
     if key is None:
-        return _mix(_TAG_NONE)
+        return _mix(TAG_NONE)
     if kind is bytes:
-        return _hash_bytes(key, _TAG_BYTES)
+        return _hash_bytes(key, TAG_BYTES)
     if kind is float:
         if math.isfinite(key) and key == math.floor(key):
             return _hash_int(int(key))
-        return _hash_bytes(repr(key).encode(), _TAG_OTHER)
+        return _hash_bytes(repr(key).encode(), TAG_OTHER)
     if isinstance(key, enum.Enum) and not isinstance(key, int | str):
-        return _hash_bytes(f"{type(key).__qualname__}.{key.name}".encode(), _TAG_OTHER)
+        return _hash_bytes(f"{type(key).__qualname__}.{key.name}".encode(), TAG_OTHER)
     if isinstance(key, tuple):
         return _hash_fields(key)
     for base, canonical in _CANONICAL.items():
         if isinstance(key, base):
-            return _hash_bytes(canonical(key).encode(), _TAG_OTHER)
+            return _hash_bytes(canonical(key).encode(), TAG_OTHER)
     if isinstance(key, decimal.Decimal):
         return _hash_decimal(key)
     if isinstance(key, np.generic):
-        return _hash64(key.item())
+        return hash64(key.item())
     if dataclasses.is_dataclass(key) and _is_frozen(type(key)):
         return _hash_fields(tuple(getattr(key, field.name) for field in dataclasses.fields(key)))
     if isinstance(key, int):
         return _hash_int(int(key))
     if isinstance(key, str):
-        return _hash_bytes(str.__str__(key).encode("utf-8", "surrogatepass"), _TAG_STR)
+        return _hash_bytes(str.__str__(key).encode("utf-8", "surrogatepass"), TAG_STR)
     raise _no_hash(key)
 
 
 def _hash_int(value: int) -> int:
     if -(1 << 63) <= value < (1 << 63):
         return _mix(value & _MASK)
-    return _hash_bytes(str(value).encode(), _TAG_OTHER)
+    return _hash_bytes(str(value).encode(), TAG_OTHER)
 
 
 def _hash_decimal(value: decimal.Decimal) -> int:
@@ -201,13 +215,13 @@ def _hash_decimal(value: decimal.Decimal) -> int:
     if value.is_finite() and value == value.to_integral_value():
         return _hash_int(int(value))
     as_float = float(value)
-    return _hash64(as_float) if value == decimal.Decimal(as_float) else _hash_bytes(str(value).encode(), _TAG_OTHER)
+    return hash64(as_float) if value == decimal.Decimal(as_float) else _hash_bytes(str(value).encode(), TAG_OTHER)
 
 
 def _hash_fields(fields: tuple[Any, ...]) -> int:
-    h = _TAG_TUPLE + len(fields)
+    h = TAG_TUPLE + len(fields)
     for field in fields:
-        h = _mix((h * 31 + _hash64(field)) & _MASK)
+        h = _mix((h * 31 + hash64(field)) & _MASK)
     return h
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from millstream.core.errors import RecordTypeError
@@ -26,6 +26,7 @@ from millstream.core.keys import (
     stable_hash,
     subtask_of_key_group,
     subtasks_of_key_groups,
+    table_key_groups,
 )
 
 
@@ -138,6 +139,62 @@ def test_text_columns_are_as_text(keys: list[str | None], groups: int) -> None:
 def test_several_columns_are_as_tuples(keys: list[tuple[int, str]]) -> None:
     columns = [pa.array([number for number, _ in keys]), pa.array([text for _, text in keys])]
     assert arrow_key_groups(columns, 128).tolist() == [key_group(key, 128) for key in keys]
+
+
+ARROW_VALUES = [
+    (pa.int64(), st.integers(-(2**63), 2**63 - 1)),
+    (pa.uint64(), st.integers(0, 2**64 - 1)),
+    (pa.int8(), st.integers(-128, 127)),
+    (pa.bool_(), st.booleans()),
+    (pa.string(), st.text()),
+    (pa.large_string(), st.text(max_size=30)),
+    (pa.binary(), st.binary(max_size=30)),
+    (pa.float64(), st.floats(allow_nan=False)),
+    (pa.decimal128(12, 3), st.decimals(-(10**8), 10**8, places=3)),
+    (pa.date32(), st.dates()),
+    (pa.null(), st.none()),
+]
+
+
+@pytest.mark.parametrize("several", [False, True], ids=["one column", "several columns"])
+@pytest.mark.parametrize(("kind", "values"), ARROW_VALUES, ids=[str(kind) for kind, _ in ARROW_VALUES])
+@settings(deadline=None, max_examples=30)  # the first call compiles
+@given(data=st.data())
+def test_columns_of_every_type_are_as_their_values(
+    kind: pa.DataType, values: st.SearchStrategy[Any], several: bool, data: st.DataObject
+) -> None:
+    column = data.draw(st.lists(st.none() | values, min_size=1, max_size=12))
+    groups = data.draw(st.integers(1, 300))
+    first = pa.array([None, *column], kind).slice(1)  # with an offset
+    keys: list[Any] = first.to_pylist()
+    columns = [first]
+    if several:
+        texts = data.draw(st.lists(st.none() | st.text(max_size=9), min_size=len(column), max_size=len(column)))
+        columns.append(pa.array(texts, pa.string()))
+        keys = list(zip(keys, texts, strict=True))
+    expected = [key_group(key, groups) for key in keys]
+    assert arrow_key_groups(columns, groups).tolist() == expected
+    if kind != pa.date32():
+        assert table_key_groups(columns, groups).tolist() == expected
+
+
+@pytest.mark.parametrize("kind", [pa.date32(), pa.timestamp("ms"), pa.timestamp("us", "UTC"), pa.time64("us")], ids=str)
+def test_times_in_tables_are_as_the_integers_that_are_stored(kind: pa.DataType) -> None:
+    stored = [0, None, 1, 86_399]
+    column = pa.array(stored, pa.int32() if kind == pa.date32() else pa.int64()).cast(kind)
+    assert table_key_groups([column], 128).tolist() == [key_group(value, 128) for value in stored]
+
+
+def test_nested_values_are_keys_of_tables() -> None:
+    column = pa.array([[1, 2], None, [1, 2], [2, 1]])
+    first, null, again, other = table_key_groups([column], 1 << 15).tolist()
+    assert first == again != other and null == key_group(None, 1 << 15)
+    with pytest.raises(RecordTypeError, match="no stable hash"):
+        arrow_key_groups([column], 128)
+
+
+def test_rows_without_key_columns_have_one_group() -> None:
+    assert table_key_groups([], 128, 3).tolist() == [key_group((), 128)] * 3
 
 
 def test_the_hash_does_not_depend_on_the_process() -> None:

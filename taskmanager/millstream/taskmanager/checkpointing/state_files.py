@@ -16,7 +16,10 @@ from millstream.proto.v1 import checkpoint_pb2
 from millstream.taskmanager.checkpointing.task_snapshot import TaskSnapshot
 from millstream.taskmanager.operators.snapshots import OperatorSnapshot
 from millstream.taskmanager.state.backend import KeyedCapture, RestoredKeyed, StoredDatabase
-from millstream.taskmanager.state.chunks import GroupFilter, RowChunk, decode_chunk
+from millstream.taskmanager.state.chunks import Chunk, GroupFilter, RowChunk, decode_chunk
+from millstream.taskmanager.state.column_chunks import KINDS as COLUMN_KINDS
+from millstream.taskmanager.state.column_chunks import ColumnChunk
+from millstream.taskmanager.state.column_files import read_columns, write_columns
 from millstream.taskmanager.state.state_writer import StateWriter
 from millstream.taskmanager.state.table_files import gather, read_table, write_table
 from millstream.taskmanager.task.context import SubtaskInfo
@@ -61,7 +64,26 @@ def _store_tables(
 ) -> None:
     """As savepoints have it: one Parquet file a state."""
     groups = key_group_range(info.subtask_index, info.max_parallelism, info.parallelism)
-    for table in gather(capture.rows()):
+    rows: list[RowChunk] = []
+    columns: dict[str, list[ColumnChunk]] = {}
+    for chunk in capture.rows():
+        if isinstance(chunk, ColumnChunk):
+            columns.setdefault(chunk.name, []).append(chunk)
+        else:
+            rows.append(chunk)
+    for name, chunks in columns.items():
+        content, count = write_columns(chunks)
+        path = f"{operator.operator_id[:16]}/{file_name(name)}.{info.subtask_index}.parquet"
+        operator.tables.add(
+            name=name,
+            kind=chunks[0].kind,
+            with_ttl=chunks[0].with_ttl,
+            file=writer.write_named(path, content),
+            rows=count,
+            first_group=groups.start,
+            last_group=groups.stop - 1,
+        )
+    for table in gather(rows):
         name = f"{operator.operator_id[:16]}/{file_name(table.name)}{'.windows' if table.spaced else ''}"
         content = write_table(table, info.max_parallelism)
         operator.tables.add(
@@ -128,7 +150,7 @@ class StateReader:
             chain = [(restored.file, _narrowed(restored.run, groups)) for restored in operator.runs]
         return RestoredKeyed(self._chunks(operator, groups), chain, databases)
 
-    def _chunks(self, operator: checkpoint_pb2.RestoredOperator, groups: range) -> Iterator[RowChunk]:
+    def _chunks(self, operator: checkpoint_pb2.RestoredOperator, groups: range) -> Iterator[Chunk]:
         for restored in operator.runs:
             run = _narrowed(restored.run, groups)
             kept = range(run.first_group, run.last_group + 1)
@@ -141,13 +163,20 @@ class StateReader:
         for restored_table in operator.tables:
             file, table = restored_table.file, restored_table.table
             own = groups.start <= table.first_group and table.last_group < groups.stop
+            content = read_checked(self._storage, file.path, 0, file.length, file.crc32c)
+            wanted = None if own else groups
+            if table.kind in COLUMN_KINDS:
+                yield from read_columns(
+                    content, name=table.name, kind=table.kind, with_ttl=table.with_ttl, groups=wanted
+                )
+                continue
             yield from read_table(
-                read_checked(self._storage, file.path, 0, file.length, file.crc32c),
+                content,
                 name=table.name,
                 kind=table.kind,
                 with_ttl=table.with_ttl,
                 spaced=table.spaced,
-                groups=None if own else groups,
+                groups=wanted,
             )
 
     def _pieces(self, path: str, run: checkpoint_pb2.KeyedRun, kept: range) -> Iterator[tuple[range, memoryview]]:

@@ -15,7 +15,7 @@ from millstream.proto.v1.checkpoint_pb2 import (
     StateMode,
 )
 from millstream.taskmanager.state.backend import KeyedCapture, RestoredKeyed
-from millstream.taskmanager.state.chunks import RowChunk
+from millstream.taskmanager.state.chunks import Chunk
 
 WATERMARK: Final = "watermark"
 
@@ -37,7 +37,7 @@ class OperatorSnapshot:
 
     def settled(self) -> OperatorSnapshot:
         """As it will be restored: what a checkpoint writes beside the task is taken now."""
-        chunks: list[RowChunk] = []
+        chunks: list[Chunk] = []
         if self.capture is not None:
             while self.capture.advance():
                 pass

@@ -11,7 +11,7 @@ from millstream.core.api.state import State, StateDescriptor
 from millstream.core.checkpoint.storage import Storage
 from millstream.core.clock import Clock
 from millstream.proto.v1 import checkpoint_pb2
-from millstream.taskmanager.state.chunks import RowChunk
+from millstream.taskmanager.state.chunks import Chunk
 from millstream.taskmanager.state.runs import Chain
 from millstream.taskmanager.state.state_writer import StateWriter
 
@@ -34,7 +34,7 @@ class KeyedCapture(Protocol):
         """On the task's thread: stored, or given up."""
         ...
 
-    def rows(self) -> Iterator[RowChunk]:
+    def rows(self) -> Iterator[Chunk]:
         """Beside the task, when everything of a full capture is taken: all rows, instead of ``store``."""
         ...
 
@@ -55,7 +55,7 @@ class StoredDatabase(NamedTuple):
 class RestoredKeyed:
     """What a backend starts with: rows of the subtask's key groups in chunks, and databases that hold them too."""
 
-    chunks: Iterable[RowChunk] = ()
+    chunks: Iterable[Chunk] = ()
     chain: Chain | None = None
     """The files of ``chunks``, when later checkpoints may refer to them."""
     databases: list[StoredDatabase] = field(default_factory=list)

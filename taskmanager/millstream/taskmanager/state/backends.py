@@ -32,21 +32,31 @@ class SubtaskContext(Protocol):
     clock: Clock
 
 
-def open_backend(context: SubtaskContext) -> HeapStateBackend:
-    """A backend for one operator of one subtask, as the job's settings say."""
+def settings_of(context: SubtaskContext) -> BackendSettings:
+    """What the context says about its subtask."""
     configuration, max_parallelism = context.configuration, context.max_parallelism
-    settings = BackendSettings(
+    return BackendSettings(
         max_parallelism,
         key_group_range(context.subtask_index, max_parallelism, context.parallelism),
         context.clock,
         Path(configuration.get("state.backend.rocksdb.localdir") or configuration.get(SLOT_DIRECTORY) or gettempdir()),
     )
+
+
+def takes_checkpoints(context: SubtaskContext) -> bool:
+    """Whether there will be checkpoints, which may be incremental."""
+    return context.configuration.get("execution.checkpointing.interval") is not None
+
+
+def open_backend(context: SubtaskContext) -> HeapStateBackend:
+    """A backend for one operator of one subtask, as the job's settings say."""
+    configuration, settings = context.configuration, settings_of(context)
     if configuration.get(STATE_BACKEND, "memory") == "rocksdb":
         from millstream.taskmanager.state.rocksdb import RocksStateBackend
 
         size = int(configuration.get("taskmanager.memory.managed.size") or _MANAGED_BYTES)
         return RocksStateBackend(settings, _memory_of_slot(size))
-    return HeapStateBackend(settings, tracks_changes=configuration.get("execution.checkpointing.interval") is not None)
+    return HeapStateBackend(settings, tracks_changes=takes_checkpoints(context))
 
 
 @cache

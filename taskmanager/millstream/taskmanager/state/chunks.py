@@ -1,5 +1,8 @@
 """Rows of keyed state as bytes: the unit in which state is captured, written and restored.
 
+Operators on Arrow batches keep state in columns, whose chunks are ``column_chunks.ColumnChunk``; the kind tells them
+from the chunks of this module, which hold all other state.
+
 A chunk holds rows of one state: ``[name, kind, with time to live, classes, namespaces, keys, stored, gone]``. The last
 four are encoded batches or None: state is written by columns, as records are sent. ``gone`` are keys that have no row
 any more, or (namespace, key) where there are namespaces. ``classes`` are the fields of record classes at the time.
@@ -20,6 +23,8 @@ from millstream.core.errors import CheckpointError, IncompatibleStateError, Reco
 from millstream.core.keys import KeyGroupCache, key_groups
 from millstream.core.serde import decode_batch, decode_value, encode_batch, encode_value
 from millstream.core.serde.evolution import ClassFields, noting_classes, saved_with
+from millstream.taskmanager.state.column_chunks import KINDS as COLUMN_KINDS
+from millstream.taskmanager.state.column_chunks import ColumnChunk, from_fields
 from millstream.taskmanager.state.tables import SavedTable
 
 CHUNK_ROWS: Final = 2048
@@ -41,6 +46,9 @@ class RowChunk:
         return [key for _, key in keys] if self.spaced else keys
 
 
+Chunk = RowChunk | ColumnChunk
+
+
 def encode_chunk(chunk: RowChunk) -> bytes:
     """The bytes of a chunk. Raises ``CheckpointError`` that names the state and the type that cannot be saved."""
     try:
@@ -56,9 +64,12 @@ def encode_chunk(chunk: RowChunk) -> bytes:
     return encode_value([chunk.name, chunk.kind, chunk.with_ttl, chunk.spaced, classes, *content])
 
 
-def decode_chunk(data: bytes | memoryview) -> RowChunk:
-    """The inverse of ``encode_chunk``."""
-    name, kind, with_ttl, spaced, classes, encoded_keys, namespaces, stored, gone = decode_value(data)
+def decode_chunk(data: bytes | memoryview) -> Chunk:
+    """The inverse of ``encode_chunk`` and ``encode_column_chunk``."""
+    fields = decode_value(data)
+    if fields[1] in COLUMN_KINDS:
+        return from_fields(fields)
+    name, kind, with_ttl, spaced, classes, encoded_keys, namespaces, stored, gone = fields
     with reading_state(name, classes):
         keys = _decoded(encoded_keys)
         if spaced:
@@ -100,8 +111,10 @@ class GroupFilter:
         self._groups = groups
         self._cache = KeyGroupCache(max_parallelism)
 
-    def apply(self, chunk: RowChunk) -> RowChunk:
+    def apply(self, chunk: Chunk) -> Chunk:
         """The chunk without the rows of other groups."""
+        if isinstance(chunk, ColumnChunk):
+            return chunk.filtered(self._groups)
         chosen = self._chosen(chunk, chunk.keys)
         gone = self._chosen(chunk, chunk.gone)
         return RowChunk(
@@ -123,9 +136,9 @@ class GroupFilter:
         return rows
 
 
-def load_chunks(chunks: Iterable[RowChunk], tables: dict[str, SavedTable]) -> None:
-    """Apply chunks to ``tables``, the later over the earlier."""
-    for chunk in chunks:
+def load_chunks(chunks: Iterable[Chunk], tables: dict[str, SavedTable]) -> None:
+    """Apply chunks to ``tables``, the later over the earlier. Raises ``IncompatibleStateError`` for columns."""
+    for chunk in map(as_rows, chunks):
         table = tables.get(chunk.name)
         if table is None:
             table = tables[chunk.name] = SavedTable(chunk.name, chunk.kind, chunk.with_ttl)
@@ -134,6 +147,16 @@ def load_chunks(chunks: Iterable[RowChunk], tables: dict[str, SavedTable]) -> No
         for key in chunk.gone:
             rows.pop(key, None)
         rows.update(zip(chunk.keys, chunk.stored, strict=True))
+
+
+def as_rows(chunk: Chunk) -> RowChunk:
+    """For operators that keep their state by row. Raises ``IncompatibleStateError`` for columns."""
+    if isinstance(chunk, ColumnChunk):
+        raise IncompatibleStateError(
+            f"the state {chunk.name!r} cannot be restored: it was saved in columns, by an operator on Arrow batches, "
+            "and the operator that takes its place keeps its state by row. Start the changed job without this state."
+        )
+    return chunk
 
 
 def unsavable(chunk: RowChunk, error: Exception) -> CheckpointError:

@@ -37,7 +37,7 @@ from millstream.core.serde import encode_value
 from millstream.core.serde.evolution import ClassFields, have_changed, noting_classes
 from millstream.taskmanager.state.backend import BackendSettings, KeyedCapture, RestoredKeyed, StoredDatabase
 from millstream.taskmanager.state.capture import Part, RowCapture
-from millstream.taskmanager.state.chunks import RowChunk, reading_state, unsavable
+from millstream.taskmanager.state.chunks import Chunk, RowChunk, as_rows, reading_state, unsavable
 from millstream.taskmanager.state.heap import HeapStateBackend
 from millstream.taskmanager.state.rocksdb_capture import DatabaseCapture, UploadedFiles
 from millstream.taskmanager.state.rocksdb_files import classes_in, fetch_database, rows_in, rows_of_database
@@ -294,8 +294,8 @@ class RocksStateBackend(HeapStateBackend):
         self._db.delete_range(group_prefix(0), group_prefix(groups.start))
         self._db.delete_range(group_prefix(groups.stop), b"\xff\xff\xff")
 
-    def _insert(self, chunks: Iterable[RowChunk]) -> None:
-        for chunk in chunks:
+    def _insert(self, chunks: Iterable[Chunk]) -> None:
+        for chunk in map(as_rows, chunks):
             self._codec(chunk, chunk.spaced)
             batch = WriteBatch(raw_mode=True)
             self._put(batch, chunk)

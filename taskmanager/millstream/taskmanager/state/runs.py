@@ -8,7 +8,7 @@ from typing import Final
 from millstream.core.checkpoint.files import crc32c
 from millstream.proto.v1 import checkpoint_pb2
 from millstream.taskmanager.state.capture import RowCapture
-from millstream.taskmanager.state.chunks import RowChunk, decode_chunk
+from millstream.taskmanager.state.chunks import Chunk, decode_chunk
 from millstream.taskmanager.state.state_writer import StateWriter
 
 RUNS_MAX: Final = 64
@@ -61,6 +61,47 @@ class RunChains:
         return True
 
 
+class RunWriter:
+    """Writes the run of one checkpoint behind those it builds upon, none when it is ``full``."""
+
+    def __init__(self, chains: RunChains, checkpoint_id: int, full: bool) -> None:
+        self._chains = chains
+        self._checkpoint_id = checkpoint_id
+        self._before: Chain = [] if full else list(chains.base)
+        self._full = full
+        self._stored: Chain | None = None
+
+    def store(
+        self, encoded: list[tuple[range, bytes]], writer: StateWriter, state: checkpoint_pb2.OperatorState
+    ) -> None:
+        """Write the chunks, each with the key groups it may hold, and describe the chain in ``state``."""
+        chain = list(self._before)
+        indexes = [writer.refer(file) for file, _ in chain]
+        if encoded:
+            indexes.append(writer.write([data for _, data in encoded], shared=True))
+            chain.append((writer.files[-1], self._run(encoded)))
+        describe(state, chain, indexes)
+        self._stored = chain
+
+    def ended(self) -> None:
+        """On the task's thread: the chain may be confirmed, if it was stored."""
+        if self._stored is not None:
+            self._chains.add(self._checkpoint_id, self._stored)
+
+    def _run(self, encoded: list[tuple[range, bytes]]) -> checkpoint_pb2.KeyedRun:
+        groups = self._chains.groups
+        run = checkpoint_pb2.KeyedRun(first_group=groups.start, last_group=groups.stop - 1, full=self._full)
+        offset = 0
+        for held, data in encoded:
+            run.chunk_first_groups.append(held.start)
+            run.chunk_last_groups.append(held.stop - 1)
+            run.offsets.append(offset)
+            run.lengths.append(len(data))
+            run.checksums.append(crc32c(data))
+            offset += len(data)
+        return run
+
+
 class RunsCapture:
     """Implements ``KeyedCapture`` for the heap."""
 
@@ -73,14 +114,10 @@ class RunsCapture:
         encoded: list[tuple[range, bytes]],
         on_taken: Callable[[], None],
     ) -> None:
-        self._chains = chains
-        self._checkpoint_id = checkpoint_id
-        self._before: Chain = [] if full else list(chains.base)
-        self._full = full
+        self._writer = RunWriter(chains, checkpoint_id, full)
         self._rows = rows
         self._encoded = encoded
         self._on_taken = on_taken
-        self._stored: Chain | None = None
 
     def advance(self) -> bool:
         if self._rows.advance():
@@ -89,33 +126,13 @@ class RunsCapture:
         return False
 
     def store(self, writer: StateWriter, state: checkpoint_pb2.OperatorState) -> None:
-        chain = list(self._before)
-        indexes = [writer.refer(file) for file, _ in chain]
-        if self._encoded:
-            indexes.append(writer.write([data for _, data in self._encoded], shared=True))
-            chain.append((writer.files[-1], self._run()))
-        describe(state, chain, indexes)
-        self._stored = chain
-
-    def _run(self) -> checkpoint_pb2.KeyedRun:
-        groups = self._chains.groups
-        run = checkpoint_pb2.KeyedRun(first_group=groups.start, last_group=groups.stop - 1, full=self._full)
-        offset = 0
-        for held, data in self._encoded:
-            run.chunk_first_groups.append(held.start)
-            run.chunk_last_groups.append(held.stop - 1)
-            run.offsets.append(offset)
-            run.lengths.append(len(data))
-            run.checksums.append(crc32c(data))
-            offset += len(data)
-        return run
+        self._writer.store(self._encoded, writer, state)
 
     def ended(self) -> None:
         self._on_taken()
-        if self._stored is not None:
-            self._chains.add(self._checkpoint_id, self._stored)
+        self._writer.ended()
 
-    def rows(self) -> Iterator[RowChunk]:
+    def rows(self) -> Iterator[Chunk]:
         return (decode_chunk(data) for _, data in self._encoded)
 
 

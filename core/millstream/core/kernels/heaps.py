@@ -1,0 +1,106 @@
+"""Values of varying length in one heap: written behind each other, gathered into Arrow's offsets and data.
+
+By slot, ``starts`` says where a value is in ``heap`` and ``lengths`` how many bytes it has, -1 for null. A value that
+is replaced or given up stays in the heap as garbage until the owner copies the rest out.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+Int64Array = npt.NDArray[np.int64]
+Int32Array = npt.NDArray[np.int32]
+Bytes = npt.NDArray[np.uint8]
+BoolArray = npt.NDArray[np.bool_]
+
+
+@numba.njit(cache=True, nogil=True)
+def append_values(
+    slots: Int64Array,
+    offsets: Int64Array,
+    data: Bytes,
+    valid: BoolArray,
+    starts: Int64Array,
+    lengths: Int32Array,
+    heap: Bytes,
+    end: int,
+) -> tuple[int, int]:
+    """Put value ``i``, ``data[offsets[i]:offsets[i + 1]]``, at ``slots[i]``; of equal slots the last value stays.
+
+    ``valid`` is empty where nothing is null. ``heap`` has room behind ``end``. Returns ``(new end, bytes of garbage
+    made)``.
+    """
+    some_null = len(valid) > 0
+    garbage = 0
+    for i in range(len(slots)):
+        slot = slots[i]
+        if lengths[slot] > 0:
+            garbage += lengths[slot]
+        if some_null and not valid[i]:
+            lengths[slot] = -1
+            continue
+        begin = offsets[i]
+        size = offsets[i + 1] - begin
+        starts[slot] = end
+        lengths[slot] = size
+        for p in range(size):
+            heap[end + p] = data[begin + p]
+        end += size
+    return end, garbage
+
+
+@numba.njit(cache=True, nogil=True)
+def release_values(slots: Int64Array, lengths: Int32Array) -> int:
+    """Make the values at ``slots`` null; the bytes of garbage that makes."""
+    garbage = 0
+    for i in range(len(slots)):
+        slot = slots[i]
+        if lengths[slot] > 0:
+            garbage += lengths[slot]
+        lengths[slot] = -1
+    return garbage
+
+
+@numba.njit(cache=True, nogil=True)
+def gather_lengths(slots: Int64Array, lengths: Int32Array, offsets: Int64Array, valid: BoolArray) -> int:
+    """Fill ``offsets`` (one longer than ``slots``) and ``valid``; how many are null."""
+    end = 0
+    nulls = 0
+    offsets[0] = 0
+    for i in range(len(slots)):
+        size = lengths[slots[i]]
+        valid[i] = size >= 0
+        if size < 0:
+            nulls += 1
+        else:
+            end += size
+        offsets[i + 1] = end
+    return nulls
+
+
+@numba.njit(cache=True, nogil=True)
+def gather_values(slots: Int64Array, starts: Int64Array, heap: Bytes, offsets: Int64Array, data: Bytes) -> None:
+    """Fill ``data``, as long as the last of ``offsets``, with the values at ``slots``."""
+    for i in range(len(slots)):
+        begin = offsets[i]
+        size = offsets[i + 1] - begin
+        start = starts[slots[i]]
+        for p in range(size):
+            data[begin + p] = heap[start + p]
+
+
+@numba.njit(cache=True, nogil=True)
+def compact_values(starts: Int64Array, lengths: Int32Array, heap: Bytes, into: Bytes) -> int:
+    """Copy all values to ``into`` in the order of their slots; its end."""
+    end = 0
+    for slot in range(len(starts)):
+        size = lengths[slot]
+        if size > 0:
+            start = starts[slot]
+            starts[slot] = end
+            for p in range(size):
+                into[end + p] = heap[start + p]
+            end += size
+    return end

@@ -1,0 +1,185 @@
+"""The columnar state of one operator of one subtask: its tables, and their snapshots.
+
+It is to an operator on Arrow batches what a ``KeyedStateBackend`` is to one on Python records, and travels the same
+way: in the runs of incremental checkpoints, as Parquet files in savepoints, to other subtasks by key group. All rows
+are in memory, whatever ``state.backend.type`` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import pyarrow as pa
+
+from millstream.core.errors import IncompatibleStateError, JobGraphError
+from millstream.taskmanager.state.backend import RestoredKeyed
+from millstream.taskmanager.state.backends import SubtaskContext, settings_of, takes_checkpoints
+from millstream.taskmanager.state.column_chunks import TABLE, ColumnChunk
+from millstream.taskmanager.state.columnar.snapshots import ColumnarCapture
+from millstream.taskmanager.state.columnar.table import ColumnTable
+from millstream.taskmanager.state.runs import RunChains
+
+AnyTable = ColumnTable
+
+
+class ColumnarBackend:
+    """``operator_name`` is for messages."""
+
+    def __init__(self, context: SubtaskContext, operator_name: str = "operator") -> None:
+        self.runs: Final = RunChains(settings_of(context).groups)
+        self._settings = settings_of(context)
+        self._tracks = takes_checkpoints(context)
+        self._operator = operator_name
+        self._tables: dict[str, AnyTable] = {}
+        self._undeclared: dict[str, AnyTable] = {}
+        """Restored, and not asked for yet."""
+        self._capture: ColumnarCapture | None = None
+
+    # -- tables -------------------------------------------------------------------------------------------------
+
+    def table(
+        self,
+        name: str,
+        key_schema: pa.Schema,
+        value_schema: pa.Schema,
+        *,
+        partition_keys: int | None = None,
+        ttl_ms: int | None = None,
+    ) -> ColumnTable:
+        """Declare a table with one row a key (see ``ColumnTable``), with the rows that were restored for it.
+
+        Raises ``JobGraphError`` when the name is taken, ``IncompatibleStateError`` when the restored rows have other
+        columns.
+        """
+        created = ColumnTable(
+            name,
+            key_schema,
+            value_schema,
+            clock=self._settings.clock,
+            partition_keys=partition_keys,
+            ttl_ms=ttl_ms,
+            tracks_changes=self._tracks,
+        )
+        self._declare(created)
+        return created
+
+    # -- size ---------------------------------------------------------------------------------------------------
+
+    def entries(self) -> int:
+        """Rows over all tables."""
+        return sum(map(len, self._all_tables()))
+
+    def estimated_bytes(self) -> int:
+        return sum(table.estimated_bytes() for table in self._all_tables())
+
+    # -- checkpoints --------------------------------------------------------------------------------------------
+
+    def capture(self, checkpoint_id: int, full: bool) -> ColumnarCapture:
+        """Everything as it is now, or what changed since the last checkpoint known to be complete."""
+        self._finish_capture()
+        tables = self._all_tables()
+        outgrown = any(table.changes.outgrown(len(table)) for table in tables)
+        full = full or not self._tracks or outgrown or not self.runs.can_extend()
+        parts = [(table, table.capture(checkpoint_id, full)) for table in tables]
+        self._capture = ColumnarCapture(
+            self.runs, checkpoint_id, full, parts, self._settings.groups, self._settings.max_parallelism
+        )
+        return self._capture
+
+    def confirm(self, checkpoint_id: int) -> None:
+        """That checkpoint is complete: later ones may build upon it."""
+        if self.runs.confirm(checkpoint_id):
+            for table in self._all_tables():
+                table.changes.confirm(checkpoint_id)
+
+    def restore(self, restored: RestoredKeyed) -> None:
+        """Take in the state of former subtasks, before or after the tables are declared.
+
+        Raises ``IncompatibleStateError`` for rows that are no columns, or have others than the table declared.
+        """
+        if restored.databases:
+            raise self._other_form("a RocksDB database")
+        for chunk in restored.chunks:
+            if not isinstance(chunk, ColumnChunk):
+                raise self._other_form(f"rows of the {chunk.kind} state {chunk.name!r}")
+            table = self._tables.get(chunk.name) or self._undeclared.get(chunk.name)
+            if table is None:
+                table = self._undeclared[chunk.name] = self._table_of(chunk)
+            self._check(table, chunk.kind, _schemas_of(chunk))
+            table.load(chunk)
+        for table in self._all_tables():
+            table.loaded()
+        if restored.chain is not None:
+            self.runs.start_from(restored.chain)
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._capture = None
+        self._tables.clear()
+        self._undeclared.clear()
+
+    # -- inner --------------------------------------------------------------------------------------------------
+
+    def _declare(self, created: AnyTable) -> None:
+        if created.name in self._tables:
+            raise JobGraphError(f"{self._operator} declares the table {created.name!r} twice; give one another name.")
+        saved = self._undeclared.pop(created.name, None)
+        if saved is not None:
+            self._check(created, saved.kind, (saved.key_schema, saved.value_schema))
+            created.adopt(saved)
+        self._tables[created.name] = created
+
+    def _table_of(self, chunk: ColumnChunk) -> AnyTable:
+        make: Callable[..., AnyTable] = _FORMS[chunk.kind]
+        return make(
+            chunk.name,
+            *_schemas_of(chunk),
+            clock=self._settings.clock,
+            partition_keys=chunk.partition_keys,
+            ttl_ms=_UNKNOWN_TTL_MS if chunk.with_ttl else None,
+            tracks_changes=self._tracks,
+        )
+
+    def _check(self, table: AnyTable, kind: str, saved: tuple[pa.Schema, pa.Schema]) -> None:
+        own = (table.key_schema, table.value_schema)
+        if kind == table.kind and all(mine.equals(theirs) for mine, theirs in zip(own, saved, strict=True)):
+            return
+        raise IncompatibleStateError(
+            f"the state {table.name!r} of {self._operator} cannot be restored: it was saved as "
+            f"{_described(kind, *saved)} and is now {_described(table.kind, *own)}. Start the changed query without "
+            "this state, or restore the query that wrote it."
+        )
+
+    def _other_form(self, found: str) -> IncompatibleStateError:
+        return IncompatibleStateError(
+            f"{self._operator} keeps its state in columns, and what is restored holds {found}. It belongs to another "
+            "operator, or to one of an earlier version: start without its state."
+        )
+
+    def _all_tables(self) -> list[AnyTable]:
+        return [*self._tables.values(), *self._undeclared.values()]
+
+    def _finish_capture(self) -> None:
+        """Two snapshots at a time are one too many: the rows of the first are taken now."""
+        while self._capture is not None and self._capture.advance():
+            pass
+        self._capture = None
+
+
+_FORMS: Final[dict[str, Callable[..., AnyTable]]] = {TABLE: ColumnTable}
+_UNKNOWN_TTL_MS: Final = 1 << 62
+"""Of rows whose operator has not said yet how long they live."""
+
+
+def _schemas_of(chunk: ColumnChunk) -> tuple[pa.Schema, pa.Schema]:
+    fields = list(chunk.rows.schema)[chunk.first_key :]
+    return pa.schema(fields[: chunk.keys]), pa.schema(fields[chunk.keys :])
+
+
+def _described(kind: str, keys: pa.Schema, values: pa.Schema) -> str:
+    return f"{kind} by ({_fields(keys)}) of ({_fields(values)})"
+
+
+def _fields(schema: pa.Schema) -> str:
+    return ", ".join(f"{field.name} {field.type}" for field in schema)
