@@ -1,5 +1,6 @@
 """`millstream cluster start`, and jobs on it: results equal a plain-Python computation; jobs are cancelled."""
 
+import contextlib
 import csv
 import json
 import math
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -41,9 +43,31 @@ def number(text: str) -> float | None:
     return float(text) if text else None
 
 
-@pytest.mark.parametrize("killed", [False, True], ids=["undisturbed", "with a TaskManager killed"])
+def stop_in_the_middle(cluster: Any, until: Callable[..., Any], directory: Path) -> str:
+    """The only job's savepoint. It stands still from its start until the savepoint has begun."""
+    until(lambda: any(job["status"] == "RUNNING" for job in cluster.jobs()), "the job to run")
+    family = [member for tm in cluster.taskmanagers() for member in (tm, *tm.children(recursive=True))]
+    for member in family:
+        member.suspend()
+    try:
+        [job] = cluster.jobs()
+        with cluster.shell.start("stop", job["job_id"], "--savepoint", str(directory)) as stopping:
+            shown = ("checkpoints", job["job_id"], "--output", "json")
+            until(lambda: json.loads(cluster.command(*shown).expect(0).out)["triggered"], "the savepoint to begin")
+            for member in family:
+                member.resume()
+            out, err = stopping.communicate(timeout=100)
+        assert stopping.returncode == 0, err
+    finally:
+        for member in family:
+            with contextlib.suppress(psutil.NoSuchProcess):  # slots of a job that has ended
+                member.resume()
+    return str(out.strip())
+
+
+@pytest.mark.parametrize("disturbance", ["none", "a TaskManager killed", "stopped and continued by four"])
 def test_the_flights_job_equals_a_plain_computation(
-    cluster: Any, tmp_path: Path, killed: bool, until: Callable[..., Any]
+    cluster: Any, tmp_path: Path, disturbance: str, until: Callable[..., Any]
 ) -> None:
     import importlib.util
 
@@ -54,7 +78,14 @@ def test_the_flights_job_equals_a_plain_computation(
     source = flights.extract_csv(tmp_path / "csv")
     example = str(ROOT / "examples" / "flights.py")
     paths = ("--input", str(source), "--output", str(tmp_path / "out"))
-    if killed:
+    if disturbance == "stopped and continued by four":
+        settings = ("-D", "execution.checkpointing.interval=1 min")
+        with cluster.shell.start("run", "-p", "1", *settings, example, *paths) as process:
+            savepoint = stop_in_the_middle(cluster, until, tmp_path / "savepoints")
+            process.communicate(timeout=100)
+        assert not list((tmp_path / "out").glob(".*")), "what the savepoint holds is committed, the rest removed"
+        cluster.command("run", "--from-savepoint", savepoint, "-p", "4", *settings, example, *paths).expect(0)
+    elif disturbance == "a TaskManager killed":
         settings = (
             "-D", "execution.checkpointing.interval=50 ms",
             "-D", "restart-strategy.exponential-delay.initial-backoff=50 ms",
