@@ -67,7 +67,8 @@ JOBMANAGER: Final = {
     "discard.all": "delay:150ms",
 }
 """The JobManager has to live; a slot dies at each failpoint."""
-ACTIONS: Final = {name: JOBMANAGER.get(name, "kill") for name in FAILPOINTS}
+SLOTS: Final = {"files.sync": "io-error"}
+ACTIONS: Final = {name: {**JOBMANAGER, **SLOTS}.get(name, "kill") for name in FAILPOINTS}
 
 FAULTS: Final = {"slot": 4, "taskmanager": 2, "freeze": 2, "failpoint": 4}
 """Kinds by weight; ``failpoint`` stands for any of them."""

@@ -62,6 +62,7 @@ class Subtask:
 
     def snapshot(self, checkpoint_id: int) -> OperatorSnapshot | None:
         """Everything that a checkpoint would hold."""
+        self.operator.prepare_snapshot(checkpoint_id)
         snapshot = self.operator.snapshot(checkpoint_id)
         return None if snapshot is None else snapshot.settled()
 

@@ -30,6 +30,7 @@ FAILPOINTS: Final[Mapping[str, str]] = {
     "snapshot.listed": "its state is listed, and the barrier is not handed on",
     "snapshot.barrier-sent": "the barrier is handed on, and nothing is written",
     "files.write": "before a task's state is written",
+    "files.sync": "a file has its bytes, and they are not durable yet; also in the JobManager",
     "files.written": "its files are written, and nobody knows",
     "files.report": "before the JobManager is told of them",
     "commit.prepare": "a sink is about to close what it has written so far",

@@ -70,6 +70,18 @@ def test_a_slot_that_dies_costs_nothing(shell: Any, settings: list[str]) -> None
     assert hidden_files(shell.directory / "out") == [] and checkpoints_of(shell) == []
 
 
+@pytest.mark.parametrize("which", [4, 5, 6, 7])
+def test_a_disk_that_loses_what_was_written_costs_no_record(shell: Any, which: int) -> None:
+    """An error of fsync: of state it ends the checkpoint, and of a sink's file the attempt, which has lost records."""
+    marker = shell.directory / "lost"
+    shell.environment["MILLSTREAM_FAILPOINTS"] = f"files.sync=io-error@{which}:{marker}"
+    tolerant = ("-D", "execution.checkpointing.tolerable-failed-checkpoints=1")
+    shell.run_job(COUNT.format(records=30_000, rate=30_000, out="out"), "-p", "1", *tolerant).expect(0)
+    assert marker.exists()
+    check_counts(shell.directory / "out", 30_000)
+    assert hidden_files(shell.directory / "out") == [] and checkpoints_of(shell) == []
+
+
 def test_savepoint_stop_and_go_on_with_more_subtasks(shell: Any, cluster: Any, until: Callable[..., Any]) -> None:
     out = shell.directory / "out"
     script = shell.script(COUNT.format(records=60_000, rate=10_000, out=out))

@@ -15,6 +15,7 @@ from millstream.core.clock import ManualClock
 from millstream.core.elements.batch import Batch, ObjectBatch
 from millstream.core.errors import ExternalError
 from millstream.core.graph.specs import SinkSpec
+from millstream.taskmanager.operators.snapshots import OperatorSnapshot
 from millstream.testing.harness import OperatorHarness
 
 WITH_CHECKPOINTS = {"execution.checkpointing.interval": 1000}
@@ -55,6 +56,12 @@ def empty_ledger() -> None:
     Ledger.cleaned.clear()
 
 
+def taken(harness: OperatorHarness, checkpoint_id: int) -> OperatorSnapshot | None:
+    """The operator's part of a checkpoint that is not complete yet."""
+    harness.operator.prepare_snapshot(checkpoint_id)
+    return harness.operator.snapshot(checkpoint_id)
+
+
 def ledger_operator(**options: Any) -> OperatorHarness:
     return OperatorHarness(SinkSpec(Ledger()), configuration=WITH_CHECKPOINTS, **options)
 
@@ -62,9 +69,9 @@ def ledger_operator(**options: Any) -> OperatorHarness:
 def test_commits_wait_for_their_checkpoint() -> None:
     with ledger_operator() as harness:
         harness.push([1, 2])
-        harness.operator.snapshot(1)
+        taken(harness, 1)
         harness.push([3])
-        harness.operator.snapshot(2)
+        taken(harness, 2)
         assert Ledger.committed == []
         harness.operator.checkpoint_completed(1)
         assert Ledger.committed == [(1, 2)]
@@ -75,9 +82,9 @@ def test_commits_wait_for_their_checkpoint() -> None:
 def test_an_aborted_checkpoint_hands_its_commits_on_to_the_next() -> None:
     with ledger_operator() as harness:
         harness.push([1])
-        harness.operator.snapshot(1)
+        taken(harness, 1)
         harness.push([2])
-        harness.operator.snapshot(2)
+        taken(harness, 2)
         harness.operator.checkpoint_completed(2)
         assert Ledger.committed == [(1,), (2,)]
 
@@ -85,7 +92,7 @@ def test_an_aborted_checkpoint_hands_its_commits_on_to_the_next() -> None:
 def test_what_a_completed_checkpoint_holds_is_committed_at_the_start() -> None:
     with ledger_operator() as harness:
         harness.push([1])
-        snapshot = cloudpickle.dumps(harness.operator.snapshot(1))
+        snapshot = cloudpickle.dumps(taken(harness, 1))
     assert Ledger.committed == []
     with ledger_operator() as harness:
         harness.restore(snapshot)
@@ -97,23 +104,36 @@ def test_each_subtask_commits_its_share_and_knows_all(subtask: int) -> None:
     with ledger_operator() as harness:
         for number in range(3):
             harness.push([number])
-            snapshot = cloudpickle.dumps(harness.operator.snapshot(number + 1))
+            snapshot = cloudpickle.dumps(taken(harness, number + 1))
     with ledger_operator(parallelism=2, subtask_index=subtask) as harness:
         harness.restore(snapshot)
         assert Ledger.committed == [[(0,), (2,)], [(1,)]][subtask]
         assert Ledger.cleaned[-1] == [(0,), (1,), (2,)]
 
 
+def test_a_file_that_is_not_durable_ends_the_task_before_the_snapshot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("millstream.connectors.files.sink.sync_file", refuse)
+    with OperatorHarness(SinkSpec(text_sink(str(tmp_path))), configuration=WITH_CHECKPOINTS) as harness:
+        harness.push(["a"])
+        with pytest.raises(ExternalError, match=r"cannot complete .*Input/output error"):
+            harness.operator.prepare_snapshot(1)
+
+
 def test_the_end_waits_for_a_checkpoint_of_everything() -> None:
     with ledger_operator() as harness:
         harness.push([1])
-        harness.operator.snapshot(1)
+        taken(harness, 1)
         harness.push([2])
         harness.end()
         assert [event.kind for event in harness.sent_events] == ["await_commit"]
         harness.operator.checkpoint_completed(1)
         assert harness.operator.has_pending(), "the last rows are in no checkpoint yet"
-        harness.operator.snapshot(2)
+        taken(harness, 2)
         assert harness.operator.has_pending()
         harness.operator.checkpoint_completed(2)
         assert not harness.operator.has_pending() and Ledger.committed == [(1,), (2,)]
@@ -130,7 +150,7 @@ def visible(directory: Path) -> list[str]:
 def test_files_appear_with_their_checkpoint(tmp_path: Path) -> None:
     with OperatorHarness(SinkSpec(text_sink(str(tmp_path))), configuration=WITH_CHECKPOINTS) as harness:
         harness.push(["a", "b"])
-        snapshot = harness.operator.snapshot(1)
+        snapshot = taken(harness, 1)
         harness.push(["c"])
         assert visible(tmp_path) == [] and len(hidden(tmp_path)) == 2
         harness.operator.checkpoint_completed(1)
@@ -155,7 +175,7 @@ def test_files_are_committed_once_however_often_they_are(tmp_path: Path) -> None
 def test_files_of_killed_attempts_are_removed_but_for_those_of_the_checkpoint(tmp_path: Path) -> None:
     harness = OperatorHarness(SinkSpec(text_sink(str(tmp_path))), configuration=WITH_CHECKPOINTS)
     harness.push(["a"])
-    harness.operator.snapshot(1)
+    taken(harness, 1)
     harness.push(["b"])
     left = [tmp_path / name for name in hidden(tmp_path)]
     kept = PendingFile(str(left[0]), str(tmp_path / "final"))

@@ -38,6 +38,9 @@ class SinkTask:
     info = SubtaskInfo("job", "job", "vertex", "sink", 0, 0, 1, 128)
     partitions: list[ResultPartition] = []
 
+    def prepare_snapshot(self, barrier: Barrier) -> None:
+        pass
+
     def snapshot_operators(self, barrier: Barrier) -> list[tuple[str, OperatorSnapshot]]:
         return []
 

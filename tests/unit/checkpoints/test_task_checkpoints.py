@@ -10,7 +10,7 @@ import pytest
 from millstream.core.clock import ManualClock
 from millstream.core.elements.batch import Batch, ObjectBatch
 from millstream.core.elements.control import Barrier, Element
-from millstream.core.errors import CheckpointError, MillstreamError
+from millstream.core.errors import CheckpointError, ExternalError, MillstreamError
 from millstream.core.ids import PartitionId
 from millstream.taskmanager.checkpointing.task_checkpoints import TaskCheckpoints
 from millstream.taskmanager.checkpointing.task_snapshot import ChannelKey, TaskSnapshot
@@ -63,12 +63,17 @@ class Rig:
         self.declined: list[MillstreamError] = []
         self.exactly_once = True
         self.error: MillstreamError | None = None
+        self.unprepared: MillstreamError | None = None
         self.inputs = [Subpartition(1 << 20, 1), Subpartition(1 << 20, 1)]
         channels = [LocalChannel(), LocalChannel()]
         for channel, queue in zip(channels, self.inputs, strict=True):
             channel.attach(queue)
         self.gate = InputGate(0, list(channels), lambda: None, [(4, 0), (4, 1)])
         self.checkpoints = TaskCheckpoints(self, [self.gate], self, self.clock, lambda: None)
+
+    def prepare_snapshot(self, barrier: Barrier) -> None:
+        if self.unprepared is not None:
+            raise self.unprepared
 
     def snapshot_operators(self, barrier: Barrier) -> list[tuple[str, OperatorSnapshot]]:
         if self.error is not None:
@@ -215,6 +220,14 @@ def test_a_task_that_cannot_take_part_says_so_and_passes_the_barrier_on() -> Non
     rig.send(1, Barrier(1, 0))
     rig.poll()
     assert rig.declined == [rig.error] and rig.output.queue == ["old", Barrier(1, 0)] and rig.written == []
+
+
+def test_a_task_that_cannot_prepare_may_have_lost_records_and_ends() -> None:
+    rig = Rig()
+    rig.unprepared = ExternalError("the disk refused")
+    with pytest.raises(ExternalError, match="the disk refused"):
+        rig.checkpoints.trigger(Barrier(1, 0))
+    assert rig.output.queue == ["old"] and rig.declined == [] and rig.written == []
 
 
 def test_a_task_is_not_over_while_a_snapshot_is_being_written() -> None:

@@ -68,7 +68,8 @@ class CommittingSinkWriter(SinkWriter):
     def prepare_commit(self) -> list[Any]:
         """Finish what was written up to now, durably but invisibly: picklable *committables*, perhaps none.
 
-        Called at each checkpoint. From then on what was written belongs to them: ``close`` must not remove it.
+        Called at each checkpoint. From then on what was written belongs to them: ``close`` must not remove it. An error
+        fails the task, which starts again from the last checkpoint: what was written may be lost.
         """
 
 

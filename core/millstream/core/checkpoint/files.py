@@ -15,6 +15,8 @@ from typing import Final
 
 import google_crc32c
 
+from millstream.core.failpoints import failpoint
+
 _BLOCK_BYTES: Final = 1 << 20
 
 
@@ -26,7 +28,7 @@ def write_durably(path: Path, parts: Iterable[bytes | memoryview]) -> None:
             for part in parts:
                 stream.write(part)
             stream.flush()
-            os.fsync(stream.fileno())
+            _sync(stream.fileno())
         draft.replace(path)
     except BaseException:
         draft.unlink(missing_ok=True)
@@ -46,7 +48,12 @@ def sync_directory(path: Path) -> None:
 def sync_file(path: Path) -> None:
     """Make the bytes of a closed file durable."""
     with path.open("rb") as stream:
-        os.fsync(stream.fileno())
+        _sync(stream.fileno())
+
+
+def _sync(descriptor: int) -> None:
+    failpoint("files.sync")
+    os.fsync(descriptor)
 
 
 def crc32c_of_file(path: Path) -> int:

@@ -34,6 +34,10 @@ class SnapshotSource(Protocol):
     info: SubtaskInfo
     partitions: list[ResultPartition]
 
+    def prepare_snapshot(self, barrier: Barrier) -> None:
+        """What fails here ends the task."""
+        ...
+
     def snapshot_operators(self, barrier: Barrier) -> list[tuple[str, OperatorSnapshot]]:
         """Of all operators of the chain."""
         ...
@@ -249,6 +253,7 @@ class TaskCheckpoints:
         self._last_id = barrier.checkpoint_id
         started_s = self._clock.monotonic_s()
         task = self._task
+        task.prepare_snapshot(barrier)
         try:
             failpoint("snapshot.list")
             operators = task.snapshot_operators(barrier)

@@ -49,6 +49,9 @@ class CheckpointedOperator(Operator):
             self._call(function.initialize_state, initialization)
         self.inner.open(context, output)
 
+    def prepare_snapshot(self, checkpoint_id: int) -> None:
+        self.inner.prepare_snapshot(checkpoint_id)
+
     def snapshot(self, checkpoint_id: int, full: bool = True) -> OperatorSnapshot:
         context = FunctionSnapshotContext(checkpoint_id)
         for function in self._functions:

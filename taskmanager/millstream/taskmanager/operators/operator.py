@@ -106,6 +106,10 @@ class Operator(ABC):
     def finish(self) -> None:
         """All inputs ended: emit what is pending."""
 
+    def prepare_snapshot(self, checkpoint_id: int) -> None:
+        """Before ``snapshot``. What fails here may have lost records, so it ends the task; a snapshot that fails only
+        ends the checkpoint."""
+
     def snapshot(self, checkpoint_id: int, full: bool = True) -> OperatorSnapshot | None:
         """State at this point of the stream, independent of later changes; None when the operator has none.
 

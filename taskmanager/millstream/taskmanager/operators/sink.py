@@ -105,16 +105,20 @@ class SinkOperator(Operator):
         """What was written last is not visible before a checkpoint says so."""
         return self._finished and self._must_commit() and not self._done
 
-    def snapshot(self, checkpoint_id: int, full: bool = True) -> OperatorSnapshot | None:
+    def prepare_snapshot(self, checkpoint_id: int) -> None:
         try:
             if not isinstance(self.writer, CommittingSinkWriter):
                 self.writer.flush()
-                return None
+                return
             failpoint("commit.prepare")
             self._prepared += [(checkpoint_id, committable) for committable in self.writer.prepare_commit()]
             failpoint("commit.prepared")
         except Exception as error:
             raise self._failed(error) from error
+
+    def snapshot(self, checkpoint_id: int, full: bool = True) -> OperatorSnapshot | None:
+        if not isinstance(self.writer, CommittingSinkWriter):
+            return None
         if self._finished and not self._final_checkpoint:
             self._final_checkpoint = checkpoint_id
         committables = [cloudpickle.dumps(committable) for _, committable in self._prepared]

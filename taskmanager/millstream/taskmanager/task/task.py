@@ -307,6 +307,10 @@ class Task:
 
     # -- for its checkpoints --------------------------------------------------------------------------------------
 
+    def prepare_snapshot(self, barrier: Barrier) -> None:
+        for member in self.chain.members:
+            member.operator.prepare_snapshot(barrier.checkpoint_id)
+
     def snapshot_operators(self, barrier: Barrier) -> list[tuple[str, OperatorSnapshot]]:
         snapshots: list[tuple[str, OperatorSnapshot]] = []
         for member in self.chain.members:
