@@ -39,9 +39,11 @@ class BadLine:
 
 @dataclass(frozen=True)
 class MalformedPolicy:
-    """``action`` is ``"fail"``, ``"skip"``, or the id of the side output that takes ``MalformedRow`` records."""
+    """``action`` is ``"fail"``, ``"skip"``, or the id of the side output that takes ``MalformedRow`` records.
+    ``advice``: what the error message of ``"fail"`` ends with."""
 
     action: str = FAIL
+    advice: str = 'Correct the file, or read it with on_malformed="skip" or on_malformed=OutputTag(...).'
 
     def apply(self, path: str, offset: int, bad: list[BadLine]) -> list[MalformedRow]:
         """Raise for ``fail``; else the rows for the side output (empty for ``skip``).
@@ -52,7 +54,7 @@ class MalformedPolicy:
             return []
         first_line = count_lines(path, offset) + 1
         if self.action == FAIL:
-            raise malformed_error(path, first_line + bad[0].index, bad[0])
+            raise malformed_error(path, first_line + bad[0].index, bad[0], self.advice)
         return [MalformedRow(path, first_line + line.index, line.text, line.reason) for line in bad]
 
 
@@ -66,11 +68,10 @@ class DecodedChunk:
     """The values as columns, from a columnar format; ``values`` is empty then."""
 
 
-def malformed_error(path: str, line: int, bad: BadLine) -> MalformedRecordError:
+def malformed_error(path: str, line: int, bad: BadLine, advice: str) -> MalformedRecordError:
     preview = bad.text if len(bad.text) <= _PREVIEW_CHARACTERS else bad.text[:_PREVIEW_CHARACTERS] + "..."
     return MalformedRecordError(
-        f"{path}, line {line}: {bad.reason}\n  {preview}\n"
-        f'Correct the file, or read it with on_malformed="skip" or on_malformed=OutputTag(...).',
+        f"{path}, line {line}: {bad.reason}\n  {preview}\n{advice}",
         place=ErrorPlace(file=path, line=line, record=preview),
     )
 

@@ -39,7 +39,7 @@ class LineFileReader(SourceReader[FileSplit]):
             if self._chunks is None or self._decoder is None:
                 self._decoder = self._format.create_decoder(split.path)
                 self._chunks = LineChunks(split)
-            chunk = self._chunks.next(self._context.batch_rows_max)
+            chunk = self._chunks.next(self._rows_max())
         except OSError as error:
             raise ExternalError(f"cannot read {split.path}: {error.strerror or error}") from error
         except EOFError as error:
@@ -69,6 +69,9 @@ class LineFileReader(SourceReader[FileSplit]):
         if self._chunks is not None:
             self._chunks.close()
             self._chunks = None
+
+    def _rows_max(self) -> int:
+        return self._context.column_rows_max if self._format.emits_columns else self._context.batch_rows_max
 
     def _finish_split(self) -> None:
         self.close()

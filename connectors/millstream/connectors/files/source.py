@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,11 +29,17 @@ class FileSource(Source[FileSplit]):
     """
 
     def __init__(
-        self, paths: Iterable[str], file_format: LineFormat | ParquetFormat, policy: MalformedPolicy | None = None
+        self,
+        paths: Iterable[str],
+        file_format: LineFormat | ParquetFormat,
+        policy: MalformedPolicy | None = None,
+        keeps: Callable[[str], bool] | None = None,
     ) -> None:
+        """``keeps``: whether to read a file, by its path; None for all."""
         self.paths = list(paths)
         self.file_format = file_format
         self.policy = policy or MalformedPolicy()
+        self.keeps = keeps
 
     def create_enumerator(self, context: EnumeratorContext) -> SplitEnumerator[FileSplit]:
         return SplitQueueEnumerator(context, self.splits)
@@ -55,11 +61,14 @@ class FileSource(Source[FileSplit]):
 
     def columnar(self) -> FileSource:
         assert not isinstance(self.file_format, ParquetFormat)
-        return FileSource(self.paths, self.file_format.columnar(), self.policy)
+        return FileSource(self.paths, self.file_format.columnar(), self.policy, self.keeps)
 
     def splits(self, parallelism: int) -> list[FileSplit]:
         """All splits of all files, in file order."""
-        return [split for file in list_files(self.paths) for split in self._cut(file, parallelism)]
+        files = list_files(self.paths)
+        if self.keeps is not None:
+            files = [file for file in files if self.keeps(str(file))]
+        return [split for file in files for split in self._cut(file, parallelism)]
 
     def _cut(self, file: Path, parallelism: int) -> list[FileSplit]:
         path = str(file)

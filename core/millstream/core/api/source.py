@@ -105,6 +105,11 @@ class ReaderContext(ABC):
         """Upper bound of rows the next batch should have. It follows the cost of what is done with them: ask before
         each batch."""
 
+    @property
+    def column_rows_max(self) -> int:
+        """The same bound for an Arrow batch: work on columns has a price a batch that many rows must share."""
+        return self.batch_rows_max
+
     @abstractmethod
     def wake_up(self) -> None:
         """Make the task loop poll again; the only method that other threads may call."""
@@ -126,7 +131,7 @@ class SourceReader(ABC, Generic[SplitT]):
 
     @abstractmethod
     def poll(self) -> SplitBatch | PollStatus:
-        """The next batch (at most ``batch_rows_max`` rows), or why there is none."""
+        """The next batch (at most ``batch_rows_max`` rows, ``column_rows_max`` if columnar), or why there is none."""
 
     @abstractmethod
     def add_splits(self, splits: list[SplitT]) -> None:

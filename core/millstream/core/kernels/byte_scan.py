@@ -14,17 +14,17 @@ see every access that is out of bounds.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numba
 import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
+from numba import config as numba_config
 from numba import types
 from numba.extending import intrinsic
 
 Bytes = npt.NDArray[np.uint8]
-ArrayT = TypeVar("ArrayT", bound=npt.NDArray[Any])
 
 PADDING: Final = 64
 """Bytes that must follow the content of a buffer."""
@@ -41,6 +41,12 @@ _BIT_OF_CASE: Final = 32
 _BYTE = ir.IntType(8)
 _VECTOR = ir.VectorType(_BYTE, BLOCK)
 _MASK = ir.IntType(BLOCK)
+
+
+def _instructions(function: Callable[..., Any]) -> Callable[..., Any]:
+    """An intrinsic as its callers see it: without the typing context."""
+    made: Callable[..., Any] = intrinsic(function)
+    return made
 
 
 def _constant(byte: int) -> Any:
@@ -76,29 +82,30 @@ def _search(arguments: int, compare: Callable[[Any, Any, list[Any]], Any]) -> Ca
     return generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_instructions
 def _pointer(typing_context: Any, array: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: list[Any]) -> Any:
         return context.make_array(signature.args[0])(context, builder, args[0]).data
 
-    return types.CPointer(array.dtype)(array), generate
+    make_pointer: Any = types.CPointer
+    return make_pointer(array.dtype)(array), generate
 
 
-if numba.config.BOUNDSCHECK:
+if getattr(numba_config, "BOUNDSCHECK", False):
 
     @numba.njit(cache=True, nogil=True)
-    def pointer(array: ArrayT) -> ArrayT:
+    def pointer(array: Any) -> Any:
         """The array itself, whose accesses numba checks."""
         return array
 else:
 
     @numba.njit(cache=True, nogil=True)
-    def pointer(array: ArrayT) -> ArrayT:
+    def pointer(array: Any) -> Any:
         """What is indexed like ``array``, which is flat, and costs nothing to pass on."""
-        return _pointer(array)  # type: ignore[no-any-return]
+        return _pointer(array)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_instructions
 def first_equal(typing_context: Any, buffer: Any, index: Any, byte: Any) -> Any:
     """How far after ``index`` ``byte`` stands first; ``BLOCK`` when not within the block."""
 
@@ -108,7 +115,7 @@ def first_equal(typing_context: Any, buffer: Any, index: Any, byte: Any) -> Any:
     return types.int64(buffer, types.int64, types.uint8), _search(1, compare)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_instructions
 def first_string_end(typing_context: Any, buffer: Any, index: Any) -> Any:
     """How far the first quote or backslash is."""
 
@@ -119,7 +126,7 @@ def first_string_end(typing_context: Any, buffer: Any, index: Any) -> Any:
     return types.int64(buffer, types.int64), _search(0, compare)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_instructions
 def first_bracket(typing_context: Any, buffer: Any, index: Any) -> Any:
     """How far the first quote, brace or square bracket is."""
 
@@ -133,7 +140,7 @@ def first_bracket(typing_context: Any, buffer: Any, index: Any) -> Any:
     return types.int64(buffer, types.int64), _search(0, compare)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_instructions
 def first_unusual(typing_context: Any, buffer: Any, index: Any) -> Any:
     """How far the first byte is that is a control character or not ASCII."""
 
@@ -143,7 +150,7 @@ def first_unusual(typing_context: Any, buffer: Any, index: Any) -> Any:
     return types.int64(buffer, types.int64), _search(0, compare)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_instructions
 def first_difference(typing_context: Any, buffer: Any, left: Any, right: Any) -> Any:
     """How many bytes at ``left`` equal those at ``right``, at most ``BLOCK``."""
 
@@ -156,7 +163,7 @@ def first_difference(typing_context: Any, buffer: Any, left: Any, right: Any) ->
     return types.int64(buffer, types.int64, types.int64), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_instructions
 def copy_block(typing_context: Any, source: Any, index: Any, target: Any, place: Any) -> Any:
     """Copy ``BLOCK`` bytes from ``source[index:]`` to ``target[place:]``."""
 
@@ -174,7 +181,7 @@ def find_byte(buffer: Bytes, index: int, end: int, byte: int) -> int:
     while index < end:
         step = first_equal(buffer, index, np.uint8(byte))
         if step < BLOCK:
-            return min(index + step, end)
+            return int(min(index + step, end))
         index += BLOCK
     return end
 

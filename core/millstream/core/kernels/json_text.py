@@ -59,7 +59,10 @@ def _put_utf8(code: int, out: Bytes, place: int) -> int:
 
 @numba.njit(cache=True, nogil=True)
 def _utf8_length(buffer: Bytes, index: int, end: int) -> int:
-    """Bytes of the valid multi-byte character at ``index``; 0 when it is invalid (table 3-7 of the Unicode standard)."""
+    """Bytes of the valid multi-byte character at ``index``; 0 when it is invalid.
+
+    Which bytes may follow which is table 3-7 of the Unicode standard.
+    """
     lead = buffer[index]
     low, high = 0x80, 0xBF
     if 0xC2 <= lead <= 0xDF:
@@ -150,9 +153,7 @@ def unescape(buffer: Bytes, index: int, end: int, raw: bool, out: Bytes, place: 
 
 
 @numba.njit(cache=True, nogil=True)
-def gather_strings(
-    buffer: Bytes, spans: Cells, states: States, offsets: npt.NDArray[np.int32], out: Bytes
-) -> int:
+def gather_strings(buffer: Bytes, spans: Cells, states: States, offsets: npt.NDArray[np.int32], out: Bytes) -> int:
     """Copy the spans of a column one after the other to ``out``: Arrow's layout of strings.
 
     ``offsets`` is one longer than ``spans``; ``out`` holds the sum of the lengths and padding. Strings that are not

@@ -1,10 +1,10 @@
 """Lines of JSON to columns: only the wanted fields are looked at.
 
-The schema is a tree: inner nodes are objects, leaves are wanted values, each with a column (its *slot*) in ``cells`` and
-``states``. A line is walked from left to right. Unwanted values are skipped with vector instructions, wanted ones are
-decoded into their cells, and as soon as all are found the rest of the line is not read at all; it must only end with a
-brace. Keys mostly come in the order of the line before, so the key met last at this step is compared first, as one
-block of bytes.
+The schema is a tree: inner nodes are objects, leaves are wanted values, each with a column (its *slot*) in ``cells``
+and ``states``. A line is walked from left to right. Unwanted values are skipped with vector instructions, wanted ones
+are decoded into their cells, and as soon as all are found the rest of the line is not read at all; it must only end
+with a brace. Keys mostly come in the order of the line before, so the key met last at this step is compared first, as
+one block of bytes.
 
 What is skipped is not checked: of a value nobody wants, only brackets and quotes must match. Of a key that comes twice
 the first counts. A line is a row or a bad line, never half of each.
@@ -19,7 +19,6 @@ import numpy as np
 import numpy.typing as npt
 
 from millstream.core.kernels.byte_scan import (
-    BACKSLASH,
     BLOCK,
     QUOTE,
     Bytes,
@@ -79,7 +78,10 @@ def _find_child(
             return _UNKNOWN
         length = unescape(buffer, start, stop, False, scratch, 0)
         text, begin = scratch, 0
-    for child in range(nodes[node * NODE_FIELDS + FIRST_CHILD], nodes[node * NODE_FIELDS + FIRST_CHILD] + nodes[node * NODE_FIELDS + CHILDREN]):
+    for child in range(
+        nodes[node * NODE_FIELDS + FIRST_CHILD],
+        nodes[node * NODE_FIELDS + FIRST_CHILD] + nodes[node * NODE_FIELDS + CHILDREN],
+    ):
         if nodes[child * NODE_FIELDS + KEY_LENGTH] == length:
             place = nodes[child * NODE_FIELDS + KEY_START]
             same = True
@@ -149,7 +151,7 @@ def _ends_value(buffer: Bytes, index: int, end: int) -> bool:
     if index >= end:
         return True
     byte = buffer[index]
-    return byte == 44 or byte == 125 or byte == 93 or byte <= 32
+    return bool(byte == 44 or byte == 125 or byte == 93 or byte <= 32)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -259,6 +261,7 @@ def _read_value(
     kind = nodes[node + KIND]
     byte = buffer[index]
     if byte == 110 and _is_word(buffer, index, end, 110, 117, 108, 108) and _ends_value(buffer, index + 4, end):
+        states[cell] = NULL
         return index + 4
     if byte == QUOTE and kind != JSON:
         close, escaped = find_string_end(buffer, index + 1, end)
@@ -272,13 +275,13 @@ def _read_value(
         if after < 0:
             return -1 - (TOO_LARGE if after == OUT_OF_RANGE else WRONG_VALUE)
         return close + 1
-    if kind == JSON or kind == STRING:
+    if kind in (JSON, STRING):
         after = _skip_value(buffer, index, end)
         if after >= 0:
             cells[cell] = pack_span(index, after, False)
             states[cell] = VALUE if kind == JSON else LATER
         return after
-    if kind == TIMESTAMP or kind == DATE or kind == TIME:
+    if kind in (TIMESTAMP, DATE, TIME):
         return -1 - WRONG_VALUE
     after = _read_plain(buffer, index, end, nodes, node, doubles, cells, states, cell)
     if after < 0 or not _ends_value(buffer, after, end):
@@ -380,6 +383,8 @@ def _read_line(
             elif _is_word(buffer, index, end, 110, 117, 108, 108):
                 seen[child] = stamp
                 left -= nodes[child * NODE_FIELDS + LEAVES]
+                if nodes[child * NODE_FIELDS + SLOT] >= 0:
+                    states[nodes[child * NODE_FIELDS + SLOT] * room + row] = NULL
                 index += 4
             else:
                 return -1 - WRONG_VALUE, index, child
@@ -418,6 +423,7 @@ def decode_lines(
     cells: npt.NDArray[np.int64],
     states: npt.NDArray[np.uint8],
     room: int,
+    unseen: int,
     starts: npt.NDArray[np.int64],
     bad: npt.NDArray[np.int64],
     work: npt.NDArray[np.int64],
@@ -426,10 +432,10 @@ def decode_lines(
     """``(rows, bad lines)`` of ``buffer[:length]``. Empty lines are neither.
 
     All arrays are flat. ``cells`` and ``states`` hold ``room`` rows a slot, one slot after the other, states all
-    ``NULL`` before; ``doubles`` is the memory of ``cells``. ``starts[row]`` receives where the row's line begins;
-    ``bad`` four numbers a bad line: its begin, the place of the mistake, the reason, and the node that was being read.
-    Both have room for as many rows as there are lines. ``work`` is scratch space of ``work_size`` numbers, ``scratch``
-    of ``SCRATCH_BYTES``.
+    ``unseen`` before, which those of missing fields stay; ``doubles`` is the memory of ``cells``. ``starts[row]``
+    receives where the row's line begins; ``bad`` four numbers a bad line: its begin, the place of the mistake, the
+    reason, and the node that was being read. Both have room for as many rows as there are lines. ``work`` is scratch
+    space of ``work_size`` numbers, ``scratch`` of ``SCRATCH_BYTES``.
     """
     count = len(nodes) // NODE_FIELDS
     slots = len(states) // room
@@ -446,7 +452,21 @@ def decode_lines(
             end -= 1
         if index < end:
             status, place, node = _read_line(
-                text, index, end, tree, names, floats, places, flags, room, rows, stamp, seen, shape, stack, pointer(scratch)
+                text,
+                index,
+                end,
+                tree,
+                names,
+                floats,
+                places,
+                flags,
+                room,
+                rows,
+                stamp,
+                seen,
+                shape,
+                stack,
+                pointer(scratch),
             )
             stamp += 1
             if status == 0:
@@ -459,7 +479,7 @@ def decode_lines(
                 bad[faults * BAD_FIELDS + 3] = node
                 faults += 1
                 for slot in range(slots):
-                    flags[slot * room + rows] = NULL
+                    flags[slot * room + rows] = unseen
         start = newline + 1
     return rows, faults
 

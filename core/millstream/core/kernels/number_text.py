@@ -1,8 +1,8 @@
 """Numbers in JSON notation to integers, doubles and decimals.
 
-Each reader takes the text in ``[index, end)`` of ``buffer``, writes into one cell and returns the place after the number,
-or a negative reason. Arrays are ``pointer`` s. What cannot be computed exactly here is left to Python: the cell gets the span of the text
-(``pack_span``) and the state ``LATER``.
+Each reader takes the text in ``[index, end)`` of ``buffer``, writes into one cell and returns the place after the
+number, or a negative reason. All arrays come as ``pointer``. What cannot be computed exactly here is left to Python:
+the cell gets the span of the text (``pack_span``) and the state ``LATER``.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ def _exact_double(mantissa: np.uint64, digits: int, power: int) -> float:
     if digits > _DIGITS_EXACT or mantissa > np.uint64(_MANTISSA_MAX) or abs(power) > _POWERS_EXACT:
         return np.nan
     if power < 0:
-        return float(mantissa) / _TENS[-power]
-    return float(mantissa) * _TENS[power]
+        return float(mantissa) / float(_TENS[-power])
+    return float(mantissa) * float(_TENS[power])
 
 
 @numba.njit(cache=True, nogil=True)

@@ -16,6 +16,7 @@ from millstream.taskmanager.operators.snapshots import OperatorSnapshot
 from millstream.taskmanager.operators.user_code import wrap_connector_error, wrap_user_error
 
 BATCH_ROWS_MAX: Final = 2048
+COLUMN_ROWS_MAX: Final = 32 * 1024
 _SPLIT_RETRY_MS: Final = 50
 _SPLITS_AHEAD: Final = 2
 _SPLITS: Final = "splits"
@@ -34,6 +35,10 @@ class ReaderContextOfTask(ReaderContext):
     @property
     def batch_rows_max(self) -> int:
         return min(BATCH_ROWS_MAX, self._operator.rows_wanted)
+
+    @property
+    def column_rows_max(self) -> int:
+        return min(COLUMN_ROWS_MAX, self._operator.rows_wanted)
 
     def wake_up(self) -> None:
         self._context.wake_up()

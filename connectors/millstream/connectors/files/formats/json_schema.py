@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from millstream.core.errors import ConfigError
@@ -28,7 +29,7 @@ ISO: Final = "ISO-8601"
 """Values of ``json.timestamp-format.standard``: a space or a ``T`` between date and time."""
 
 
-@dataclass
+@dataclass(eq=False)
 class JsonField:
     """A node of the tree: a wanted value, or an object on the way to some."""
 
@@ -56,18 +57,21 @@ class JsonField:
 
 
 class JsonSchema:
-    """The tree of the columns ``names``, as arrays for ``decode_lines``; dots in a name lead into ROW fields."""
+    """The tree of the columns ``names``, as arrays for ``decode_lines``; dots in a name lead into ROW fields.
 
-    def __init__(self, schema: pa.Schema, names: Sequence[str], timestamps: str = SQL) -> None:
+    ``all_slots``: objects on the way to wanted parts get a slot too, which tells whether they were there.
+    """
+
+    def __init__(self, schema: pa.Schema, names: Sequence[str], timestamps: str = SQL, all_slots: bool = False) -> None:
         self._separator = ord("T") if timestamps == ISO else ord(" ")
         self.root = JsonField("")
         self.columns: list[JsonField] = []
         for name in names:
-            node, kind = self.root, None
-            for depth, part in enumerate(path := column_path(schema, name)):
-                node = node.child(part)
-                kind = schema.field(part).type if depth == 0 else kind.field(part).type
-            assert path
+            path = column_path(schema, name)
+            node, kind = self.root.child(path[0]), schema.field(path[0]).type
+            for part in path[1:]:
+                node.type = kind if all_slots else node.type
+                node, kind = node.child(part), kind.field(part).type
             node.type = kind
             self.columns.append(node)
         for node in self.columns:
@@ -78,7 +82,7 @@ class JsonSchema:
         self.nodes, self.keys = self._flatten()
         self.output = pa.schema([(name, node.type) for name, node in zip(names, self.columns, strict=True)])
 
-    def _flatten(self) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+    def _flatten(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
         rows: list[list[int]] = [[0] * ndjson.NODE_FIELDS]
         keys = bytearray()
         at = 0
@@ -128,7 +132,7 @@ def column_path(schema: pa.Schema, name: str) -> list[str]:
     if name in schema.names:
         return [name]
     first, *rest = name.split(".")
-    kind = schema.field(first).type if first in schema.names else None
+    kind: pa.DataType | None = schema.field(first).type if first in schema.names else None
     for part in rest:
         kind = kind.field(part).type if kind is not None and _has_field(kind, part) else None
     if kind is None:

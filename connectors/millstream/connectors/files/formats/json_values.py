@@ -1,4 +1,4 @@
-"""JSON values to Python values that Arrow takes, for columns that no kernel decodes: arrays, maps, and what is in them."""
+"""JSON values to Python values that Arrow takes, for what no kernel decodes: arrays, maps and their contents."""
 
 from __future__ import annotations
 

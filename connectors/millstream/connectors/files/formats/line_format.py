@@ -22,6 +22,8 @@ class LineFormat(ABC):
 
     splittable: bool = True
     """Whether a file may be cut at any newline."""
+    emits_columns: bool = False
+    """Whether its batches are Arrow batches, which are worth making larger than those of Python rows."""
 
     @abstractmethod
     def create_decoder(self, path: str) -> LineDecoder: ...

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from millstream.connectors.files.formats.arrow_buffers import array_of, struct_of, string_array, zero_column_batch
+from millstream.connectors.files.formats.arrow_buffers import array_of, string_array, struct_of, zero_column_batch
 from millstream.connectors.files.formats.json_schema import JsonField, JsonSchema
 from millstream.connectors.files.formats.json_values import converter, round_decimal
 from millstream.connectors.files.formats.line_format import LineDecoder, LineFormat
@@ -24,6 +24,8 @@ from millstream.core.kernels.number_text import LATER, NULL
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _PREVIEW_BYTES: Final = 1000
+_MISSING: Final = 4
+"""State of a cell whose field the line does not have, where that is an error."""
 _REASONS: Final = {
     ndjson.NO_OBJECT: "malformed JSON: a row must be an object",
     ndjson.NO_KEY: "malformed JSON: a field name in quotes is missing",
@@ -38,24 +40,29 @@ _REASONS: Final = {
 
 class NdjsonColumnFormat(LineFormat):
     """``names``: the wanted columns of ``schema``, in order; dots lead into ROW fields. ``timestamps``: "SQL" or
-    "ISO-8601". Missing fields are NULL."""
+    "ISO-8601". A missing field is NULL, or with ``fail_on_missing`` makes its line a bad one."""
 
     emits_columns = True
 
-    def __init__(self, schema: pa.Schema, names: tuple[str, ...], timestamps: str = "SQL") -> None:
+    def __init__(
+        self, schema: pa.Schema, names: tuple[str, ...], timestamps: str = "SQL", fail_on_missing: bool = False
+    ) -> None:
         self.schema = schema
         self.names = names
         self.timestamps = timestamps
+        self.fail_on_missing = fail_on_missing
 
     def create_decoder(self, path: str) -> LineDecoder:
-        return NdjsonColumns(JsonSchema(self.schema, self.names, self.timestamps), self.timestamps)
+        schema = JsonSchema(self.schema, self.names, self.timestamps, all_slots=self.fail_on_missing)
+        return NdjsonColumns(schema, self.timestamps, self.fail_on_missing)
 
 
 class NdjsonColumns(LineDecoder):
     """Decodes chunks of lines. Its arrays are used again for each chunk; batches do not refer to them."""
 
-    def __init__(self, schema: JsonSchema, timestamps: str = "SQL") -> None:
+    def __init__(self, schema: JsonSchema, timestamps: str = "SQL", fail_on_missing: bool = False) -> None:
         self._schema = schema
+        self._unseen = _MISSING if fail_on_missing else NULL
         self._separator = "T" if timestamps == "ISO-8601" else " "
         self._buffer: npt.NDArray[np.uint8] = np.zeros(PADDING, np.uint8)
         self._work: npt.NDArray[np.int64] = np.empty(ndjson.work_size(len(schema.fields)), np.int64)
@@ -74,9 +81,11 @@ class NdjsonColumns(LineDecoder):
         schema = self._schema
         self._rows, faults = ndjson.decode_lines(
             self._buffer, len(chunk), schema.nodes, schema.keys, self._cells.view(np.float64), self._cells,
-            self._states, self._room, self._starts, self._bad, self._work, self._scratch,
+            self._states, self._room, self._unseen, self._starts, self._bad, self._work, self._scratch,
         )  # fmt: skip
         self._wrong = {}
+        if self._unseen == _MISSING:
+            self._find_missing(schema.root, np.ones(self._rows, np.bool_))
         columns = [self._column(node) for node in schema.columns]
         records = (
             pa.RecordBatch.from_arrays(columns, schema=schema.output) if columns else zero_column_batch(self._rows)
@@ -103,7 +112,7 @@ class NdjsonColumns(LineDecoder):
             self._states: npt.NDArray[np.uint8] = np.empty(slots * self._room, np.uint8)
             self._starts: npt.NDArray[np.int64] = np.empty(self._room, np.int64)
             self._bad: npt.NDArray[np.int64] = np.empty(self._room * ndjson.BAD_FIELDS, np.int64)
-        self._states.reshape(slots, self._room)[:, :lines] = NULL
+        self._states.reshape(slots, self._room)[:, :lines] = self._unseen
 
     def _column(self, node: JsonField) -> pa.Array:
         kind, rows = node.type, self._rows
@@ -125,6 +134,16 @@ class NdjsonColumns(LineDecoder):
         if (states == LATER).any():
             return self._computed_later(node, cells, states)
         return array_of(kind, cells, states)
+
+    def _find_missing(self, parent: JsonField, present: npt.NDArray[np.bool_]) -> None:
+        """Rows in which ``parent`` is present and one of its fields is not."""
+        for node in parent.children:
+            first = node.slot * self._room
+            states = self._states[first : first + self._rows]
+            for row in np.flatnonzero(present & (states == _MISSING)).tolist():
+                self._wrong.setdefault(row, f"the field {node.name} is missing")
+            states[states == _MISSING] = NULL
+            self._find_missing(node, states != NULL)
 
     def _strings(self, node: JsonField, cells: npt.NDArray[np.int64], states: npt.NDArray[np.uint8]) -> pa.Array:
         cells[states == NULL] = 0

@@ -1,0 +1,58 @@
+"""Files as SQL tables: columnar sources and sinks for the formats of ``'format' = '...'``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+
+from millstream.connectors.files.formats.line_format import LineFormat
+from millstream.connectors.files.formats.ndjson_columns import NdjsonColumnFormat
+from millstream.connectors.files.malformed import FAIL, SKIP, MalformedPolicy
+from millstream.connectors.files.partitions import PartitionColumns, PartitionedLines, PartitionFilter
+from millstream.connectors.files.source import FileSource
+from millstream.connectors.files.split import FileSplit
+from millstream.connectors.files.table_formats import format_options
+from millstream.core.api.source import Source
+from millstream.core.table.connectors import Filter
+from millstream.core.table.table_options import TableOptions
+
+
+def file_table_source(
+    paths: str | Sequence[str],
+    file_format: str,
+    schema: pa.Schema,
+    projection: Sequence[str] | None,
+    options: Mapping[str, str],
+    partition_keys: Sequence[str] = (),
+    filters: Sequence[Filter] = (),
+) -> Source[FileSplit]:
+    """Reads ``paths`` (files, directories, globs) as ``ArrowBatch`` of exactly the columns of ``projection``, in order.
+
+    ``schema`` has all columns of the table, ``partition_keys`` among them: their values come from directories named
+    ``key=value``. A projection entry may be a dotted path into a ROW; its column is named by the path. ``options`` are
+    those of the format and of the file source by Flink's names. ``filters`` leave out files and row groups that cannot
+    pass; rows are not filtered. Raises ``ConfigError`` for unknown formats, columns and options.
+    """
+    checked = format_options(file_format, options)
+    names = tuple(schema.names if projection is None else projection)
+    partitions = PartitionColumns(schema, names, partition_keys)
+    stored = _line_format(schema, partitions.stored, checked)
+    return FileSource(
+        [paths] if isinstance(paths, str) else list(paths),
+        PartitionedLines(stored, partitions) if partition_keys else stored,
+        MalformedPolicy(
+            SKIP if checked.get(f"{file_format}.ignore-parse-errors") else FAIL,
+            f"Correct the file, or set '{file_format}.ignore-parse-errors' = 'true' to skip and count such rows.",
+        ),
+        PartitionFilter(partitions, partition_keys, filters).keeps,
+    )
+
+
+def _line_format(schema: pa.Schema, names: tuple[str, ...], options: TableOptions) -> LineFormat:
+    return NdjsonColumnFormat(
+        schema,
+        names,
+        options.get("json.timestamp-format.standard"),
+        fail_on_missing=options.get("json.fail-on-missing-field"),
+    )
