@@ -312,6 +312,50 @@ def _read_key(
 
 
 @numba.njit(cache=True, nogil=True)
+def _next_key(
+    buffer: Bytes, index: int, end: int, nodes: Nodes, keys: Bytes, node: int, shape: Shape, step: int, scratch: Bytes
+) -> tuple[int, int]:
+    """``(child node, place of its value)``: first a look at what the line before had here. Place as ``_read_key``."""
+    if (
+        step < STEPS_MAX
+        and shape[step * SHAPE_FIELDS + 0] == node
+        and shape[step * SHAPE_FIELDS + 2] <= BLOCK
+        and index + shape[step * SHAPE_FIELDS + 2] <= end
+        and first_difference(buffer, index, shape[step * SHAPE_FIELDS + 1]) >= shape[step * SHAPE_FIELDS + 2]
+    ):
+        child = shape[step * SHAPE_FIELDS + 3]
+        index += shape[step * SHAPE_FIELDS + 2]
+    else:
+        child, index = _read_key(buffer, index, end, nodes, keys, node, shape, step, scratch)
+    if 0 <= index < end and buffer[index] <= 32:
+        index = skip_spaces(buffer, index, end)
+    return child, index
+
+
+@numba.njit(cache=True, nogil=True)
+def _leave_objects(
+    buffer: Bytes, index: int, end: int, stack: npt.NDArray[np.int64], node: int, depth: int, left: int
+) -> tuple[int, int, int, int]:
+    """What follows a value: the ends of objects, then a comma. ``(place of the next key, its object, depth, values that
+    are still wanted)``; the depth is -1 at the end of the row; the place is ``-1 - reason`` for a bad line."""
+    while True:
+        index = skip_spaces(buffer, index, end)
+        if index >= end:
+            return -1 - CUT_OFF, node, depth, left
+        if buffer[index] == 44:
+            return skip_spaces(buffer, index + 1, end), node, depth, left
+        if buffer[index] != 125:
+            return -1 - NO_COMMA, node, depth, left
+        index += 1
+        depth -= 1
+        if depth < 0:
+            return (index if index == end else -1 - TRAILING), 0, depth, left
+        node, left = stack[depth * 2 + 0], stack[depth * 2 + 1]
+        if left == 0:
+            return (index if buffer[end - 1] == 125 else -1 - CUT_OFF), node, -1, 0
+
+
+@numba.njit(cache=True, nogil=True)
 def _read_line(
     buffer: Bytes,
     index: int,
@@ -332,85 +376,56 @@ def _read_line(
     """``(0, -, -)`` for a row; ``(-1 - reason, place, node)`` for a bad line. Spaces around are cut off already."""
     if buffer[index] != 123:
         return -1 - NO_OBJECT, index, 0
-    node, depth, step, left = 0, 0, 0, nodes[0 * NODE_FIELDS + LEAVES]
-    if left == 0:
-        return (0, end, 0) if buffer[end - 1] == 125 else (-1 - CUT_OFF, end, 0)
-    index = skip_spaces(buffer, index + 1, end)
-    opened = True
-    while True:
-        if not (opened and index < end and buffer[index] == 125):
-            if (
-                step < STEPS_MAX
-                and shape[step * SHAPE_FIELDS + 0] == node
-                and shape[step * SHAPE_FIELDS + 2] <= BLOCK
-                and index + shape[step * SHAPE_FIELDS + 2] <= end
-                and first_difference(buffer, index, shape[step * SHAPE_FIELDS + 1]) >= shape[step * SHAPE_FIELDS + 2]
-            ):
-                child = shape[step * SHAPE_FIELDS + 3]
-                index += shape[step * SHAPE_FIELDS + 2]
-            else:
-                start = index
-                child, index = _read_key(buffer, index, end, nodes, keys, node, shape, step, scratch)
-                if index < 0:
-                    return index, start, node
-            step += 1
-            if index < end and buffer[index] <= 32:
-                index = skip_spaces(buffer, index, end)
-            opened = False
+    node, depth, step, left = 0, 0, 0, nodes[LEAVES]
+    index, opened = skip_spaces(buffer, index + 1, end), True
+    while left > 0:
+        empty = opened and index < end and buffer[index] == 125
+        opened = False
+        if not empty:
             start = index
+            child, index = _next_key(buffer, index, end, nodes, keys, node, shape, step, scratch)
+            if index < 0:
+                return index, start, node
+            step += 1
+            start = index
+            base = child * NODE_FIELDS
             if child < 0 or seen[child] == stamp:
                 index = _skip_value(buffer, index, end)
-            elif nodes[child * NODE_FIELDS + KIND] != OBJECT:
-                seen[child] = stamp
-                base = child * NODE_FIELDS
-                index = _read_value(
-                    buffer, index, end, nodes, base, doubles, cells, states, nodes[base + SLOT] * room + row
-                )
-                left -= 1
-            elif index < end and buffer[index] == 123:
-                seen[child] = stamp
-                if depth == DEPTH_MAX:
-                    return -1 - TOO_DEEP, index, child
-                stack[depth * 2 + 0] = node
-                stack[depth * 2 + 1] = left - nodes[child * NODE_FIELDS + LEAVES]
-                depth += 1
-                if nodes[child * NODE_FIELDS + SLOT] >= 0:
-                    states[nodes[child * NODE_FIELDS + SLOT] * room + row] = VALUE
-                    left -= 1
-                node = child
-                index = skip_spaces(buffer, index + 1, end)
-                opened = True
-            elif _is_word(buffer, index, end, 110, 117, 108, 108):
-                seen[child] = stamp
-                left -= nodes[child * NODE_FIELDS + LEAVES]
-                if nodes[child * NODE_FIELDS + SLOT] >= 0:
-                    states[nodes[child * NODE_FIELDS + SLOT] * room + row] = NULL
-                index += 4
             else:
-                return -1 - WRONG_VALUE, index, child
+                seen[child] = stamp
+                cell = nodes[base + SLOT] * room + row
+                if nodes[base + KIND] != OBJECT:
+                    index = _read_value(buffer, index, end, nodes, base, doubles, cells, states, cell)
+                    left -= 1
+                elif index < end and buffer[index] == 123 and depth < DEPTH_MAX:
+                    stack[depth * 2 + 0] = node
+                    stack[depth * 2 + 1] = left - nodes[base + LEAVES]
+                    depth += 1
+                    if nodes[base + SLOT] >= 0:
+                        states[cell] = VALUE
+                        left -= 1
+                    node = child
+                    index = skip_spaces(buffer, index + 1, end)
+                    opened = True
+                elif _is_word(buffer, index, end, 110, 117, 108, 108):
+                    if nodes[base + SLOT] >= 0:
+                        states[cell] = NULL
+                    left -= nodes[base + LEAVES]
+                    index += 4
+                else:
+                    return -1 - (TOO_DEEP if depth == DEPTH_MAX else WRONG_VALUE), index, child
             if index < 0:
                 return index, start, max(child, 0)
+        if not opened or (index < end and buffer[index] == 125):
             if left == 0:
-                return (0, end, 0) if buffer[end - 1] == 125 else (-1 - CUT_OFF, end, 0)
-            if opened:
-                continue
-        while True:  # the ends of objects, and the comma before the next key
-            index = skip_spaces(buffer, index, end)
-            if index >= end:
-                return -1 - CUT_OFF, end, node
-            if buffer[index] == 44:
-                index = skip_spaces(buffer, index + 1, end)
-                opened = False
                 break
-            if buffer[index] != 125:
-                return -1 - NO_COMMA, index, node
-            index += 1
-            if depth == 0:
-                return (0, end, 0) if index == end else (-1 - TRAILING, index, 0)
-            depth -= 1
-            node, left = stack[depth * 2 + 0], stack[depth * 2 + 1]
-            if left == 0:
-                return (0, end, 0) if buffer[end - 1] == 125 else (-1 - CUT_OFF, end, 0)
+            start, opened = index, False
+            index, node, depth, left = _leave_objects(buffer, index, end, stack, node, depth, left)
+            if index < 0:
+                return index, (end if index == -1 - CUT_OFF else start), node
+            if depth < 0:
+                return 0, end, 0
+    return (0, end, 0) if buffer[end - 1] == 125 else (-1 - CUT_OFF, end, 0)
 
 
 @numba.njit(cache=True, nogil=True)
