@@ -20,7 +20,7 @@ from millstream.connectors.nexmark.model import (
     NexmarkModel,
 )
 from millstream.connectors.nexmark.source import NexmarkSource
-from millstream.connectors.nexmark.split import rounds_splits
+from millstream.connectors.rounds import rounds_splits
 from millstream.connectors.table_factories import table_connector
 from millstream.core.api.source import Boundedness, SplitBatch
 from millstream.core.clock import ManualClock
@@ -135,7 +135,7 @@ def test_splits_share_the_events(of: int, events: int, rows: int) -> None:
     for split in rounds_splits(of, 50, events):
         mine: list[int] = []
         while not split.is_finished:
-            mine += split.events(rows).tolist()
+            mine += split.numbers(rows).tolist()
             split = split.after(rows)
         assert mine == sorted(mine)
         found += mine

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from millstream.connectors.counter_hash import stream_key
 from millstream.connectors.nexmark import kernels, words
 from millstream.connectors.nexmark.model import CATEGORIES, FIRST_CATEGORY, EventKind, Events, NexmarkModel
 
@@ -34,7 +35,7 @@ class KindRows:
 
     def key(self, stream: int) -> np.uint64:
         """Of a stream of draws; streams are numbered from 0 within a kind."""
-        return kernels.stream_key(self.model.seed, 100 * self.kind + stream)
+        return stream_key(self.model.seed, 100 * self.kind + stream)
 
     def out(self) -> npt.NDArray[np.int64]:
         return np.empty(len(self.events), np.int64)

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from millstream.connectors.nexmark.fields import KindRows
 from millstream.connectors.nexmark.model import EVENT_SCHEMA, EventKind, NexmarkModel
-from millstream.connectors.nexmark.split import RoundsSplit, rounds_splits
+from millstream.connectors.rounds import RoundsSplit, rounds_splits
 from millstream.core.errors import ConfigError
 
 FORMATS: Final = ("json", "parquet")
@@ -47,7 +47,7 @@ def write_events(
 def _batches(model: NexmarkModel, kind: EventKind, split: RoundsSplit) -> Iterator[pa.RecordBatch]:
     fields = list(EVENT_SCHEMA.field(kind.column).type)
     while not split.is_finished:
-        events = split.events(_CHUNK_EVENTS)
+        events = split.numbers(_CHUNK_EVENTS)
         split = split.after(len(events))
         rows = KindRows(model, kind, events[model.kinds(events) == kind])
         yield pa.RecordBatch.from_arrays([rows.field(field.name) for field in fields], schema=pa.schema(fields))

@@ -9,44 +9,15 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from millstream.connectors.counter_hash import below, draw
 from millstream.connectors.nexmark.model import FIRST_ID, HOT_EVERY, ID_LEAD
 
 Int64s = npt.NDArray[np.int64]
 Int32s = npt.NDArray[np.int32]
 Bytes = npt.NDArray[np.uint8]
 
-_U64 = 2**64 - 1
-_GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _WORD = np.uint64(0xD1342543DE82EF95)
-_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
-_MIX_2 = np.uint64(0x94D049BB133111EB)
 _TEXT_LENGTH_MIN = 3
-
-
-def stream_key(seed: int, stream: int) -> np.uint64:
-    """The key of one of the streams of a seed: two rounds of SplitMix64's finaliser."""
-    key = seed & _U64
-    for add in (0x9E3779B97F4A7C15, (stream + 1) * 0xD1342543DE82EF95):
-        key = (key + add) & _U64
-        key = ((key ^ (key >> 30)) * 0xBF58476D1CE4E5B9) & _U64
-        key = ((key ^ (key >> 27)) * 0x94D049BB133111EB) & _U64
-        key ^= key >> 31
-    return np.uint64(key)
-
-
-@numba.njit(cache=True, nogil=True)
-def draw(key: np.uint64, event: int) -> Any:
-    """64 random bits: number ``event`` of SplitMix64 started at ``key``."""
-    x = key + np.uint64(event) * _GAMMA
-    x = (x ^ (x >> np.uint64(30))) * _MIX_1
-    x = (x ^ (x >> np.uint64(27))) * _MIX_2
-    return x ^ (x >> np.uint64(31))
-
-
-@numba.njit(cache=True, nogil=True)
-def below(key: np.uint64, event: int, bound: int) -> Any:
-    """A number from 0 to ``bound - 1``; ``bound`` is positive and less than 2**32."""
-    return np.int64(((draw(key, event) >> np.uint64(32)) * np.uint64(bound)) >> np.uint64(32))
 
 
 @numba.njit(cache=True, nogil=True)

@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from millstream.connectors.nexmark.kernels import fill_text, stream_key
+from millstream.connectors.counter_hash import stream_key
+from millstream.connectors.nexmark.kernels import fill_text
 
 STATES: Final = pa.array(["AZ", "CA", "ID", "OR", "WA", "WY"])
 CITIES: Final = pa.array(
