@@ -7,7 +7,7 @@ are in memory, whatever ``state.backend.type`` says.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import pyarrow as pa
@@ -15,12 +15,13 @@ import pyarrow as pa
 from millstream.core.errors import IncompatibleStateError, JobGraphError
 from millstream.taskmanager.state.backend import RestoredKeyed
 from millstream.taskmanager.state.backends import SubtaskContext, settings_of, takes_checkpoints
-from millstream.taskmanager.state.column_chunks import TABLE, ColumnChunk
+from millstream.taskmanager.state.column_chunks import ROWS, TABLE, ColumnChunk
+from millstream.taskmanager.state.columnar.rowlist import RowTable, plain_key_names
 from millstream.taskmanager.state.columnar.snapshots import ColumnarCapture
 from millstream.taskmanager.state.columnar.table import ColumnTable
 from millstream.taskmanager.state.runs import RunChains
 
-AnyTable = ColumnTable
+AnyTable = ColumnTable | RowTable
 
 
 class ColumnarBackend:
@@ -57,6 +58,30 @@ class ColumnarBackend:
             key_schema,
             value_schema,
             clock=self._settings.clock,
+            partition_keys=partition_keys,
+            ttl_ms=ttl_ms,
+            tracks_changes=self._tracks,
+        )
+        self._declare(created)
+        return created
+
+    def row_table(
+        self,
+        name: str,
+        key_schema: pa.Schema,
+        row_schema: pa.Schema,
+        *,
+        matched: Sequence[str] | None = None,
+        partition_keys: int | None = None,
+        ttl_ms: int | None = None,
+    ) -> RowTable:
+        """The same of a table with any number of rows a key (see ``RowTable``)."""
+        created = RowTable(
+            name,
+            key_schema,
+            row_schema,
+            clock=self._settings.clock,
+            matched=matched,
             partition_keys=partition_keys,
             ttl_ms=ttl_ms,
             tracks_changes=self._tracks,
@@ -127,7 +152,7 @@ class ColumnarBackend:
         saved = self._undeclared.pop(created.name, None)
         if saved is not None:
             self._check(created, saved.kind, (saved.key_schema, saved.value_schema))
-            created.adopt(saved)
+            created.adopt(saved)  # type: ignore[arg-type]  # of the same kind
         self._tables[created.name] = created
 
     def _table_of(self, chunk: ColumnChunk) -> AnyTable:
@@ -167,14 +192,15 @@ class ColumnarBackend:
         self._capture = None
 
 
-_FORMS: Final[dict[str, Callable[..., AnyTable]]] = {TABLE: ColumnTable}
+_FORMS: Final[dict[str, Callable[..., AnyTable]]] = {TABLE: ColumnTable, ROWS: RowTable}
 _UNKNOWN_TTL_MS: Final = 1 << 62
 """Of rows whose operator has not said yet how long they live."""
 
 
 def _schemas_of(chunk: ColumnChunk) -> tuple[pa.Schema, pa.Schema]:
     fields = list(chunk.rows.schema)[chunk.first_key :]
-    return pa.schema(fields[: chunk.keys]), pa.schema(fields[chunk.keys :])
+    keys, values = pa.schema(fields[: chunk.keys]), pa.schema(fields[chunk.keys :])
+    return plain_key_names(keys, values) if chunk.kind == ROWS else keys, values
 
 
 def _described(kind: str, keys: pa.Schema, values: pa.Schema) -> str:

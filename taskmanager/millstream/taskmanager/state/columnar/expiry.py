@@ -52,13 +52,18 @@ class Expiry:
         else:
             self._updated_ms = np.full(slots, self._clock.wall_ms(), np.int64)
 
+    def have_expired(self, slots: Int64Array) -> BoolArray:
+        """Of each slot."""
+        expired: BoolArray = self._updated_ms[slots] <= self._clock.wall_ms() - self.ttl_ms
+        return expired
+
     def expired_among(self, slots: Int64Array) -> Int64Array:
         """Those of ``slots`` that have expired, each once."""
-        return np.unique(slots[self._updated_ms[slots] <= self._clock.wall_ms() - self.ttl_ms])
+        return np.unique(slots[self.have_expired(slots)])
 
     def next_expired(self, live: BoolArray, slots_end: int, count: int) -> Int64Array:
         """Expired rows among the next ``count`` slots; the search begins anew behind the last one."""
         first = self._position if self._position < slots_end else 0
         self._position = min(first + count, slots_end)
         candidates = first + np.flatnonzero(live[first : self._position])
-        return candidates[self._updated_ms[candidates] <= self._clock.wall_ms() - self.ttl_ms]
+        return candidates[self.have_expired(candidates)]
