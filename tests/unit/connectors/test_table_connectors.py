@@ -3,6 +3,7 @@
 import pickle
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from millstream.core.elements.batch import ArrowBatch
 from millstream.core.errors import ConfigError
 from millstream.core.table.connectors import ALL_CHANGES, INSERT_ONLY, Pushdown, TableDescription
 
+OURS = ("blackhole", "datagen", "filesystem", "nexmark", "print", "values")
 SCHEMA = pa.schema(
     [
         ("id", pa.int64()),
@@ -48,9 +50,24 @@ def table(schema: pa.Schema = SCHEMA, **options: str) -> TableDescription:
 
 
 def test_ours_are_found_through_entry_points() -> None:
-    assert {"print", "blackhole", "values"} <= set(table_connectors())
+    assert set(OURS) <= set(table_connectors())
     for identifier in table_connectors():
         assert table_connector(identifier).identifier == identifier
+
+
+def test_the_reference_page_has_every_option() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "table-connectors.md").read_text()
+    for identifier in OURS:
+        _, found, section = page.partition(f"\n## {identifier}\n")
+        assert found, f"docs/reference/table-connectors.md has no section on {identifier}"
+        section = section.partition("\n## ")[0]
+        connector = table_connector(identifier)
+        missing = [
+            name
+            for name in [*connector.required_options, *connector.optional_options]
+            if f"| `{name}` |" not in section
+        ]
+        assert not missing, f"the section on {identifier} says nothing of {missing}"
 
 
 def test_an_unknown_connector_names_the_nearest() -> None:
