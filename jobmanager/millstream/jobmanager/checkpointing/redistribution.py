@@ -68,7 +68,7 @@ def redistribute(
                 if operator.sections or operator.runs or operator.databases or operator.tables:
                     of_subtask(vertex, index).operators.append(operator)
     if found and not allow_non_restored:
-        names = ", ".join(sorted({_name(former.vertex, operator_id) for operator_id, former in found.items()}))
+        names = "; ".join(sorted({_name(former, operator_id) for operator_id, former in found.items()}))
         raise CheckpointError(
             f"the checkpoint in {directory} has state of operators that the job does not have: {names}. Give operators "
             f"a uid before taking one; or drop that state with --allow-non-restored-state."
@@ -188,6 +188,9 @@ def _in_flight(
             )
 
 
-def _name(vertex: checkpoint_pb2.VertexState, operator_id: str) -> str:
-    names = dict(zip(vertex.operator_ids, vertex.operator_names, strict=False))
-    return repr(names.get(operator_id, operator_id))
+def _name(former: _Former, operator_id: str) -> str:
+    """The operator, and of its states those that go by a name: an incremental checkpoint only knows them inside."""
+    names = dict(zip(former.vertex.operator_ids, former.vertex.operator_names, strict=False))
+    states = {table.name for _, operator in former.parts for table in operator.tables}
+    states |= {section.name for _, operator in former.parts for section in operator.sections}
+    return f"{names.get(operator_id, operator_id)!r}" + (f" ({', '.join(sorted(states))})" if states else "")

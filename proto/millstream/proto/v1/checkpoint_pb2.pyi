@@ -272,33 +272,6 @@ class StateTableFile(_message.Message):
 Global___StateTableFile: _TypeAlias = StateTableFile  # noqa: Y015
 
 @_typing.final
-class StateType(_message.Message):
-    """What the job said of a state, or what was seen of it: checked when it is restored."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NAME_FIELD_NUMBER: _builtins.int
-    KIND_FIELD_NUMBER: _builtins.int
-    TYPE_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    kind: _builtins.str
-    type: _builtins.str
-    def __init__(
-        self,
-        *,
-        name: _builtins.str = ...,
-        kind: _builtins.str = ...,
-        type: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "name", b"name", "type", b"type"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___StateType: _TypeAlias = StateType  # noqa: Y015
-
-@_typing.final
 class OperatorState(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -307,7 +280,6 @@ class OperatorState(_message.Message):
     RUNS_FIELD_NUMBER: _builtins.int
     DATABASE_FIELD_NUMBER: _builtins.int
     TABLES_FIELD_NUMBER: _builtins.int
-    TYPES_FIELD_NUMBER: _builtins.int
     operator_id: _builtins.str
     @_builtins.property
     def sections(self) -> _containers.RepeatedCompositeFieldContainer[Global___StateSection]: ...
@@ -319,8 +291,6 @@ class OperatorState(_message.Message):
     def database(self) -> Global___StateDatabase: ...
     @_builtins.property
     def tables(self) -> _containers.RepeatedCompositeFieldContainer[Global___StateTableFile]: ...
-    @_builtins.property
-    def types(self) -> _containers.RepeatedCompositeFieldContainer[Global___StateType]: ...
     def __init__(
         self,
         *,
@@ -329,11 +299,10 @@ class OperatorState(_message.Message):
         runs: _abc.Iterable[Global___KeyedRun] | None = ...,
         database: Global___StateDatabase | None = ...,
         tables: _abc.Iterable[Global___StateTableFile] | None = ...,
-        types: _abc.Iterable[Global___StateType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["database", b"database"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["database", b"database", "operator_id", b"operator_id", "runs", b"runs", "sections", b"sections", "tables", b"tables", "types", b"types"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["database", b"database", "operator_id", b"operator_id", "runs", b"runs", "sections", b"sections", "tables", b"tables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -791,7 +760,6 @@ class RestoredOperator(_message.Message):
     RUNS_FIELD_NUMBER: _builtins.int
     DATABASES_FIELD_NUMBER: _builtins.int
     TABLES_FIELD_NUMBER: _builtins.int
-    TYPES_FIELD_NUMBER: _builtins.int
     operator_id: _builtins.str
     @_builtins.property
     def sections(self) -> _containers.RepeatedCompositeFieldContainer[Global___RestoredSection]: ...
@@ -801,8 +769,6 @@ class RestoredOperator(_message.Message):
     def databases(self) -> _containers.RepeatedCompositeFieldContainer[Global___RestoredDatabase]: ...
     @_builtins.property
     def tables(self) -> _containers.RepeatedCompositeFieldContainer[Global___RestoredTable]: ...
-    @_builtins.property
-    def types(self) -> _containers.RepeatedCompositeFieldContainer[Global___StateType]: ...
     def __init__(
         self,
         *,
@@ -811,11 +777,10 @@ class RestoredOperator(_message.Message):
         runs: _abc.Iterable[Global___RestoredRun] | None = ...,
         databases: _abc.Iterable[Global___RestoredDatabase] | None = ...,
         tables: _abc.Iterable[Global___RestoredTable] | None = ...,
-        types: _abc.Iterable[Global___StateType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["databases", b"databases", "operator_id", b"operator_id", "runs", b"runs", "sections", b"sections", "tables", b"tables", "types", b"types"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["databases", b"databases", "operator_id", b"operator_id", "runs", b"runs", "sections", b"sections", "tables", b"tables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -10,6 +10,7 @@ from millstream.core.elements.control import MIN_WATERMARK_MS, Watermark
 from millstream.core.errors import CheckpointError, ErrorPlace
 from millstream.core.graph.specs import ChainedOperator
 from millstream.core.serde import encode_value
+from millstream.taskmanager.operators.declared_types import STATE_TYPES, DeclaredTypes
 from millstream.taskmanager.operators.operator import Operator, OperatorContext, Output
 from millstream.taskmanager.operators.rows import as_rows, keys_of
 from millstream.taskmanager.operators.runtime_context import FunctionLife, OperatorRuntimeContext
@@ -43,6 +44,7 @@ class KeyedOperator(Operator):
         self._life = FunctionLife(chained, functions)
         self._restored: OperatorSnapshot | None = None
         self._opened = False
+        self._declared_types = DeclaredTypes()
 
     def open(self, context: OperatorContext, output: Output) -> None:
         super().open(context, output)
@@ -53,10 +55,11 @@ class KeyedOperator(Operator):
             self.watermark_ms = restored_watermark(self._restored)
             restore_backend(self.backend, self._restored, self.chained)
             self.timers.restore(self._restored.keyed.get(TIMERS, {}))
+            self._declared_types.restore(self._restored.union.get(STATE_TYPES, []))
             self._restored = None
         context.metrics.gauge("state_entries", lambda: float(self.backend.entries()))
         context.metrics.gauge("state_bytes", lambda: float(self.backend.estimated_bytes()))
-        self._life.open(OperatorRuntimeContext(context, self.backend))
+        self._life.open(OperatorRuntimeContext(context, self.backend, self._declared_types))
 
     def close(self) -> None:
         self._life.close()
@@ -77,7 +80,7 @@ class KeyedOperator(Operator):
     def snapshot(self, checkpoint_id: int, full: bool = True) -> OperatorSnapshot:
         return OperatorSnapshot(
             keyed={TIMERS: self.timers.snapshot(self.context.max_parallelism)},
-            union={WATERMARK: [encode_value(self.watermark_ms)]},
+            union={WATERMARK: [encode_value(self.watermark_ms)], **self._declared_types.pieces()},
             capture=self.backend.capture(checkpoint_id, full),
         )
 

@@ -9,6 +9,7 @@ from millstream.core.api.functions import Counter, Distribution, Meter, MetricGr
 from millstream.core.api.state import StateDescriptor
 from millstream.core.errors import JobGraphError
 from millstream.core.graph.specs import ChainedOperator
+from millstream.taskmanager.operators.declared_types import DeclaredTypes
 from millstream.taskmanager.operators.operator import OperatorContext
 from millstream.taskmanager.operators.user_code import wrap_user_error
 from millstream.taskmanager.state.backend import KeyedStateBackend
@@ -30,9 +31,13 @@ class StateStore:
 class OperatorRuntimeContext(RuntimeContext):
     """What a function learns at ``open``. Keyed state only where the stream is keyed."""
 
-    def __init__(self, context: OperatorContext, backend: KeyedStateBackend | None = None) -> None:
+    def __init__(
+        self, context: OperatorContext, backend: KeyedStateBackend | None = None, types: DeclaredTypes | None = None
+    ) -> None:
+        """``types``: of the keyed states, to be checked."""
         self._context = context
         self._backend = backend
+        self._types = types
 
     def get_task_name(self) -> str:
         return self._context.chained.name
@@ -66,7 +71,10 @@ class OperatorRuntimeContext(RuntimeContext):
                 f"the operator {self._context.chained.name!r} asks for the keyed state {state_descriptor.name!r}, but "
                 f"its stream is not keyed. Call key_by before it."
             )
-        return self._backend.state(state_descriptor)
+        state = self._backend.state(state_descriptor)
+        if self._types is not None:
+            self._types.declare(state_descriptor)
+        return state
 
     get_state = get_list_state = get_map_state = get_reducing_state = get_aggregating_state = _state
 

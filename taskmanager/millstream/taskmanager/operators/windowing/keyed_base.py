@@ -11,6 +11,7 @@ from millstream.core.elements.control import MIN_WATERMARK_MS, Watermark
 from millstream.core.errors import CheckpointError, ErrorPlace, MillstreamError
 from millstream.core.graph.specs import ChainedOperator, WindowSpec
 from millstream.core.serde import decode_value, encode_value
+from millstream.taskmanager.operators.declared_types import STATE_TYPES, DeclaredTypes
 from millstream.taskmanager.operators.keyed import restore_backend
 from millstream.taskmanager.operators.operator import Operator, OperatorContext, Output
 from millstream.taskmanager.operators.rows import as_rows, keys_of
@@ -50,6 +51,7 @@ class KeyedWindowOperator(Operator):
         self._life = FunctionLife(chained, [spec.reduce, spec.aggregate, spec.function])
         self._restored: OperatorSnapshot | None = None
         self._opened = False
+        self._declared_types = DeclaredTypes()
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -60,7 +62,7 @@ class KeyedWindowOperator(Operator):
         self.backend = open_backend(context)
         self._opened = True
         self.states = WindowStates(self.backend)
-        self.runtime_context = OperatorRuntimeContext(context, self.backend)
+        self.runtime_context = OperatorRuntimeContext(context, self.backend, self._declared_types)
         self.metric_group = OperatorUserMetrics(context)
         if self.spec.function is not None:
             self.function = WindowFunctionCaller(self)
@@ -150,7 +152,11 @@ class KeyedWindowOperator(Operator):
         contents = {group: encode_value(rows) for group, rows in groups.groups.items()}
         return OperatorSnapshot(
             keyed={CONTENTS: contents},
-            union={WATERMARK: [encode_value(self.watermark_ms)], FORM: [encode_value(self._form())]},
+            union={
+                WATERMARK: [encode_value(self.watermark_ms)],
+                FORM: [encode_value(self._form())],
+                **self._declared_types.pieces(),
+            },
             capture=self.backend.capture(checkpoint_id, full),
         )
 
@@ -172,6 +178,7 @@ class KeyedWindowOperator(Operator):
                 f"give the operator a new uid."
             )
         self.watermark_ms = restored_watermark(snapshot)
+        self._declared_types.restore(snapshot.union.get(STATE_TYPES, []))
         restore_backend(self.backend, snapshot, self.chained)
         contents = snapshot.keyed.get(CONTENTS, {})
         self.restore_contents([row for group in sorted(contents) for row in decode_value(contents[group])])
