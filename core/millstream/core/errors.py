@@ -137,13 +137,19 @@ class CheckpointError(ExternalError):
 class DamagedStateError(CheckpointError):
     """What a checkpoint or savepoint holds is missing or not what was written; trying again changes nothing."""
 
+    retry = Retry.NEVER
+
 
 class IncompatibleStateError(CheckpointError):
     """A saved state does not fit the program that is to go on with it; trying again changes nothing."""
 
+    retry = Retry.NEVER
+
 
 class FencedError(CheckpointError):
     """Another leader has taken the job over: this one must write and commit nothing more."""
+
+    retry = Retry.NEVER
 
 
 class AuthenticationError(MillstreamError):

@@ -18,9 +18,7 @@ from millstream.core.checkpoint.storage import is_remote, location_of, open_stor
 from millstream.core.clock import Clock
 from millstream.core.config.options import FAILOVER_STRATEGY
 from millstream.core.errors import (
-    DamagedStateError,
     FencedError,
-    IncompatibleStateError,
     InsufficientSlotsError,
     MillstreamError,
     UnavailableError,
@@ -56,7 +54,7 @@ from millstream.jobmanager.job_machine import (
     SubtaskReported,
     TaskManagerGone,
 )
-from millstream.jobmanager.restart import SAME_FAILURES_MAX, CrashLoop, NoRestart, restart_strategy
+from millstream.jobmanager.restart import SAME_FAILURES_MAX, CrashLoop, NoRestart, restart_strategy, why_never
 from millstream.jobmanager.scaling import JobScaling
 from millstream.jobmanager.scheduling.adaptive import AdaptiveSettings
 from millstream.jobmanager.scheduling.placement import place
@@ -338,8 +336,10 @@ class JobMaster:
         """Whether there is another attempt; an error that ends the job says why there is none."""
         if isinstance(error, FencedError):
             return False
-        if isinstance(error, DamagedStateError | IncompatibleStateError):
-            error.message += "\nThe job is not started again: its state cannot be restored."
+        reason = why_never(error)
+        if reason is not None:
+            if not isinstance(self._strategy, NoRestart):
+                error.message += f"\nThe job is not started again: {reason}."
             return False
         if self._crash_loop.repeats(error):
             times = f"{SAME_FAILURES_MAX} times in a row at this line with this record"

@@ -9,7 +9,15 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final
 
-from millstream.core.errors import ConfigError, ErrorPlace, MillstreamError, UserCodeError
+from millstream.core.errors import (
+    Blame,
+    CheckpointError,
+    ConfigError,
+    ErrorPlace,
+    MillstreamError,
+    Retry,
+    UserCodeError,
+)
 
 SAME_FAILURES_MAX: Final = 4
 """A user's function that fails this often at the same line with the same record will fail for ever."""
@@ -108,6 +116,15 @@ class ExponentialDelay(RestartStrategy):
 
     def describe(self) -> str:
         return f"it failed {self._attempts} times in a row (restart-strategy.exponential-delay)"
+
+
+def why_never(error: MillstreamError) -> str | None:
+    """Why no strategy is asked after this error; None when one is. An error of Millstream itself may be a race."""
+    if error.retry is Retry.BACKOFF or error.blame is Blame.INTERNAL:
+        return None
+    if isinstance(error, CheckpointError):
+        return "its state cannot be restored"
+    return "the same would happen again"
 
 
 class CrashLoop:

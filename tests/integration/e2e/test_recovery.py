@@ -147,6 +147,21 @@ def test_a_poison_record_ends_in_failed_with_its_message(shell: Any) -> None:
     assert "not started again: it failed 4 times in a row at this line with this record" in done.err
 
 
+def test_a_row_that_cannot_be_read_is_not_read_again_and_again(shell: Any) -> None:
+    (shell.directory / "rows.csv").write_text("a,b\n1,2\n1,x\n")
+    text = """
+from typing import NamedTuple
+class Pair(NamedTuple):
+    a: int
+    b: int
+env.enable_checkpointing("100 ms")
+env.read_csv("rows.csv", schema=Pair).print()
+env.execute()
+"""
+    done = shell.run_job(text, "-p", "1").expect(1)
+    assert "rows.csv" in done.err and "not started again: the same would happen again" in done.err
+
+
 def test_windows_and_timers_survive(shell: Any) -> None:
     """A windowed sum with event time, killed in the middle, equals the sum of each window."""
     text = """

@@ -7,7 +7,19 @@ import random
 
 import pytest
 
-from millstream.core.errors import ConfigError, ErrorPlace, ExternalError, UserCodeError
+from millstream.core.errors import (
+    CheckpointError,
+    ConfigError,
+    DamagedStateError,
+    ErrorPlace,
+    ExternalError,
+    IncompatibleStateError,
+    JobGraphError,
+    MalformedRecordError,
+    MillstreamError,
+    SlotDiedError,
+    UserCodeError,
+)
 from millstream.jobmanager.restart import (
     SAME_FAILURES_MAX,
     CrashLoop,
@@ -16,6 +28,7 @@ from millstream.jobmanager.restart import (
     FixedDelay,
     NoRestart,
     restart_strategy,
+    why_never,
 )
 
 
@@ -68,6 +81,23 @@ def test_settings_choose_the_strategy() -> None:
 
 def failure(record: str, line: int = 3) -> UserCodeError:
     return UserCodeError("no", place=ErrorPlace("map", "f", "job.py", line, record))
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (MalformedRecordError("line 3 of a.csv"), "the same would happen again"),
+        (JobGraphError("no such state"), "the same would happen again"),
+        (IncompatibleStateError("int, then str"), "its state cannot be restored"),
+        (DamagedStateError("torn"), "its state cannot be restored"),
+        (UserCodeError("a lookup timed out"), None),
+        (CheckpointError("the disk was full"), None),
+        (SlotDiedError("killed"), None),
+        (MillstreamError("a race of our own"), None),
+    ],
+)
+def test_what_would_happen_again_is_not_tried_again(error: MillstreamError, told: str | None) -> None:
+    assert why_never(error) == told
 
 
 def test_the_same_record_at_the_same_line_is_a_crash_loop() -> None:
