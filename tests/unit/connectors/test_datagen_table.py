@@ -176,9 +176,9 @@ def test_times_follow_the_rate_with_a_seed_and_the_clock_without() -> None:
         ({"fields.i.kind": "serial"}, "option 'fields.i.kind' is 'serial': expected one of random, sequence"),
         ({"fields.i.kind": "sequence"}, "a sequence needs the option 'fields.i.start'"),
         ({"fields.i.kind": "sequence", "fields.i.start": "5", "fields.i.end": "4"}, "less than the start, 5"),
-        ({"fields.tiny.kind": "sequence", "fields.tiny.start": "0", "fields.tiny.end": "128"}, "not fit into int8"),
-        ({"fields.flag.kind": "sequence"}, "type bool has no sequence"),
-        ({"fields.tiny.max": "128"}, "option 'fields.tiny.max' is '128': expected a number that fits into int8"),
+        ({"fields.tiny.kind": "sequence", "fields.tiny.start": "0", "fields.tiny.end": "128"}, "not fit into TINYINT"),
+        ({"fields.flag.kind": "sequence"}, "type BOOLEAN has no sequence"),
+        ({"fields.tiny.max": "128"}, "option 'fields.tiny.max' is '128': expected a number that fits into TINYINT"),
         ({"fields.i.min": "1.5"}, "option 'fields.i.min' is '1.5'"),
         ({"fields.i.min": "3", "fields.i.max": "2"}, "must not be less than the min"),
         ({"fields.i.null-rate": "2"}, "expected a number from 0 to 1"),
@@ -190,5 +190,5 @@ def test_mistakes_are_named(options: dict[str, str], message: str) -> None:
 
 
 def test_types_it_cannot_make_are_named() -> None:
-    with pytest.raises(ConfigError, match=r"column 'm' has type map<string, int32>, which datagen cannot make"):
+    with pytest.raises(ConfigError, match=r"column 'm' has type MAP<STRING, INT>, which datagen cannot make"):
         opened(pa.schema([("m", pa.map_(pa.string(), pa.int32()))]))

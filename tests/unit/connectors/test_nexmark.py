@@ -245,8 +245,8 @@ def test_a_table_may_have_fewer_columns() -> None:
         (described(base_time="soon"), "expected a time such as"),
         (described(pa.schema([("x", pa.int32())])), "events have no column 'x'"),
         (described(pa.schema([("bid", pa.struct([("prize", pa.int64())]))])), "bid has no field 'prize'"),
-        (described(pa.schema([("bid", pa.struct([("price", pa.int32())]))])), "declared as int32, but it is int64"),
-        (described(pa.schema([("bid", pa.string())])), "column 'bid' is declared as string"),
+        (described(pa.schema([("bid", pa.struct([("price", pa.int32())]))])), "declared as INT, but it is BIGINT"),
+        (described(pa.schema([("bid", pa.string())])), "column 'bid' is declared as STRING"),
     ],
 )
 def test_mistakes_are_named(table: TableDescription, message: str) -> None:

@@ -1,7 +1,7 @@
 """The registry of table connectors, their options, and the small ones: print, blackhole, values."""
 
 import pickle
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from millstream.core.api.sink import SinkContext
 from millstream.core.clock import ManualClock
 from millstream.core.elements.batch import ArrowBatch
 from millstream.core.errors import ConfigError
-from millstream.core.table.connectors import ALL_CHANGES, INSERT_ONLY, Pushdown, TableDescription
+from millstream.core.table.connectors import ALL_CHANGES, INSERT_ONLY, Filter, Pushdown, TableDescription
 
 OURS = ("blackhole", "datagen", "filesystem", "nexmark", "print", "values")
 SCHEMA = pa.schema(
@@ -128,6 +128,9 @@ def test_values_give_the_leaves_that_are_asked_for() -> None:
     found = table_connector("values").source(table(connector="values", data=ROWS), pushdown)
     assert found.schema.names == ["place.x", "id"] and found.schema.field(0).type == pa.int32()
     assert SourceRun(found.source).all == [{"place.x": 7, "id": 1}]
+    filtered = Pushdown(("id",), (Filter("id", ">", 1),), limit=1)
+    found = table_connector("values").source(table(connector="values", data=ROWS), filtered)
+    assert len(SourceRun(found.source).all) == 2, "the query filters before it limits"
     with pytest.raises(ConfigError, match=r"no column 'place.y'"):
         table_connector("values").source(table(connector="values", data=ROWS), Pushdown(("place.y",)))
 
@@ -168,6 +171,9 @@ def test_arrow_values_go_on_where_they_were(restore_every: int) -> None:
         (datetime(2024, 1, 2, 3, 4, tzinfo=UTC), "2024-01-02T03:04:00Z"),
         (date(2024, 1, 2), "2024-01-02"),
         (time(3, 4, 5), "03:04:05"),
+        (timedelta(days=1, hours=2, minutes=3, seconds=4.5), "PT26H3M4.5S"),
+        (timedelta(minutes=-1, seconds=-30), "PT-1M-30S"),
+        (timedelta(0), "PT0S"),
         ({"a": 1, "b": None}, "+I[1, null]"),
         ([1, [2]], "[1, [2]]"),
         ([("k", 1)], "{k=1}"),
@@ -175,6 +181,16 @@ def test_arrow_values_go_on_where_they_were(restore_every: int) -> None:
 )
 def test_values_print_as_in_flink(value: Any, text: str) -> None:
     assert value_text(value) == text
+
+
+def test_nanoseconds_print() -> None:
+    times = pa.array([1_704_067_200_000_000_001, 1_704_067_200_000_001_000, None], pa.timestamp("ns"))
+    records = pa.RecordBatch.from_pydict({"at": times, "ltz": times.cast(pa.timestamp("ns", "UTC"))})
+    assert changelog_lines(ArrowBatch(records)) == [
+        "+I[2024-01-01T00:00:00.000000001, 2024-01-01T00:00:00.000000001Z]",
+        "+I[2024-01-01T00:00:00.000001, 2024-01-01T00:00:00.000001Z]",
+        "+I[null, null]",
+    ]
 
 
 def test_changes_print_with_their_kind(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ from millstream.connectors.datagen_rules import UNSCALED_MAX, FieldRule
 from millstream.core.config.configuration import nearest
 from millstream.core.config.values import Boolean, Choice, DurationKind, Integer
 from millstream.core.errors import ConfigError
+from millstream.core.table.arrow_types import logical_type
 from millstream.core.table.connectors import Pushdown, TableConnector, TableDescription, TableSource, projected_schema
 from millstream.core.table.table_options import TableOption, TableOptions
 
@@ -69,8 +70,9 @@ class DataGenConnector(TableConnector):
         made = tuple((column.name, rules.rule(column.name, column.type)) for column in description.schema)
         rules.check_names(description)
         rows = [count for count in (options.get("number-of-rows"), rules.sequence_rows) if count is not None]
-        if rows and pushdown.limit is not None:
-            rows.append(pushdown.limit)
+        limit = pushdown.limit_without()
+        if rows and limit is not None:
+            rows.append(limit)
         schema = projected_schema(description.schema, pushdown.projection, description.place)
         source = DataGenTableSource(
             made,
@@ -122,7 +124,9 @@ class _Rules:
             return FieldRule(kind, minimum=low, maximum=high, null_rate=nulls)
         if pa.types.is_boolean(kind) or pa.types.is_date(kind) or pa.types.is_time(kind):
             return FieldRule(kind, null_rate=nulls)
-        raise ConfigError(f"{self._options.place}: column {path!r} has type {kind}, which datagen cannot make.")
+        raise ConfigError(
+            f"{self._options.place}: column {path!r} has type {logical_type(kind)}, which datagen cannot make."
+        )
 
     def check_names(self, description: TableDescription) -> None:
         """Raises ``ConfigError`` for an option of a field that the table does not have."""
@@ -136,7 +140,9 @@ class _Rules:
     def _sequence_start(self, path: str, kind: pa.DataType) -> int:
         numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
         if not numeric and not pa.types.is_string(kind):
-            raise self._options.refuse(f"fields.{path}.kind", f"type {kind} has no sequence, only numbers and STRING.")
+            raise self._options.refuse(
+                f"fields.{path}.kind", f"type {logical_type(kind)} has no sequence, only numbers and STRING."
+            )
         start, end = self._options.get(f"fields.{path}.start"), self._options.get(f"fields.{path}.end")
         for name, value in (("start", start), ("end", end)):
             if value is None:
@@ -145,7 +151,7 @@ class _Rules:
         scale = 10**kind.scale if pa.types.is_decimal(kind) else 1
         for name, value in (("start", start), ("end", end)):
             if not low <= value * scale <= high:
-                raise self._options.refuse(f"fields.{path}.{name}", f"it does not fit into {kind}.")
+                raise self._options.refuse(f"fields.{path}.{name}", f"it does not fit into {logical_type(kind)}.")
         if end < start:
             raise self._options.refuse(f"fields.{path}.end", f"it must not be less than the start, {start}.")
         rows = end - start + 1
@@ -159,7 +165,9 @@ class _Rules:
             raw = self._options.get(f"fields.{path}.{name}")
             value = default if raw is None else _number(raw, kind)
             if value is None or not low <= value <= high:
-                raise self._options.refuse(f"fields.{path}.{name}", f"expected a number that fits into {kind}.")
+                raise self._options.refuse(
+                    f"fields.{path}.{name}", f"expected a number that fits into {logical_type(kind)}."
+                )
             found.append(value)
         if found[1] < found[0]:
             raise self._options.refuse(f"fields.{path}.max", "it must not be less than the min.")

@@ -11,6 +11,7 @@ from millstream.connectors.nexmark.model import BASE_TIME_MS, EVENT_SCHEMA, Even
 from millstream.connectors.nexmark.source import NexmarkSource
 from millstream.core.config.values import Boolean, Integer, Size
 from millstream.core.errors import ConfigError
+from millstream.core.table.arrow_types import logical_type
 from millstream.core.table.connectors import (
     Filter,
     Pushdown,
@@ -138,7 +139,10 @@ def _check_columns(description: TableDescription) -> None:
 
 def _check_type(description: TableDescription, path: str, declared: pa.DataType, known: pa.DataType) -> None:
     if declared != known:
-        raise ConfigError(f"{description.place}: column {path!r} is declared as {declared}, but it is {known}.")
+        raise ConfigError(
+            f"{description.place}: column {path!r} is declared as {logical_type(declared)}, "
+            f"but it is {logical_type(known)}."
+        )
 
 
 def _kinds_of(condition: Filter) -> frozenset[EventKind] | None:

@@ -25,8 +25,9 @@ class ValuesConnector(TableConnector):
             records = _records(options.get("data"), description.schema)
         except (ValueError, TypeError, pa.ArrowException) as error:
             raise options.refuse("data", f"{error}. Write rows of ({', '.join(description.schema.names)}).") from error
-        if pushdown.limit is not None:
-            records = records.slice(0, pushdown.limit)
+        limit = pushdown.limit_without()
+        if limit is not None:
+            records = records.slice(0, limit)
         schema = projected_schema(description.schema, pushdown.projection, description.place)
         return TableSource(ArrowValuesSource(project(records, schema)), schema, bounded=True)
 

@@ -71,12 +71,16 @@ class Pushdown:
     """What the query leaves out. A source may ignore ``filters`` and ``limit``, never ``projection``.
 
     ``projection``: the columns wanted, in order; None for all. A nested leaf is named by its dotted path
-    (``bid.price``) and becomes a column of that name. ``limit``: no more rows than that are of use.
+    (``bid.price``) and becomes a column of that name. ``limit``: of the rows that pass the filters, so many will do.
     """
 
     projection: tuple[str, ...] | None = None
     filters: tuple[Filter, ...] = ()
     limit: int | None = None
+
+    def limit_without(self, accepted: tuple[Filter, ...] = ()) -> int | None:
+        """The limit, for a source that applies the filters ``accepted`` alone: None when the query applies others."""
+        return self.limit if set(self.filters) <= set(accepted) else None
 
 
 @dataclass(frozen=True)
