@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from millstream.client.translation.operator_ids import id_of_uid
 from millstream.core.checkpoint.manifest import read_manifest
 from millstream.core.checkpoint.storage import is_remote, open_storage
+from millstream.core.clock import Clock, SystemClock
 from millstream.core.config import load
 from millstream.core.errors import UserError
 from millstream.proto.v1 import checkpoint_pb2
 from millstream.taskmanager.checkpointing.state_files import StateReader
-from millstream.taskmanager.state.chunks import load_chunks
+from millstream.taskmanager.state.backend import RestoredKeyed
+from millstream.taskmanager.state.chunks import Chunk, load_chunks
+from millstream.taskmanager.state.column_chunks import ColumnChunk
 from millstream.taskmanager.state.rocksdb_files import rows_of_database
 from millstream.taskmanager.state.table_files import shown
 from millstream.taskmanager.state.tables import SavedTable, without_times
@@ -24,10 +28,15 @@ from millstream.taskmanager.task.context import SubtaskInfo
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from millstream.taskmanager.state.columnar.backend import ColumnarBackend
+
 
 @dataclass(frozen=True)
 class KeyedStateInfo:
-    """One keyed state of an operator. ``kind``: value, list, map, reducing or aggregating."""
+    """One keyed state of an operator.
+
+    ``kind``: value, list, map, reducing or aggregating; columns (one row a key) or rows (any number) of SQL operators.
+    """
 
     name: str
     kind: str
@@ -42,6 +51,17 @@ class OperatorInfo:
     name: str
     parallelism: int
     max_parallelism: int
+
+
+@dataclass
+class _Reader:
+    """Implements ``SubtaskContext`` for one that has all key groups."""
+
+    max_parallelism: int
+    parallelism: int = 1
+    subtask_index: int = 0
+    clock: Clock = field(default_factory=SystemClock)
+    configuration: dict[str, Any] = field(default_factory=dict)
 
 
 class Savepoint:
@@ -78,7 +98,11 @@ class Savepoint:
 
     def keyed_states(self, operator: str) -> list[KeyedStateInfo]:
         """The keyed states of an operator, named by its uid, its name or its id."""
-        return [KeyedStateInfo(table.name, table.kind, len(table)) for table in self._tables(operator).values()]
+        tables, columnar = self._tables(operator)
+        found = [KeyedStateInfo(table.name, table.kind, len(table)) for table in tables.values()]
+        if columnar is not None:
+            found += [KeyedStateInfo(name, kind, rows) for name, (kind, rows) in columnar.tables().items()]
+        return found
 
     def rows(self, operator: str, state: str) -> Iterator[tuple[Any, Any]]:
         """``(key, what is stored)`` of each key: a value, a list, a dict, or an accumulator, as Python objects.
@@ -96,23 +120,33 @@ class Savepoint:
             yield namespace, key, without_times(table.kind, stored) if table.with_ttl else stored
 
     def read_keyed_state(self, operator: str, state: str) -> pa.Table:
-        """Columns ``key`` and ``value``; of the types that the values have, text where Arrow has none for them."""
+        """Columns ``key`` and ``value``; of the types that the values have, text where Arrow has none for them.
+
+        State of SQL operators has the columns it was declared with: those of the key, then those of the values.
+        """
         import pyarrow as pa
 
+        _, columnar = self._tables(operator)
+        if columnar is not None and state in columnar.tables():
+            return pa.Table.from_batches([columnar.contents(state)])
         rows = list(self.rows(operator, state))
         return pa.table({"key": shown([key for key, _ in rows]), "value": shown([stored for _, stored in rows])})
 
     def _table(self, operator: str, state: str) -> SavedTable:
-        tables = self._tables(operator)
+        tables, columnar = self._tables(operator)
+        names = ", ".join(map(repr, [*tables, *(columnar.tables() if columnar else ())])) or "none"
+        if columnar is not None and state in columnar.tables():
+            raise UserError(f"the state {state!r} of {operator!r} is kept in columns; read it with read_keyed_state.")
         if state not in tables:
-            names = ", ".join(map(repr, tables)) or "none"
             raise UserError(f"operator {operator!r} has no keyed state {state!r} in {self.location}; it has {names}.")
         return tables[state]
 
-    def _tables(self, operator: str) -> dict[str, SavedTable]:
+    def _tables(self, operator: str) -> tuple[dict[str, SavedTable], ColumnarBackend | None]:
+        """State by row, and state in columns if there is any."""
         vertex, operator_id = self._find(operator)
         everything = range(vertex.max_parallelism)
         tables: dict[str, SavedTable] = {}
+        columns: list[Chunk] = []
         for subtask in vertex.subtasks:
             restored = checkpoint_pb2.RestoredState(directory=self.location)
             for saved in subtask.operators:
@@ -122,11 +156,21 @@ class Savepoint:
             for found in StateReader(self._storage, restored, info).operators(everything).values():
                 if found.backend is None:
                     continue
-                load_chunks(found.backend.chunks, tables)
+                for is_columnar, chunks in groupby(found.backend.chunks, lambda chunk: isinstance(chunk, ColumnChunk)):
+                    if is_columnar:
+                        columns += chunks
+                    else:
+                        load_chunks(chunks, tables)
                 for database in found.backend.databases:
                     work = Path(tempfile.gettempdir())
                     load_chunks(rows_of_database(database, everything, work), tables)
-        return tables
+        if not columns:
+            return tables, None
+        from millstream.taskmanager.state.columnar.backend import ColumnarBackend
+
+        columnar = ColumnarBackend(_Reader(vertex.max_parallelism), operator)
+        columnar.restore(RestoredKeyed(columns))
+        return tables, columnar
 
     def _find(self, operator: str) -> tuple[checkpoint_pb2.VertexState, str]:
         by_uid = id_of_uid(operator)

@@ -11,11 +11,13 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from millstream.core.checkpoint.manifest import write_manifest
 from millstream.core.checkpoint.storage import LocalStorage
 from millstream.core.elements.control import Barrier
-from millstream.core.errors import IncompatibleStateError
+from millstream.core.errors import IncompatibleStateError, UserError
 from millstream.core.keys import table_key_groups
 from millstream.proto.v1 import checkpoint_pb2
+from millstream.state import Savepoint
 from millstream.taskmanager.checkpointing.state_files import StateReader, store_snapshot
 from millstream.taskmanager.checkpointing.task_snapshot import TaskSnapshot
 from millstream.taskmanager.operators.snapshots import OperatorSnapshot
@@ -135,3 +137,23 @@ def test_state_by_row_does_not_take_columns(tmp_path: Path) -> None:
     assert found is not None
     with pytest.raises(IncompatibleStateError, match="'sums' cannot be restored: it was saved in columns"):
         backend.restore(found)
+
+
+def test_millstream_state_reads_columns(tmp_path: Path) -> None:
+    manifest = checkpoint_pb2.CheckpointManifest(checkpoint_id=9)
+    vertex = manifest.vertices.add(name="v", parallelism=2, max_parallelism=MAX_PARALLELISM)
+    vertex.operator_ids.append("operator")
+    vertex.operator_names.append("GroupAggregate")
+    for index in range(2):
+        context = Context(index, 2)
+        vertex.subtasks.append(savepoint(filled(context, 20), context, tmp_path))
+    write_manifest(LocalStorage(tmp_path), manifest)
+    found = Savepoint.load(tmp_path)
+    states = found.keyed_states("GroupAggregate")
+    assert {(state.name, state.kind, state.rows) for state in states} == {("sums", "columns", 20), ("bids", "rows", 40)}
+    sums = found.read_keyed_state("GroupAggregate", "sums")
+    assert sums.schema.equals(pa.schema([*KEY, *VALUES])) and sorted(sums["bidder"].to_pylist()) == list(range(20))
+    bids = found.read_keyed_state("GroupAggregate", "bids")
+    assert bids.column_names == ["_key_bidder", "bidder", "price"] and bids.num_rows == 40
+    with pytest.raises(UserError, match="'sums' of 'GroupAggregate' is kept in columns; read it with read_keyed_state"):
+        list(found.rows("GroupAggregate", "sums"))

@@ -98,6 +98,15 @@ class ColumnarBackend:
     def estimated_bytes(self) -> int:
         return sum(table.estimated_bytes() for table in self._all_tables())
 
+    def contents(self, name: str) -> pa.RecordBatch:
+        """All rows of a table, declared or restored: the key columns, then those of values. ``KeyError``."""
+        table = self._tables.get(name) or self._undeclared[name]
+        return table.contents()
+
+    def tables(self) -> dict[str, tuple[str, int]]:
+        """The kind and the number of rows of each table, by name."""
+        return {table.name: (table.kind, len(table)) for table in self._all_tables()}
+
     # -- checkpoints --------------------------------------------------------------------------------------------
 
     def capture(self, checkpoint_id: int, full: bool) -> ColumnarCapture:

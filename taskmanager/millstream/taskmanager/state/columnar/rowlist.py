@@ -129,6 +129,12 @@ class RowTable:
         columns = [self._columns[name].gather(row_slots) for name in self.value_schema.names]
         return pa.RecordBatch.from_arrays(columns, schema=self.value_schema)
 
+    def contents(self) -> pa.RecordBatch:
+        """All rows with their keys, which have a prefix where a field of the rows has their name."""
+        slots = self.live_slots()
+        schema = pa.schema([*self._key_fields(), *self.value_schema])
+        return pa.RecordBatch.from_arrays([*self.keys_of(slots), *self.gather(slots).columns], schema=schema)
+
     def keys_of(self, row_slots: Int64Array) -> list[pa.Array]:
         """The key columns of the rows at ``row_slots``."""
         key_slots = self._chains.group_of[row_slots] if len(row_slots) else row_slots

@@ -134,6 +134,10 @@ class ColumnTable:
         """The rows at ``slots``: keys, then values."""
         return self._gather(self.row_schema, slots)
 
+    def contents(self) -> pa.RecordBatch:
+        """All rows."""
+        return self.rows(self.live_slots())
+
     def column(self, name: str) -> Column:
         """The column of a field. ``KeyError`` for a name that is none."""
         return self._columns[name]
