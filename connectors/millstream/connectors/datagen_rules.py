@@ -25,8 +25,8 @@ class FieldRule:
     """One field: a sequence from ``start`` on, or random.
 
     ``minimum`` and ``maximum`` (both included; of decimals unscaled) bound numbers. ``length`` is that of texts,
-    bytes (with ``var_len`` the longest) and arrays. ``max_past_ms`` bounds how old times are. ``null_rate``: of all
-    rows, how many are null. ``children``: the fields of a ROW, the element of an ARRAY.
+    bytes (with ``var_len`` the longest), arrays and maps. ``max_past_ms`` bounds how old times are. ``null_rate``: the
+    share of rows that are null. ``children``: the fields of a ROW, the element of an ARRAY, key and value of a MAP.
     """
 
     type: pa.DataType
@@ -43,7 +43,7 @@ class FieldRule:
     def row_bytes(self) -> int:
         """About how many bytes a value takes, at most."""
         inner = sum(child.row_bytes for child in self.children)
-        return 8 + (inner * self.length if pa.types.is_list(self.type) else inner + self.length)
+        return 8 + (inner * self.length if pa.types.is_nested(self.type) and self.length else inner + self.length)
 
 
 def generate(rule: FieldRule, key: np.uint64, numbers: Numbers, now_ms: npt.NDArray[np.int64]) -> pa.Array:
@@ -58,12 +58,33 @@ def generate(rule: FieldRule, key: np.uint64, numbers: Numbers, now_ms: npt.NDAr
     if pa.types.is_struct(kind):
         children = [generate(child, _stream(key, 10 + i), numbers, now_ms) for i, child in enumerate(rule.children)]
         return pa.Array.from_buffers(kind, len(numbers), [valid], children=children)
+    if pa.types.is_map(kind):
+        return _map(rule, key, numbers, now_ms, valid)
     if pa.types.is_list(kind):
         inner = (numbers[:, None] * rule.length + np.arange(rule.length)).ravel()
         element = generate(rule.children[0], _stream(key, 10), inner, np.repeat(now_ms, rule.length))
         offsets = np.arange(len(numbers) + 1, dtype=np.int32) * np.int32(rule.length)
         return pa.Array.from_buffers(kind, len(numbers), [valid, pa.py_buffer(offsets)], children=[element])
     return _with_nulls(_random(rule, _stream(key, 0), numbers, now_ms), valid)
+
+
+def _map(
+    rule: FieldRule, key: np.uint64, numbers: Numbers, now_ms: npt.NDArray[np.int64], valid: pa.Buffer | None
+) -> pa.Array:
+    """Of entries with the same key in a row the first stays, so that maps may have fewer than ``length`` entries."""
+    inner = (numbers[:, None] * rule.length + np.arange(rule.length)).ravel()
+    inner_ms = np.repeat(now_ms, rule.length)
+    keys, values = (generate(child, _stream(key, 10 + i), inner, inner_ms) for i, child in enumerate(rule.children))
+    codes = keys.dictionary_encode().indices.to_numpy().astype(np.int64)
+    rows = np.repeat(np.arange(len(numbers)), rule.length)
+    _, first = np.unique(rows * (len(codes) + 1) + codes, return_index=True)
+    first.sort()
+    ends = np.cumsum(np.bincount(rows[first], minlength=len(numbers)))
+    offsets = np.concatenate(([0], ends)).astype(np.int32)
+    entries = pa.StructArray.from_arrays(
+        [keys.take(pa.array(first)), values.take(pa.array(first))], fields=[rule.type.key_field, rule.type.item_field]
+    )
+    return pa.Array.from_buffers(rule.type, len(numbers), [valid, pa.py_buffer(offsets)], children=[entries])
 
 
 def _with_nulls(dense: pa.Array, valid: pa.Buffer | None) -> pa.Array:

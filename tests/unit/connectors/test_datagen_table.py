@@ -36,6 +36,7 @@ ALL_TYPES = pa.schema(
         ("at", pa.timestamp("ms")),
         ("at_us", pa.timestamp("us")),
         ("at_ltz", pa.timestamp("ms", "UTC")),
+        ("counts", pa.map_(pa.string(), pa.int32())),
         ("place", pa.struct([("x", pa.int32()), ("tags", pa.list_(pa.string()))])),
     ]
 )
@@ -59,7 +60,7 @@ def batch(source: Any, numbers: list[int]) -> pa.RecordBatch:
 @given(st.lists(st.integers(0, 499), max_size=30))
 @settings(max_examples=20, deadline=None)
 def test_any_rows_are_rows_of_the_whole(numbers: list[int]) -> None:
-    options = {f"fields__{name}__null_rate": "0.3" for name in ("l", "s", "place", "price", "place.tags")}
+    options = {f"fields__{name}__null_rate": "0.3" for name in ("l", "s", "place", "price", "place.tags", "counts")}
     source = opened(ALL_TYPES, **options).source
     assert batch(source, numbers).equals(batch(source, list(range(500))).take(pa.array(numbers, pa.int64())))
 
@@ -189,6 +190,20 @@ def test_mistakes_are_named(options: dict[str, str], message: str) -> None:
         table_connector("datagen").source(TableDescription("t", ALL_TYPES, options), Pushdown())
 
 
+def test_maps_have_each_key_once() -> None:
+    schema = pa.schema([("m", pa.map_(pa.string(), pa.int32()))])
+    found = opened(schema, fields__m__length="20", fields__m__key__length="1", fields__m__value__min="0")
+    sizes = set()
+    for row in batch(found.source, list(range(200))).to_pylist():
+        assert len(dict(row["m"])) == len(row["m"]), row
+        assert all(value >= 0 for _, value in row["m"])
+        sizes.add(len(row["m"]))
+    assert max(sizes) <= 16 and len(sizes) > 2
+    assert batch(opened(schema, fields__m__length="0").source, [0, 1]).to_pylist() == [{"m": []}, {"m": []}]
+
+
 def test_types_it_cannot_make_are_named() -> None:
-    with pytest.raises(ConfigError, match=r"column 'm' has type MAP<STRING, INT>, which datagen cannot make"):
-        opened(pa.schema([("m", pa.map_(pa.string(), pa.int32()))]))
+    with pytest.raises(ConfigError, match=r"column 'd' has type INTERVAL.*, which datagen cannot make"):
+        opened(pa.schema([("d", pa.duration("ms"))]))
+    with pytest.raises(ConfigError, match="makes no keys of type ROW"):
+        opened(pa.schema([("m", pa.map_(pa.struct([("x", pa.int32())]), pa.int32()))]))

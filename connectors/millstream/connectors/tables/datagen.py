@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
@@ -58,7 +59,7 @@ class DataGenConnector(TableConnector):
         "fields.#.min": TableOption("Least random number; default: the least of the type."),
         "fields.#.max": TableOption("Greatest random number; default: the greatest of the type."),
         "fields.#.max-past": TableOption("Oldest random timestamp, before now.", DurationKind(), timedelta(0)),
-        "fields.#.length": TableOption("Of texts and bytes (100), of arrays (3).", Integer(0, 2**24)),
+        "fields.#.length": TableOption("Of texts and bytes (100), of arrays and maps (3).", Integer(0, 2**24)),
         "fields.#.var-len": TableOption("Random lengths up to `length`.", Boolean(), False),
         "fields.#.start": TableOption("First number of a sequence.", Integer(-(2**62), _LARGE)),
         "fields.#.end": TableOption("Last number of a sequence.", Integer(-(2**62), _LARGE)),
@@ -104,10 +105,12 @@ class _Rules:
             children = tuple(self.rule(f"{path}.{field.name}", field.type) for field in kind)
             return FieldRule(kind, children=children, null_rate=nulls)
         length = get(f"fields.{path}.length")
-        if pa.types.is_list(kind):
-            element = self.rule(f"{path}.element", kind.value_type)
+        if pa.types.is_list(kind) or pa.types.is_map(kind):
             return FieldRule(
-                kind, length=_DEFAULT_ARRAY_LENGTH if length is None else length, children=(element,), null_rate=nulls
+                kind,
+                length=_DEFAULT_ARRAY_LENGTH if length is None else length,
+                children=self._inner(path, kind),
+                null_rate=nulls,
             )
         if pa.types.is_string(kind) or pa.types.is_binary(kind):
             return FieldRule(
@@ -127,6 +130,15 @@ class _Rules:
         raise ConfigError(
             f"{self._options.place}: column {path!r} has type {logical_type(kind)}, which datagen cannot make."
         )
+
+    def _inner(self, path: str, kind: pa.DataType) -> tuple[FieldRule, ...]:
+        """The element of an ARRAY; key and value of a MAP, keys without nulls."""
+        if pa.types.is_list(kind):
+            return (self.rule(f"{path}.element", kind.value_type),)
+        key, value = self.rule(f"{path}.key", kind.key_type), self.rule(f"{path}.value", kind.item_type)
+        if key.children:
+            raise ConfigError(f"{self._options.place}: datagen makes no keys of type {logical_type(kind.key_type)}.")
+        return replace(key, null_rate=0.0), value
 
     def check_names(self, description: TableDescription) -> None:
         """Raises ``ConfigError`` for an option of a field that the table does not have."""
