@@ -32,9 +32,8 @@ class GeneratorReader(SourceReader[RoundsSplit]):
         self._context = context
         self._make = make
         self._rows_max = rows_max
-        self._limit = None
-        if rows_per_second is not None:
-            self._limit = RateLimit(rows_per_second / context.parallelism, context.clock)
+        self._rows_per_second = rows_per_second
+        self._limit: RateLimit | None = None
         self._wanted: Callable[[Numbers], npt.NDArray[np.bool_]] | None = None
         self._of = self._chosen = 1
         self._splits: list[RoundsSplit] = []
@@ -64,7 +63,11 @@ class GeneratorReader(SourceReader[RoundsSplit]):
         return 0.0 if self._limit is None else self._limit.wait_s()
 
     def add_splits(self, splits: list[RoundsSplit]) -> None:
+        """The rate is shared by splits, not by subtasks: after a rescaling some may have none."""
         self._splits.extend(split for split in splits if not split.is_finished)
+        if self._rows_per_second is not None and self._splits:
+            share = sum(1 / split.of for split in self._splits)
+            self._limit = RateLimit(self._rows_per_second * share, self._context.clock)
 
     def notify_no_more_splits(self) -> None:
         self._no_more = True

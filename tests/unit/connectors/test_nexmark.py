@@ -22,7 +22,7 @@ from millstream.connectors.nexmark.model import (
 from millstream.connectors.nexmark.source import NexmarkSource
 from millstream.connectors.rounds import rounds_splits
 from millstream.connectors.table_factories import table_connector
-from millstream.core.api.source import Boundedness, SplitBatch
+from millstream.core.api.source import Boundedness, PollStatus, SplitBatch
 from millstream.core.clock import ManualClock
 from millstream.core.elements.batch import ArrowBatch
 from millstream.core.errors import ConfigError
@@ -194,6 +194,18 @@ def test_the_rate_holds_for_all_subtasks_together() -> None:
     run = SourceRun(NexmarkSource(MODEL, leaves("event_type"), 3000, events_per_second=1000), 2, rows_max=500)
     assert len(run.all) == 3000
     assert run.clock.monotonic_s() >= 2.0
+
+
+def test_the_rate_holds_when_subtasks_have_no_split() -> None:
+    """Two splits, restored by three readers: each goes on at half of the rate."""
+    source = NexmarkSource(MODEL, leaves("event_type"), events_per_second=1000)
+    clock = ManualClock()
+    reader = source.create_reader(Reading(0, 3, clock, 10_000))
+    reader.add_splits(rounds_splits(2, 50, None)[:1])
+    assert reader.poll() is PollStatus.NOTHING_NOW
+    clock.advance(1000)
+    answer = reader.poll()
+    assert isinstance(answer, SplitBatch) and answer.batch.num_rows == 500
 
 
 def described(schema: pa.Schema = EVENT_SCHEMA, **options: str) -> TableDescription:
