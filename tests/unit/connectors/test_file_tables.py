@@ -105,7 +105,7 @@ def test_bad_rows_fail_with_file_and_line_or_are_counted(tmp_path: Path) -> None
     assert e.value.place.line == 2
     options["json.ignore-parse-errors"] = "true"
     run = SourceRun(file_table_source(str(file), "json", SCHEMA, ["event_type"], options))
-    assert (run.all, run.malformed) == ([{"event_type": 1}, {"event_type": 3}], 1)
+    assert (run.all, run.malformed) == ([{"event_type": 1}, {"event_type": None}, {"event_type": 3}], 1)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from millstream.connectors.files.formats.json_schema import JsonSchema
+from millstream.connectors.files.formats.json_schema import JsonOptions, JsonSchema
 from millstream.connectors.files.formats.ndjson_columns import NdjsonColumns
 from millstream.connectors.files.malformed import DecodedChunk
 from millstream.core.errors import ConfigError
@@ -54,8 +54,7 @@ ROWS = st.fixed_dictionaries(
 
 
 def decoder(names: tuple[str, ...] = NAMES, schema: pa.Schema = SCHEMA, **options: Any) -> NdjsonColumns:
-    timestamps = options.get("timestamps", "SQL")
-    return NdjsonColumns(JsonSchema(schema, names, timestamps, options.get("fail_on_missing", False)), **options)
+    return NdjsonColumns(JsonSchema(schema, names, JsonOptions(**options)))
 
 
 def rows_of(decoded: DecodedChunk) -> list[dict[str, Any]]:
@@ -241,6 +240,23 @@ def test_base64_and_strings_of_many_blocks() -> None:
     rows = [{"d": bytes(range(n % 256)), "s": "ab" * n + "€" * (n % 3)} for n in range(150)]
     lines = [json.dumps({"s": row["s"], "d": base64.b64encode(row["d"]).decode()}, ensure_ascii=False) for row in rows]  # type: ignore[arg-type]
     assert rows_of(decode(lines, ("d", "s"), schema=schema)) == rows
+
+
+def test_values_that_do_not_fit_may_be_null() -> None:
+    lines = [
+        '{"a":"x","s":"ok","n":7}',
+        '{"a":1',
+        '{"a":99999999999999999999,"n":{"x":[]},"s":"\\x"}',
+        '{"a":3,"f":1.x}',
+    ]
+    decoded = decode(lines, ("a", "s", "n.x", "f"), lenient=True)
+    assert rows_of(decoded) == [
+        {"a": None, "s": "ok", "n.x": None, "f": None},
+        {"a": None, "s": None, "n.x": None, "f": None},
+        {"a": 3, "s": None, "n.x": None, "f": None},
+    ]
+    assert [line.index for line in decoded.bad] == [1]
+    assert decoded.nulled == 5
 
 
 @pytest.mark.slow

@@ -66,6 +66,8 @@ class DecodedChunk:
     bad: list[BadLine] = field(default_factory=list)
     records: pa.RecordBatch | None = None
     """The values as columns, from a columnar format; ``values`` is empty then."""
+    nulled: int = 0
+    """Values that did not parse and became NULL."""
 
 
 def malformed_error(path: str, line: int, bad: BadLine, advice: str) -> MalformedRecordError:

@@ -50,6 +50,8 @@ class LineFileReader(SourceReader[FileSplit]):
         offset, data = chunk
         decoded = self._decoder.decode(data, offset == 0)
         side: tuple[tuple[str, Batch], ...] = ()
+        if decoded.nulled:
+            self._context.report_malformed(decoded.nulled)
         if decoded.bad:
             rows = self._policy.apply(split.path, offset, decoded.bad)
             self._context.report_malformed(len(decoded.bad))

@@ -11,7 +11,7 @@ from millstream.connectors.files.compression import is_compressed
 from millstream.connectors.files.formats.line_format import LineFormat
 from millstream.connectors.files.listing import list_files
 from millstream.connectors.files.malformed import MalformedPolicy
-from millstream.connectors.files.parquet import ParquetFormat, ParquetReader
+from millstream.connectors.files.pieces import PieceFormat, PieceReader
 from millstream.connectors.files.reader import LineFileReader
 from millstream.connectors.files.split import FileSplit
 from millstream.connectors.split_queue import SplitQueueEnumerator
@@ -31,7 +31,7 @@ class FileSource(Source[FileSplit]):
     def __init__(
         self,
         paths: Iterable[str],
-        file_format: LineFormat | ParquetFormat,
+        file_format: LineFormat | PieceFormat,
         policy: MalformedPolicy | None = None,
         keeps: Callable[[str], bool] | None = None,
     ) -> None:
@@ -48,19 +48,19 @@ class FileSource(Source[FileSplit]):
         return SplitQueueEnumerator.restored(context, state)
 
     def create_reader(self, context: ReaderContext) -> SourceReader[FileSplit]:
-        if isinstance(self.file_format, ParquetFormat):
-            return ParquetReader(self.file_format, context)
+        if isinstance(self.file_format, PieceFormat):
+            return PieceReader(self.file_format, context)
         return LineFileReader(self.file_format, self.policy, context)
 
     @property
     def produced_type(self) -> Any:
-        return None if isinstance(self.file_format, ParquetFormat) else self.file_format.produced_type
+        return None if isinstance(self.file_format, PieceFormat) else self.file_format.produced_type
 
     def column_types(self) -> Mapping[str, type] | None:
-        return None if isinstance(self.file_format, ParquetFormat) else self.file_format.column_types()
+        return None if isinstance(self.file_format, PieceFormat) else self.file_format.column_types()
 
     def columnar(self) -> FileSource:
-        assert not isinstance(self.file_format, ParquetFormat)
+        assert not isinstance(self.file_format, PieceFormat)
         return FileSource(self.paths, self.file_format.columnar(), self.policy, self.keeps)
 
     def splits(self, parallelism: int) -> list[FileSplit]:
@@ -72,10 +72,10 @@ class FileSource(Source[FileSplit]):
 
     def _cut(self, file: Path, parallelism: int) -> list[FileSplit]:
         path = str(file)
-        if isinstance(self.file_format, ParquetFormat):
-            groups = self.file_format.row_groups(path)
-            pieces = min(groups, parallelism * 4) if parallelism > 1 else min(groups, 1)
-            edges = [groups * i // pieces for i in range(pieces + 1)] if pieces else []
+        if isinstance(self.file_format, PieceFormat):
+            pieces = self.file_format.pieces(path)
+            cuts = min(pieces, parallelism * 4) if parallelism > 1 else min(pieces, 1)
+            edges = [pieces * i // cuts for i in range(cuts + 1)] if cuts else []
             return [FileSplit(path, a, b, a) for a, b in itertools.pairwise(edges)]
         if parallelism == 1 or is_compressed(path) or not self.file_format.splittable:
             return [FileSplit(path, 0, None, 0)]

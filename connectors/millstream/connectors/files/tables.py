@@ -6,13 +6,17 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
+from millstream.connectors.files.avro_columns import AvroColumnFormat
+from millstream.connectors.files.formats.csv_columns import CsvColumnFormat
 from millstream.connectors.files.formats.line_format import LineFormat
 from millstream.connectors.files.formats.ndjson_columns import NdjsonColumnFormat
 from millstream.connectors.files.malformed import FAIL, SKIP, MalformedPolicy
+from millstream.connectors.files.parquet_columns import ParquetColumnFormat
 from millstream.connectors.files.partitions import PartitionColumns, PartitionedLines, PartitionFilter
+from millstream.connectors.files.pieces import PieceFormat
 from millstream.connectors.files.source import FileSource
 from millstream.connectors.files.split import FileSplit
-from millstream.connectors.files.table_formats import format_options
+from millstream.connectors.files.table_formats import csv_options, format_options, json_options
 from millstream.core.api.source import Source
 from millstream.core.table.connectors import Filter
 from millstream.core.table.table_options import TableOptions
@@ -37,22 +41,31 @@ def file_table_source(
     checked = format_options(file_format, options)
     names = tuple(schema.names if projection is None else projection)
     partitions = PartitionColumns(schema, names, partition_keys)
-    stored = _line_format(schema, partitions.stored, checked)
-    return FileSource(
-        [paths] if isinstance(paths, str) else list(paths),
-        PartitionedLines(stored, partitions) if partition_keys else stored,
-        MalformedPolicy(
+    if file_format in ("json", "csv"):
+        stored = _line_format(schema, partitions.stored, partition_keys, file_format, checked)
+        readable: LineFormat | PieceFormat = PartitionedLines(stored, partitions) if partition_keys else stored
+    elif file_format == "parquet":
+        readable = ParquetColumnFormat(schema, partitions, filters)
+    else:
+        readable = AvroColumnFormat(schema, partitions)
+    policy = MalformedPolicy(advice="Correct the file.")
+    if file_format in ("json", "csv"):
+        policy = MalformedPolicy(
             SKIP if checked.get(f"{file_format}.ignore-parse-errors") else FAIL,
             f"Correct the file, or set '{file_format}.ignore-parse-errors' = 'true' to skip and count such rows.",
-        ),
-        PartitionFilter(partitions, partition_keys, filters).keeps,
-    )
+        )
+    keeps = PartitionFilter(partitions, partition_keys, filters).keeps
+    return FileSource([paths] if isinstance(paths, str) else list(paths), readable, policy, keeps)
 
 
-def _line_format(schema: pa.Schema, names: tuple[str, ...], options: TableOptions) -> LineFormat:
-    return NdjsonColumnFormat(
-        schema,
-        names,
-        options.get("json.timestamp-format.standard"),
-        fail_on_missing=options.get("json.fail-on-missing-field"),
-    )
+def _line_format(
+    schema: pa.Schema, names: tuple[str, ...], partition_keys: Sequence[str], file_format: str, options: TableOptions
+) -> LineFormat:
+    if file_format == "json":
+        return NdjsonColumnFormat(schema, names, json_options(options))
+    return CsvColumnFormat(stored_schema(schema, partition_keys), names, csv_options(options))
+
+
+def stored_schema(schema: pa.Schema, partition_keys: Sequence[str]) -> pa.Schema:
+    """The columns that the files themselves hold."""
+    return pa.schema([field for field in schema if field.name not in partition_keys])

@@ -31,6 +31,7 @@ from millstream.core.kernels.byte_scan import (
 )
 from millstream.core.kernels.json_text import unescape
 from millstream.core.kernels.number_text import (
+    INVALID,
     LATER,
     NOT_A_NUMBER,
     NULL,
@@ -52,6 +53,8 @@ KIND, SLOT, FIRST_CHILD, CHILDREN, KEY_START, KEY_LENGTH, LEAVES, LOW, HIGH = ra
 NODE_FIELDS: Final = 9
 """``KEY_START`` and ``KEY_LENGTH`` place the name in ``keys``. ``LEAVES`` counts the wanted values below. ``LOW`` and
 ``HIGH``: bounds of integers; scale and precision of decimals; digits and ``separator * 2 + zoned`` of timestamps."""
+LENIENT: Final = LOW
+"""In the root: 1 when values that do not fit become NULL."""
 
 OBJECT, INTEGER, DOUBLE, BOOLEAN, STRING, DECIMAL, DATE, TIME, TIMESTAMP, JSON = range(10)
 """Kinds. ``STRING`` and ``JSON`` cells hold spans; those of ``JSON`` are the text of any value."""
@@ -290,6 +293,26 @@ def _read_value(
 
 
 @numba.njit(cache=True, nogil=True)
+def _read_leaf(
+    buffer: Bytes,
+    index: int,
+    end: int,
+    nodes: Nodes,
+    node: int,
+    doubles: npt.NDArray[np.float64],
+    cells: npt.NDArray[np.int64],
+    states: npt.NDArray[np.uint8],
+    cell: int,
+) -> int:
+    """``_read_value``, but a value that does not fit is skipped where the tree is ``LENIENT``."""
+    after = _read_value(buffer, index, end, nodes, node, doubles, cells, states, cell)
+    if nodes[LENIENT] and (after == -1 - WRONG_VALUE or after == -1 - TOO_LARGE):
+        states[cell] = INVALID
+        after = _skip_value(buffer, index, end)
+    return after
+
+
+@numba.njit(cache=True, nogil=True)
 def _read_key(
     buffer: Bytes, index: int, end: int, nodes: Nodes, keys: Bytes, node: int, shape: Shape, step: int, scratch: Bytes
 ) -> tuple[int, int]:
@@ -395,7 +418,7 @@ def _read_line(
                 seen[child] = stamp
                 cell = nodes[base + SLOT] * room + row
                 if nodes[base + KIND] != OBJECT:
-                    index = _read_value(buffer, index, end, nodes, base, doubles, cells, states, cell)
+                    index = _read_leaf(buffer, index, end, nodes, base, doubles, cells, states, cell)
                     left -= 1
                 elif index < end and buffer[index] == 123 and depth < DEPTH_MAX:
                     stack[depth * 2 + 0] = node
@@ -407,11 +430,11 @@ def _read_line(
                     node = child
                     index = skip_spaces(buffer, index + 1, end)
                     opened = True
-                elif _is_word(buffer, index, end, 110, 117, 108, 108):
+                elif nodes[LENIENT] or _is_word(buffer, index, end, 110, 117, 108, 108):
                     if nodes[base + SLOT] >= 0:
                         states[cell] = NULL
                     left -= nodes[base + LEAVES]
-                    index += 4
+                    index = _skip_value(buffer, index, end)
                 else:
                     return -1 - (TOO_DEEP if depth == DEPTH_MAX else WRONG_VALUE), index, child
             if index < 0:
@@ -450,7 +473,8 @@ def decode_lines(
     ``unseen`` before, which those of missing fields stay; ``doubles`` is the memory of ``cells``. ``starts[row]``
     receives where the row's line begins; ``bad`` four numbers a bad line: its begin, the place of the mistake, the
     reason, and the node that was being read. Both have room for as many rows as there are lines. ``work`` is scratch
-    space of ``work_size`` numbers, ``scratch`` of ``SCRATCH_BYTES``.
+    space of ``work_size`` numbers, ``scratch`` of ``SCRATCH_BYTES``. If the tree is ``LENIENT``, values that do not
+    fit get the state ``INVALID`` instead of making their line a bad one, and an object that is none counts as null.
     """
     count = len(nodes) // NODE_FIELDS
     slots = len(states) // room

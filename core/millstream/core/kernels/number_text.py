@@ -25,6 +25,9 @@ VALUE: Final = 1
 LATER: Final = 2
 """The cell holds a span of text whose value is still to be computed."""
 
+INVALID: Final = 4
+"""The value does not fit its column, and is to become NULL."""
+
 NOT_A_NUMBER: Final = -2
 OUT_OF_RANGE: Final = -3
 

@@ -24,9 +24,23 @@ _KINDS: Final = {
     pa.time32("ms"): ndjson.TIME,
 }
 _UNIT_DIGITS: Final = {"ms": 3, "us": 6, "ns": 9}
-SQL: Final = "SQL"
-ISO: Final = "ISO-8601"
-"""Values of ``json.timestamp-format.standard``: a space or a ``T`` between date and time."""
+
+
+@dataclass(frozen=True)
+class JsonOptions:
+    """Flink's options. ``timestamps``: "SQL" or "ISO-8601", with a space or a ``T`` between date and time.
+
+    A missing field is NULL, or with ``fail_on_missing`` makes its line a bad one. ``lenient``: a value that does not
+    fit its column is NULL instead of making its line a bad one.
+    """
+
+    timestamps: str = "SQL"
+    fail_on_missing: bool = False
+    lenient: bool = False
+
+    @property
+    def separator(self) -> str:
+        return "T" if self.timestamps == "ISO-8601" else " "
 
 
 @dataclass(eq=False)
@@ -57,20 +71,18 @@ class JsonField:
 
 
 class JsonSchema:
-    """The tree of the columns ``names``, as arrays for ``decode_lines``; dots in a name lead into ROW fields.
+    """The tree of the columns ``names``, as arrays for ``decode_lines``; dots in a name lead into ROW fields."""
 
-    ``all_slots``: objects on the way to wanted parts get a slot too, which tells whether they were there.
-    """
-
-    def __init__(self, schema: pa.Schema, names: Sequence[str], timestamps: str = SQL, all_slots: bool = False) -> None:
-        self._separator = ord("T") if timestamps == ISO else ord(" ")
+    def __init__(self, schema: pa.Schema, names: Sequence[str], options: JsonOptions) -> None:
+        self.options = options
         self.root = JsonField("")
         self.columns: list[JsonField] = []
         for name in names:
             path = column_path(schema, name)
             node, kind = self.root.child(path[0]), schema.field(path[0]).type
             for part in path[1:]:
-                node.type = kind if all_slots else node.type
+                if options.fail_on_missing:  # whether the object was there decides whether its fields are missing
+                    node.type = kind
                 node, kind = node.child(part), kind.field(part).type
             node.type = kind
             self.columns.append(node)
@@ -85,6 +97,7 @@ class JsonSchema:
     def _flatten(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
         rows: list[list[int]] = [[0] * ndjson.NODE_FIELDS]
         keys = bytearray()
+        rows[0][ndjson.LENIENT] = int(self.options.lenient)
         at = 0
         while at < len(self.fields):
             node = self.fields[at]
@@ -120,7 +133,7 @@ class JsonSchema:
         if pa.types.is_decimal(kind):
             return ndjson.DECIMAL, kind.scale, kind.precision
         if pa.types.is_timestamp(kind) and kind.unit in _UNIT_DIGITS:
-            return ndjson.TIMESTAMP, _UNIT_DIGITS[kind.unit], self._separator * 2 + int(kind.tz is not None)
+            return ndjson.TIMESTAMP, _UNIT_DIGITS[kind.unit], ord(self.options.separator) * 2 + int(kind.tz is not None)
         return _KINDS.get(kind, ndjson.JSON), 0, 0
 
 

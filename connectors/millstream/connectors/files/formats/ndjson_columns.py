@@ -13,14 +13,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from millstream.connectors.files.formats.arrow_buffers import array_of, string_array, struct_of, zero_column_batch
-from millstream.connectors.files.formats.json_schema import JsonField, JsonSchema
+from millstream.connectors.files.formats.json_schema import JsonField, JsonOptions, JsonSchema
 from millstream.connectors.files.formats.json_values import converter, round_decimal
 from millstream.connectors.files.formats.line_format import LineDecoder, LineFormat
 from millstream.connectors.files.malformed import BadLine, DecodedChunk
 from millstream.core.kernels import ndjson
 from millstream.core.kernels.byte_scan import PADDING, count_lines
 from millstream.core.kernels.json_text import BROKEN, gather_strings
-from millstream.core.kernels.number_text import LATER, NULL
+from millstream.core.kernels.number_text import INVALID, LATER, NULL
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _PREVIEW_BYTES: Final = 1000
@@ -39,31 +39,28 @@ _REASONS: Final = {
 
 
 class NdjsonColumnFormat(LineFormat):
-    """``names``: the wanted columns of ``schema``, in order; dots lead into ROW fields. ``timestamps``: "SQL" or
-    "ISO-8601". A missing field is NULL, or with ``fail_on_missing`` makes its line a bad one."""
+    """``names``: the wanted columns of ``schema``, in order; dots lead into ROW fields."""
 
     emits_columns = True
 
-    def __init__(
-        self, schema: pa.Schema, names: tuple[str, ...], timestamps: str = "SQL", fail_on_missing: bool = False
-    ) -> None:
+    def __init__(self, schema: pa.Schema, names: tuple[str, ...], options: JsonOptions) -> None:
         self.schema = schema
         self.names = names
-        self.timestamps = timestamps
-        self.fail_on_missing = fail_on_missing
+        self.options = options
+        JsonSchema(schema, names, options)
 
     def create_decoder(self, path: str) -> LineDecoder:
-        schema = JsonSchema(self.schema, self.names, self.timestamps, all_slots=self.fail_on_missing)
-        return NdjsonColumns(schema, self.timestamps, self.fail_on_missing)
+        return NdjsonColumns(JsonSchema(self.schema, self.names, self.options))
 
 
 class NdjsonColumns(LineDecoder):
     """Decodes chunks of lines. Its arrays are used again for each chunk; batches do not refer to them."""
 
-    def __init__(self, schema: JsonSchema, timestamps: str = "SQL", fail_on_missing: bool = False) -> None:
+    def __init__(self, schema: JsonSchema) -> None:
         self._schema = schema
-        self._unseen = _MISSING if fail_on_missing else NULL
-        self._separator = "T" if timestamps == "ISO-8601" else " "
+        options = schema.options
+        self._lenient = options.lenient
+        self._unseen = _MISSING if options.fail_on_missing else NULL
         self._buffer: npt.NDArray[np.uint8] = np.zeros(PADDING, np.uint8)
         self._work: npt.NDArray[np.int64] = np.empty(ndjson.work_size(len(schema.fields)), np.int64)
         self._scratch: npt.NDArray[np.uint8] = np.empty(ndjson.SCRATCH_BYTES, np.uint8)
@@ -84,6 +81,7 @@ class NdjsonColumns(LineDecoder):
             self._states, self._room, self._unseen, self._starts, self._bad, self._work, self._scratch,
         )  # fmt: skip
         self._wrong = {}
+        nulled = self._count_invalid() if self._lenient else 0
         if self._unseen == _MISSING:
             self._find_missing(schema.root, np.ones(self._rows, np.bool_))
         columns = [self._column(node) for node in schema.columns]
@@ -91,11 +89,13 @@ class NdjsonColumns(LineDecoder):
             pa.RecordBatch.from_arrays(columns, schema=schema.output) if columns else zero_column_batch(self._rows)
         )
         bad = [self._bad_line(chunk, *fault) for fault in self._bad.reshape(-1, ndjson.BAD_FIELDS)[:faults].tolist()]
-        if self._wrong:
+        if self._lenient:
+            nulled += len(self._wrong)
+        elif self._wrong:
             records = records.filter(pa.array(np.isin(np.arange(self._rows), list(self._wrong), invert=True)))
             bad += [self._late_line(chunk, row) for row in sorted(self._wrong)]
             bad.sort(key=lambda line: line.index)
-        return DecodedChunk([], bad, records)
+        return DecodedChunk([], bad, records, nulled)
 
     def _take(self, chunk: bytes) -> None:
         needed = len(chunk) + PADDING
@@ -128,12 +128,19 @@ class NdjsonColumns(LineDecoder):
             texts = self._strings(node, cells, states)
             return self._converted(node, texts.to_pylist(), lambda text: base64.b64decode(text, validate=True))
         if int(self._schema.nodes[self._schema.fields.index(node) * ndjson.NODE_FIELDS + ndjson.KIND]) == ndjson.JSON:
-            convert = converter(kind, self._separator)
+            convert = converter(kind, self._schema.options.separator)
             texts = [self._text(cells, row) if states[row] else None for row in range(rows)]
             return self._converted(node, texts, lambda text: convert(msgspec.json.decode(text)))
         if (states == LATER).any():
             return self._computed_later(node, cells, states)
         return array_of(kind, cells, states)
+
+    def _count_invalid(self) -> int:
+        """Values that did not fit become NULL; how many there were."""
+        states = self._states.reshape(len(self._schema.slots), self._room)[:, : self._rows]
+        invalid = states == INVALID
+        states[invalid] = NULL
+        return int(np.count_nonzero(invalid))
 
     def _find_missing(self, parent: JsonField, present: npt.NDArray[np.bool_]) -> None:
         """Rows in which ``parent`` is present and one of its fields is not."""
