@@ -49,8 +49,13 @@ Bind = Callable[[Sequence[LogicalType], Sequence[object]], Signature]
 Evaluate = Callable[[Sequence[Value], LogicalType, EvaluationContext], Value]
 """``(arguments cast to the parameters, result type, context) -> a column of ``context.rows``, or a constant``.
 
+At least one of the arguments is a column, unless there are none: calls of constants come as columns of one row.
+
 The result has the Arrow type of the result type. NULL in, NULL out is each function's own business.
 """
+
+CanFail = Callable[[Sequence[LogicalType], LogicalType], bool]
+"""``(argument types, result type) -> whether evaluation may raise``."""
 
 NOT_LITERAL = object()
 """Stands for an argument whose value is not known before the job runs."""
@@ -65,6 +70,9 @@ class ScalarFunction:
     evaluate: Evaluate
     deterministic: bool = True
     """False for RAND, UUID, CURRENT_TIMESTAMP and their like: never folded, and not twice the same in a retry."""
+    can_fail: CanFail | None = None
+    """Whether a call with these types may raise on some values; None where it never does. Only what may fail is kept
+    from rows that a CASE, an AND or the like leaves out."""
     summary: str = ""
     """One sentence for ``DESCRIBE FUNCTION`` and the reference page."""
     examples: tuple[tuple[str, str], ...] = ()
