@@ -12,7 +12,7 @@ import numba
 import numpy as np
 
 from millstream.core.kernels.row_words import Uint64Array, hash_words
-from millstream.core.kernels.slot_index import BoolArray, Int64Array, SlotIndex, home_of
+from millstream.core.kernels.slot_index import BoolArray, Int64Array, SlotIndex, distinct_marked, home_of
 
 _HEAP_FIRST: Final = 4096
 _GARBAGE_MIN: Final = 1 << 16
@@ -179,7 +179,7 @@ class RowIndex(SlotIndex):
         return slots
 
     def remove(self, slots: Int64Array) -> None:
-        leaving = np.unique(slots[self.live[slots]])
+        leaving = distinct_marked(slots, self.live)
         self._garbage += int(self._sizes[leaving].sum())
         super().remove(leaving)
         if self._garbage > max(_GARBAGE_MIN, self._end // 2):

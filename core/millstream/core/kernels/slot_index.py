@@ -130,6 +130,27 @@ def refill(table: Int64Array, by_slot: Int64Array, live: BoolArray, slots: int, 
             table[place, 1] = slot
 
 
+@numba.njit(cache=True, nogil=True)
+def collect_marked(slots: Int64Array, marks: BoolArray, found: Int64Array) -> int:
+    """Fill ``found`` with the slots that are marked, each once, in their order; how many. ``marks`` is as before."""
+    count = 0
+    for i in range(len(slots)):
+        slot = slots[i]
+        if marks[slot]:
+            marks[slot] = False
+            found[count] = slot
+            count += 1
+    for i in range(count):
+        marks[found[i]] = True
+    return count
+
+
+def distinct_marked(slots: Int64Array, marks: BoolArray) -> Int64Array:
+    """The slots that are marked, each once, in the order in which they come."""
+    found: Int64Array = np.empty(len(slots), np.int64)
+    return found[: collect_marked(slots, marks, found)]
+
+
 class SlotIndex:
     """Slots of distinct codes. What belongs to a code is kept by the caller in arrays indexed by slot."""
 

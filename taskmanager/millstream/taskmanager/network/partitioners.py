@@ -174,9 +174,15 @@ def scatter(batch: Batch, targets: npt.NDArray[Any], consumers: int) -> Routed:
         return [(int(busy[0]), batch)]
     if isinstance(batch, ObjectBatch) and len(busy) <= _COMPRESS_CONSUMERS_MAX:
         return [(int(t), _compressed(batch, targets == t)) for t in busy]
-    order = np.argsort(targets, kind="stable")
-    edges = np.cumsum(counts)
-    return [(int(t), batch.take(order[edges[t] - counts[t] : edges[t]])) for t in busy]
+    if isinstance(batch, ObjectBatch):
+        order = np.argsort(targets, kind="stable")
+        edges = np.append(0, np.cumsum(counts))
+    else:
+        from millstream.core.kernels.scatter import order_by_target
+
+        order, edges = np.empty(len(targets), np.int64), np.zeros(consumers + 1, np.int64)
+        order_by_target(targets, edges, order)
+    return [(int(t), batch.take(order[edges[t] : edges[t + 1]])) for t in busy]
 
 
 def _compressed(batch: ObjectBatch, chosen: npt.NDArray[np.bool_]) -> ObjectBatch:

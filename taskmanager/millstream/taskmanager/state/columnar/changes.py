@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from millstream.core.kernels.slot_index import BoolArray, Int64Array
+from millstream.core.kernels.slot_index import BoolArray, Int64Array, distinct_marked
 from millstream.taskmanager.state.columnar.columns import grown
 
 _GONE_MIN_ROWS: Final = 1 << 16
@@ -49,7 +49,7 @@ class SlotChanges:
             self._changed[slots] = True
         if not self.capturing:
             return slots[:0]
-        wanted = np.unique(slots[self.pending[slots]])
+        wanted = distinct_marked(slots, self.pending)
         self.pending[wanted] = False
         return wanted
 

@@ -101,7 +101,7 @@ class VarColumn:
         self._large = pa.types.is_large_string(kind) or pa.types.is_large_binary(kind)
         self._starts: Int64Array = np.zeros(0, np.int64)
         self._lengths: npt.NDArray[np.int32] = np.zeros(0, np.int32)
-        self._heap: npt.NDArray[np.uint8] = np.empty(_HEAP_FIRST, np.uint8)
+        self._heap: npt.NDArray[np.uint8] = np.empty(_HEAP_FIRST + heaps.SLACK_BYTES, np.uint8)
         self._end = 0
         self._garbage_bytes = 0
 
@@ -117,7 +117,7 @@ class VarColumn:
         values = flat(values)
         offsets, data = text_of(values)
         added = int(offsets[-1] - offsets[0])
-        if self._end + added > len(self._heap):
+        if self._end + added + heaps.SLACK_BYTES > len(self._heap):
             self._make_room(added)
         self._end, garbage = heaps.append_values(
             slots, offsets, data, valid_of(values), self._starts, self._lengths, self._heap, self._end
@@ -130,11 +130,14 @@ class VarColumn:
         nulls = heaps.gather_lengths(slots, self._lengths, offsets, valid)
         if not self._large and offsets[-1] > np.iinfo(np.int32).max:
             raise pa.ArrowInvalid(f"{len(slots)} values of {int(offsets[-1])} bytes do not fit one {self.kind} array")
-        data = np.empty(int(offsets[-1]), np.uint8)
+        data = np.empty(int(offsets[-1]) + heaps.SLACK_BYTES, np.uint8)
         heaps.gather_values(slots, self._starts, self._heap, offsets, data)
         ends = offsets if self._large else offsets.astype(np.int32)
         return pa.Array.from_buffers(
-            self.kind, len(slots), [_bitmap(valid) if nulls else None, _buffer(ends), _buffer(data)], nulls
+            self.kind,
+            len(slots),
+            [_bitmap(valid) if nulls else None, _buffer(ends), _buffer(data[: len(data) - heaps.SLACK_BYTES])],
+            nulls,
         )
 
     def clear(self, slots: Int64Array) -> None:
@@ -148,7 +151,7 @@ class VarColumn:
     def _make_room(self, added: int) -> None:
         """Copy what is alive into a heap with room for as much again, or for ``added`` bytes."""
         kept = self._end - self._garbage_bytes
-        into = np.empty(max(_HEAP_FIRST, 2 * kept, kept + added), np.uint8)
+        into = np.empty(max(_HEAP_FIRST, 2 * kept, kept + added) + heaps.SLACK_BYTES, np.uint8)
         self._end = heaps.compact_values(self._starts, self._lengths, self._heap, into)
         self._heap = into
         self._garbage_bytes = 0

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from millstream.core.clock import Clock
-from millstream.core.kernels.slot_index import BoolArray, Int64Array
+from millstream.core.kernels.slot_index import BoolArray, Int64Array, distinct_marked
 from millstream.taskmanager.state.column_chunks import ROW, ROWS, ColumnChunk
 from millstream.taskmanager.state.columnar.changes import SlotChanges
 from millstream.taskmanager.state.columnar.columns import Column, FixedColumn, column_for, grown
@@ -189,7 +189,7 @@ class RowTable:
 
     def remove_rows(self, row_slots: Int64Array) -> None:
         """Remove the rows at ``row_slots``; free slots among them, and repeated ones, do no harm."""
-        slots = np.unique(row_slots[self._slots.live[row_slots]])
+        slots = distinct_marked(row_slots, self._slots.live)
         if not len(slots):
             return
         self._restoring = None

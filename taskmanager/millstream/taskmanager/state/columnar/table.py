@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from millstream.core.clock import Clock
-from millstream.core.kernels.slot_index import Int64Array
+from millstream.core.kernels.slot_index import Int64Array, distinct_marked
 from millstream.taskmanager.state.column_chunks import TABLE, ColumnChunk
 from millstream.taskmanager.state.columnar.changes import SlotChanges
 from millstream.taskmanager.state.columnar.columns import Column, FixedColumn, column_for
@@ -117,7 +117,7 @@ class ColumnTable:
 
     def remove(self, slots: Int64Array) -> None:
         """Remove the rows at ``slots``; free slots among them, and repeated ones, do no harm."""
-        slots = np.unique(slots[self._index.live[slots]])
+        slots = distinct_marked(slots, self._index.live)
         if not len(slots):
             return
         copied = self.changes.touch(slots)
