@@ -342,7 +342,7 @@ class JobMaster:
                 error.message += f"\nThe job is not started again: {reason}."
             return False
         if self._crash_loop.repeats(error):
-            times = f"{SAME_FAILURES_MAX} times in a row at this line with this record"
+            times = f"{SAME_FAILURES_MAX} times at this line with this record"
             error.message += f"\nThe job is not started again: it failed {times}."
             return False
         delay_s = self._strategy.delay_s(self._clock.monotonic_s())

@@ -21,6 +21,8 @@ from millstream.core.errors import (
 
 SAME_FAILURES_MAX: Final = 4
 """A user's function that fails this often at the same line with the same record will fail for ever."""
+FAILURES_LOOKED_AT: Final = 16
+"""Among so many failures of the job: several bad records take turns."""
 
 
 class RestartStrategy(ABC):
@@ -128,20 +130,22 @@ def why_never(error: MillstreamError) -> str | None:
 
 
 class CrashLoop:
-    """Notices a poison record: the same user's line failing with the same record, attempt after attempt."""
+    """Notices a poison record: the same user's line failing with the same record, attempt after attempt.
+
+    Other records may fail in between, of other subtasks; any other failure starts the count anew.
+    """
 
     def __init__(self) -> None:
-        self._place: ErrorPlace | None = None
-        self._times = 0
+        self._spots: deque[tuple[Any, ...]] = deque(maxlen=FAILURES_LOOKED_AT)
 
     def repeats(self, error: MillstreamError) -> bool:
-        """True when ``error`` came too often in a row."""
-        place = error.place if isinstance(error, UserCodeError) and error.place.record else None
-        if place is None or self._place is None or _spot(place) != _spot(self._place):
-            self._times = 0
-        self._place = place
-        self._times += 1
-        return place is not None and self._times >= SAME_FAILURES_MAX
+        """True when ``error`` came too often."""
+        if not isinstance(error, UserCodeError) or not error.place.record:
+            self._spots.clear()
+            return False
+        spot = _spot(error.place)
+        self._spots.append(spot)
+        return self._spots.count(spot) >= SAME_FAILURES_MAX
 
 
 def _spot(place: ErrorPlace) -> tuple[Any, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from millstream.core.checkpoint.storage import LocalStorage
-from millstream.core.errors import CheckpointError, FencedError
+from millstream.core.errors import ConfigError, FencedError
 from millstream.jobmanager.checkpointing.history import Candidate
 from millstream.jobmanager.checkpointing.protocol import FallBackToParent, Ready, ReplayCommit, recovery
 from millstream.jobmanager.checkpointing.store import CheckpointStore
@@ -90,5 +90,5 @@ def test_recovery_reads_what_was_written(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(CheckpointError, match=r"checkpoints cannot be written to .*execution.checkpointing.dir"):
+    with pytest.raises(ConfigError, match=r"checkpoints cannot be written to .*execution.checkpointing.dir"):
         store(tmp_path / "file" / "job")

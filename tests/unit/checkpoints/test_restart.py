@@ -110,6 +110,11 @@ def test_other_failures_in_between_start_the_count_anew() -> None:
     for _ in range(10):
         assert not loop.repeats(failure("7"))
         assert not loop.repeats(failure("7"))
-        assert not loop.repeats(ExternalError("the connection was lost"))
-        assert not loop.repeats(failure("8"))
         assert not loop.repeats(failure("8", line=4))
+        assert not loop.repeats(ExternalError("the connection was lost"))
+
+
+def test_several_bad_records_that_take_turns_are_a_crash_loop() -> None:
+    loop = CrashLoop()
+    told = [loop.repeats(failure(str(number % 5))) for number in range(16)]
+    assert told == [False] * 15 + [True]

@@ -12,7 +12,7 @@ from millstream.core.checkpoint.manifest import (
     write_manifest,
 )
 from millstream.core.checkpoint.storage import Storage, location_of
-from millstream.core.errors import CheckpointError
+from millstream.core.errors import CheckpointError, ConfigError
 from millstream.core.failpoints import failpoint
 from millstream.core.ids import SubtaskId, VertexId
 from millstream.jobmanager.checkpointing.ledger import Ledger
@@ -32,13 +32,13 @@ class CheckpointStore:
         return location_of(self.storage.location, checkpoint_name(checkpoint_id, self.ledger.generation))
 
     def lead(self) -> None:
-        """Before anything is written. Raises ``CheckpointError``."""
+        """Before anything is written. Raises ``ConfigError``: a job does not start whose checkpoints have no place."""
         if not self.ledger.generation:
             try:
                 self.ledger.lead()
             except OSError as error:
                 place = self.storage.location
-                raise CheckpointError(
+                raise ConfigError(
                     f"checkpoints cannot be written to {place}: {error.strerror or error}. It must be a directory "
                     f"that the cluster may write to, or a URL; execution.checkpointing.dir names it."
                 ) from error
