@@ -92,6 +92,11 @@ def test_savepoint_stop_and_go_on_with_more_subtasks(shell: Any, cluster: Any, u
     completed = [checkpoint for checkpoint in shown["history"] if checkpoint["status"] == "COMPLETED"]
     assert shown["completed"] >= len(completed) > 0 and completed[0]["state_bytes"] > 0 and shown["restarts"] == 0
     assert "COMPLETED" in shell.run("checkpoints", "count").expect(0).out
+    title, header, *parts = shell.run("checkpoints", "count", "--subtasks").expect(0).out.splitlines()
+    assert "COMPLETED" in title and "ASYNC" in header and "IN FLIGHT" in header
+    assert len(parts) == len(completed[0]["subtasks"]) > 0 and all("ms" in part for part in parts)
+    unknown = shell.run("checkpoints", "count", "--subtasks", "--id", "99999").expect(1)
+    assert "has no checkpoint 99999 among the last ones" in unknown.err
     last = shell.run("stop", "count", "--savepoint-dir", str(shell.directory / "kept")).expect(0).out.strip()
     assert cluster.jobs()[0]["status"] == "CANCELED" and Path(kept, "MANIFEST").exists()
     held = json.loads(shell.run("savepoint", "show", last, "--output", "json").expect(0).out)
@@ -144,7 +149,7 @@ def test_a_poison_record_ends_in_failed_with_its_message(shell: Any) -> None:
     poison = "def poisoned(n):\n    return n % 10, 1 // (n - 20_000), n\n"
     done = shell.run_job(poison + text, "-p", "2").expect(1)
     assert "ZeroDivisionError" in done.err and "20000" in done.err
-    assert "not started again: it failed 4 times in a row at this line with this record" in done.err
+    assert "not started again: it failed 4 times at this line with this record" in done.err
 
 
 def test_a_row_that_cannot_be_read_is_not_read_again_and_again(shell: Any) -> None:

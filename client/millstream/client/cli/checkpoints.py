@@ -14,17 +14,23 @@ from millstream.client.cli.settings import (
     settings_option,
 )
 from millstream.client.cli.text_table import duration_text, echo_json, echo_table, time_text
+from millstream.core.errors import UserError
 
 if TYPE_CHECKING:
     from millstream.proto.v1.checkpoint_pb2 import CheckpointStatistics, CheckpointSummary
+    from millstream.proto.v1.jobmanager_pb2 import JobDetails
 
 
 @click.command()
 @click.argument("job")
 @jobmanager_option
 @output_option
+@click.option("--subtasks", is_flag=True, help="Show each subtask's part of one checkpoint.")
+@click.option("--id", "checkpoint_id", type=int, help="Of this checkpoint, not the newest completed one.")
 @settings_option
-def command(job: str, jobmanager: str | None, output: str, settings: tuple[str, ...]) -> None:
+def command(
+    job: str, jobmanager: str | None, output: str, subtasks: bool, checkpoint_id: int | None, settings: tuple[str, ...]
+) -> None:
     """Show the last checkpoints of JOB, the newest first."""
     configuration = require_jobmanager(load_settings(settings, jobmanager))
     from millstream.client.connection import ClusterConnection
@@ -37,6 +43,9 @@ def command(job: str, jobmanager: str | None, output: str, settings: tuple[str, 
     statistics = details.checkpoints
     if output == "json":
         echo_json(as_json(statistics, details.restarts))
+        return
+    if subtasks:
+        _show_subtasks(details, checkpoint_id)
         return
     restored = f", restored from {statistics.restored_from}" if statistics.restored_from else ""
     counts = f"{statistics.triggered} started, {statistics.completed} completed, {statistics.failed} given up"
@@ -55,6 +64,41 @@ def command(job: str, jobmanager: str | None, output: str, settings: tuple[str, 
             "PATH OR REASON",
         ]
         echo_table(header, [as_row(summary) for summary in statistics.history])
+
+
+def _show_subtasks(details: JobDetails, checkpoint_id: int | None) -> None:
+    """The parts of one checkpoint as a table. Raises ``UserError`` when there is no such checkpoint."""
+    history = details.checkpoints.history
+    wanted = "COMPLETED" if checkpoint_id is None else None
+    chosen = next((c for c in history if wanted == c.status or checkpoint_id == c.checkpoint_id), None)
+    if chosen is None:
+        which = "completed checkpoint" if checkpoint_id is None else f"checkpoint {checkpoint_id}"
+        known = ", ".join(str(summary.checkpoint_id) for summary in history) or "none"
+        raise UserError(f"job {details.summary.name!r} has no {which} among the last ones (there are: {known}).")
+    click.echo(f"checkpoint {chosen.checkpoint_id}: {chosen.status}")
+    names = {shown.vertex.vertex_id: shown.vertex.name for shown in details.vertices}
+    header = [
+        "VERTEX",
+        "SUBTASK",
+        "STATE BYTES",
+        "WRITTEN",
+        "IN FLIGHT",
+        "SYNC",
+        "ASYNC",
+        "ALIGNMENT",
+        "ANSWERED",
+    ]
+    rows = [
+        [
+            names.get(part.vertex_id, part.vertex_id),
+            str(part.index),
+            *(f"{size:,}" for size in (part.state_bytes, part.written_bytes, part.in_flight_bytes)),
+            *(f"{us / 1000:.1f} ms" for us in (part.sync_us, part.async_us, part.alignment_us)),
+            f"{part.ended_ms - chosen.triggered_ms} ms",
+        ]
+        for part in sorted(chosen.subtasks, key=lambda part: (names.get(part.vertex_id, ""), part.index))
+    ]
+    echo_table(header, rows)
 
 
 def as_row(summary: CheckpointSummary) -> list[str]:
