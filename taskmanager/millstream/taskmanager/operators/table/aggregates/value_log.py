@@ -1,0 +1,106 @@
+"""The values of each group in the order of their arrival, for aggregates that depend on it.
+
+A table by (group, number) holds one entry for each value; lists in memory find those of a group. A value that is taken
+back is the oldest equal one, as in Flink.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+from millstream.core.kernels.entry_lists import EntryLists
+from millstream.core.kernels.row_index import RowIndex
+from millstream.taskmanager.operators.table.aggregates.accumulator import Int8Array, Int64Array, Stores
+from millstream.taskmanager.state.columnar.row_encoding import encode_rows
+
+_NUMBER: Final = "number"
+
+
+class ValueLog:
+    """``kinds`` are the types of the columns of an entry."""
+
+    def __init__(self, stores: Stores, name: str, kinds: Sequence[pa.DataType]) -> None:
+        fields = [pa.field(f"v{index}", kind) for index, kind in enumerate(kinds)]
+        self.table: Final = stores.table(name, [pa.field(_NUMBER, pa.int64())], fields)
+        self._group_keys = len(stores.group.key_schema)
+        self._numbers = self.table.fixed(_NUMBER)
+        self._lists = EntryLists()
+        self._next = 0
+        live = self.table.live_slots()
+        if len(live):  # restored
+            self._next = int(self._numbers.values[live].max()) + 1
+            owners = stores.group.find(self.table.rows(live).columns[: self._group_keys], len(live))
+            self._lists.link(live[owners >= 0], owners[owners >= 0])
+
+    def append(self, owners: Int64Array, keys: Sequence[pa.Array], values: Sequence[pa.Array]) -> None:
+        """A new entry for each row; ``owners`` are slots of groups, ``keys`` theirs."""
+        if not len(owners):
+            return
+        numbers = pa.array(np.arange(self._next, self._next + len(owners)))
+        self._next += len(owners)
+        entries, _ = self.table.lookup([*keys, numbers], len(owners))
+        self.table.touch(entries)
+        for index, column in enumerate(values):
+            self.table.column(f"v{index}").set(entries, column)
+        self._lists.unlink(entries)  # what expired left its links
+        self._lists.link(entries, owners)
+
+    def take_back(self, owners: Int64Array, values: Sequence[pa.Array]) -> None:
+        """For each row, the oldest entry of its group with equal values goes; nothing where there is none."""
+        if not len(owners):
+            return
+        wanted, of_rows = np.unique(owners, return_inverse=True)
+        entries, positions = self.of(wanted)
+        known = self.values(entries)
+        index = RowIndex()
+        groups = pa.array(np.concatenate([positions, of_rows]))
+        both = [pa.concat_arrays([mine, its.cast(mine.type)]) for mine, its in zip(known, values, strict=True)]
+        codes, _ = index.slots_of_rows(*encode_rows([groups, *both], len(groups)))
+        occurrences = _occurrences(codes[: len(entries)])
+        asked = _occurrences(codes[len(entries) :])
+        number_of = len(groups) + 1
+        have = codes[: len(entries)] * number_of + occurrences
+        ask = codes[len(entries) :] * number_of + asked
+        self._forget(entries[np.isin(have, ask)])
+
+    def of(self, owners: Int64Array) -> tuple[Int64Array, Int64Array]:
+        """``(entries, positions in owners)``: by owner, the oldest first."""
+        entries, positions, _ = self._lists.of(owners)
+        order = np.lexsort((self._numbers.values[entries], positions))
+        return entries[order], positions[order]
+
+    def values(self, entries: Int64Array) -> list[pa.Array]:
+        """The columns of entries."""
+        columns: list[pa.Array] = self.table.rows(entries).columns[len(self.table.key_schema) :]
+        return columns
+
+    def remove(self, owners: Int64Array) -> None:
+        """Groups that are no more."""
+        self._forget(self._lists.of(owners)[0])
+
+    def _forget(self, entries: Int64Array) -> None:
+        if len(entries):
+            self._lists.unlink(entries)
+            self.table.remove(entries)
+
+
+def signed_parts(signs: Int8Array, rows: int) -> tuple[Int64Array, Int64Array]:
+    """The positions of rows that are added, and of those that are taken back."""
+    if not len(signs):
+        return np.arange(rows), np.empty(0, np.int64)
+    return np.flatnonzero(signs > 0), np.flatnonzero(signs < 0)
+
+
+def _occurrences(codes: Int64Array) -> Int64Array:
+    """For each element, how many equal ones stand before it."""
+    order = np.argsort(codes, kind="stable")
+    ordered = codes[order]
+    firsts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if len(codes) else order
+    lengths = np.diff(np.append(firsts, len(codes)))
+    counts: Int64Array = np.empty(len(codes), np.int64)
+    counts[order] = np.arange(len(codes)) - np.repeat(firsts, lengths)
+    return counts
