@@ -27,7 +27,7 @@ from millstream.core.metrics.registry import OperatorMetricGroup
 from millstream.taskmanager.operators.operator import Operator, SourceOperator
 from millstream.testing.context import HarnessContext, SentEvent
 from millstream.testing.modes import RunMode
-from millstream.testing.recording import RecordedOutput, TimedValue
+from millstream.testing.recording import Change, RecordedOutput, TimedValue
 from millstream.testing.subtask import CreateOperator, Subtask, registered
 
 
@@ -184,6 +184,11 @@ class OperatorHarness:
     def records(self) -> list[TimedValue]:
         """Everything emitted so far."""
         return self.output.records
+
+    @property
+    def changelog(self) -> list[Change]:
+        """The rows of Arrow batches emitted so far, with their kinds."""
+        return self.output.changelog
 
     @property
     def side_outputs(self) -> dict[str, list[TimedValue]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from millstream.core.elements.batch import NO_TIMESTAMP_MS, Batch, ObjectBatch
+from millstream.core.elements.batch import NO_TIMESTAMP_MS, ArrowBatch, Batch, ObjectBatch, RowKind
 from millstream.core.elements.control import MIN_WATERMARK_MS, LatencyMarker, Watermark, WatermarkStatus
 from millstream.core.errors import invariant
 
@@ -17,11 +17,20 @@ class TimedValue(NamedTuple):
     timestamp_ms: int | None
 
 
+class Change(NamedTuple):
+    """A row of an Arrow batch and what it does: ``+I``, ``-U``, ``+U`` or ``-D``."""
+
+    kind: str
+    row: tuple[Any, ...]
+
+
 @dataclass
 class RecordedOutput:
     """Implements ``Output`` of the operator contract. Batches are taken apart, since their sizes mean nothing."""
 
     records: list[TimedValue] = field(default_factory=list)
+    changelog: list[Change] = field(default_factory=list)
+    """The rows of Arrow batches of the main output, with their kinds."""
     side_outputs: dict[str, list[TimedValue]] = field(default_factory=dict)
     watermarks_ms: list[int] = field(default_factory=list)
     statuses: list[bool] = field(default_factory=list)
@@ -33,6 +42,8 @@ class RecordedOutput:
     def emit(self, batch: Batch) -> None:
         self.batch_rows_max = max(self.batch_rows_max, batch.num_rows)
         self.records.extend(rows_of(batch))
+        if isinstance(batch, ArrowBatch):
+            self.changelog.extend(changes_of(batch))
 
     def emit_side(self, tag_id: str, batch: Batch) -> None:
         self.side_outputs.setdefault(tag_id, []).extend(rows_of(batch))
@@ -56,3 +67,12 @@ def rows_of(batch: Batch) -> list[TimedValue]:
         return [TimedValue(value, None) for value in values]
     times = [None if time == NO_TIMESTAMP_MS else time for time in batch.timestamps.tolist()]
     return [TimedValue(value, time) for value, time in zip(values, times, strict=True)]
+
+
+def changes_of(batch: ArrowBatch) -> list[Change]:
+    """The rows of an Arrow batch with their kinds."""
+    columns = [column.to_pylist() for column in batch.records.columns]
+    rows = list(zip(*columns, strict=True)) if columns else [()] * batch.num_rows
+    if batch.row_kinds is None:
+        return [Change("+I", row) for row in rows]
+    return [Change(str(RowKind(kind)), row) for kind, row in zip(batch.row_kinds.tolist(), rows, strict=True)]

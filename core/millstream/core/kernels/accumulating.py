@@ -142,6 +142,8 @@ def add_moments(
             before = means[slot]
             means[slot] = before - (value - before) / counts[slot]
             squares[slot] -= (value - before) * (value - means[slot])
+            if counts[slot] == 1:
+                squares[slot] = 0.0
         else:
             counts[slot] += 1
             before = means[slot]

@@ -93,7 +93,7 @@ class CalcSpec(TableOperatorSpec):
 
 @dataclass(frozen=True)
 class WatermarkAssignerSpec(TableOperatorSpec):
-    """Emits ``expression`` (a TIMESTAMP over the row) at its maximum, minus 1 ms as Flink does, as the watermark."""
+    """Emits ``expression`` (a TIMESTAMP over the row) at its maximum as the watermark."""
 
     rowtime: int
     expression: Expression

@@ -26,6 +26,7 @@ from millstream.taskmanager.operators.reduce import AggregationOperator, ReduceO
 from millstream.taskmanager.operators.sink import SinkOperator
 from millstream.taskmanager.operators.source import ReadOperator
 from millstream.taskmanager.operators.stateless import FilterOperator, FlatMapOperator, MapOperator
+from millstream.taskmanager.operators.table.registry import create_table_operator, is_table_spec
 from millstream.taskmanager.operators.timestamps import TimestampsOperator
 from millstream.taskmanager.operators.window import create_window_operator
 
@@ -64,6 +65,8 @@ _BROADCAST_OPERATORS: Final[dict[type, Callable[[ChainedOperator, Any, FunctionS
 
 def create_operator(chained: ChainedOperator) -> Operator:
     """A new operator, not opened."""
+    if is_table_spec(chained.spec):
+        return create_table_operator(chained)
     create_broadcast = _BROADCAST_OPERATORS.get(type(chained.spec))
     if create_broadcast is not None:
         states = FunctionStates(chained.name)

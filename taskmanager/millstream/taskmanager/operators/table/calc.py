@@ -17,8 +17,8 @@ class CalcOperator(TableOperator[CalcSpec]):
 
     def __init__(self, chained: ChainedOperator, spec: CalcSpec) -> None:
         super().__init__(chained, spec, spec.output)
-        self._condition = None if spec.condition is None else compile_predicate(spec.condition)
-        self._project = compile_projections(spec.projections)
+        self._condition = None if spec.condition is None else compile_predicate(spec.condition, spec.input)
+        self._project = compile_projections(spec.projections, spec.input)
 
     def process(self, batch: Batch, input_index: int) -> None:
         batch = arrow_batch(batch)
@@ -29,9 +29,9 @@ class CalcOperator(TableOperator[CalcSpec]):
 
     def _calculate(self, records: pa.RecordBatch, kinds: Kinds | None = None) -> tuple[pa.RecordBatch, Kinds | None]:
         if self._condition is not None:
-            mask = self._condition(records, self.evaluation(records.num_rows))
-            if not mask.all():
-                records = records.filter(pa.array(mask))
-                kinds = chosen(kinds, mask)
+            mask = self._condition(records.columns, self.evaluation(records.num_rows))
+            if mask.true_count < len(mask):
+                records = records.filter(mask)
+                kinds = None if kinds is None else chosen(kinds, mask.to_numpy(zero_copy_only=False))
         columns = self._project(records, self.evaluation(records.num_rows))
         return pa.RecordBatch.from_arrays(columns, schema=self.schema), kinds

@@ -16,7 +16,7 @@ class ExpandOperator(TableOperator[ExpandSpec]):
 
     def __init__(self, chained: ChainedOperator, spec: ExpandSpec) -> None:
         super().__init__(chained, spec, spec.output)
-        self._projections = [compile_projections(projection) for projection in spec.projections]
+        self._projections = [compile_projections(projection, spec.input) for projection in spec.projections]
 
     def process(self, batch: Batch, input_index: int) -> None:
         batch = arrow_batch(batch)

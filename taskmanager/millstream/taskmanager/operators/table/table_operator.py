@@ -56,8 +56,12 @@ class TableOperator(Operator, Generic[SpecT]):
             watermark_ms=None if self.watermark_ms == MIN_WATERMARK_MS else self.watermark_ms,
             time_zone=self.time_zone,
             subtask_index=self.context.subtask_index,
-            random=self._random.random,
+            random=self._random_numbers,
         )
+
+    def _random_numbers(self, count: int) -> Sequence[float]:
+        numbers: Sequence[float] = self._random.random(count)  # type: ignore[assignment]
+        return numbers
 
     @contextmanager
     def evaluating(self, records: pa.RecordBatch, retry: Callable[[pa.RecordBatch], object]) -> Iterator[None]:

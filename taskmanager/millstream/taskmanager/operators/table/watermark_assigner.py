@@ -25,7 +25,7 @@ class WatermarkAssignerOperator(TableOperator[WatermarkAssignerSpec]):
 
     def __init__(self, chained: ChainedOperator, spec: WatermarkAssignerSpec) -> None:
         super().__init__(chained, spec, spec.output)
-        self._express = compile_projections((spec.expression,))
+        self._express = compile_projections((spec.expression,), spec.input)
         self._emitted_ms = MIN_WATERMARK_MS
         self._idle = False
         self._active_ms = 0

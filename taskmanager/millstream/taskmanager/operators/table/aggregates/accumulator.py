@@ -22,17 +22,48 @@ Int8Array = npt.NDArray[np.int8]
 BoolArray = npt.NDArray[np.bool_]
 
 
-@dataclass
-class AggregateRows:
-    """Rows for accumulators: all arrays but ``groups.slots`` have one element a row."""
+class ChosenColumns(Sequence[pa.Array]):
+    """Some rows of columns; each column is taken when somebody asks for it."""
 
-    slots: Int64Array
-    groups: Groups
-    keys: Sequence[pa.Array]
-    columns: Sequence[pa.Array]
-    """The columns of the operator's input."""
-    signs: Int8Array = ALL_ADDED
-    """1 or -1; empty where all rows are added."""
+    def __init__(self, columns: Sequence[pa.Array], indices: pa.Array) -> None:
+        self._columns = columns
+        self._indices = indices
+        self._taken: dict[int, pa.Array] = {}
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[position] for position in range(*index.indices(len(self)))]
+        if index >= len(self._columns):
+            raise IndexError(index)
+        taken = self._taken.get(index)
+        if taken is None:
+            taken = self._taken[index] = self._columns[index].take(self._indices)
+        return taken
+
+
+class AggregateRows:
+    """Rows for accumulators: all arrays but ``groups.slots`` have one element a row.
+
+    ``keys`` are the columns of the group, ``columns`` those of the operator's input; ``signs`` is 1 or -1 by row, empty
+    where all rows are added.
+    """
+
+    def __init__(
+        self,
+        slots: Int64Array,
+        groups: Groups,
+        keys: Sequence[pa.Array],
+        columns: Sequence[pa.Array],
+        signs: Int8Array = ALL_ADDED,
+    ) -> None:
+        self.slots = slots
+        self.groups = groups
+        self.keys = keys
+        self.columns = columns
+        self.signs = signs
 
     def select(self, positions: Int64Array, signs: Int8Array | None = None) -> AggregateRows:
         """The rows at ``positions``; ``signs`` are theirs, instead of those they have."""
@@ -42,8 +73,8 @@ class AggregateRows:
         return AggregateRows(
             self.slots[positions],
             Groups(self.groups.of_rows[positions], self.groups.slots),
-            [column.take(indices) for column in self.keys],
-            [column if len(column) == 0 else column.take(indices) for column in self.columns],
+            ChosenColumns(self.keys, indices),
+            ChosenColumns(self.columns, indices),
             signs,
         )
 

@@ -54,8 +54,7 @@ class AggregateSet:
         self._keys = keys
         self._make_table = make_table
         self._accumulators: list[Accumulator] = [
-            accumulator_for(call, position, retracts)
-            for position, call in enumerate(calls)
+            accumulator_for(call, position, retracts) for position, call in enumerate(calls)
         ]
         fields = [field for accumulator in self._accumulators for field in accumulator.fields()]
         self.table: Final = make_table(name, keys, pa.schema([pa.field(_ROWS, pa.int64()), *fields]))
@@ -77,7 +76,10 @@ class AggregateSet:
 
     def add(self, rows: AggregateRows) -> None:
         """Add the rows to their groups, or take them back."""
-        count_rows(rows.slots, NOTHING_NULL, rows.signs, self._rows.values)
+        if self.retracts:
+            count_rows(rows.slots, NOTHING_NULL, rows.signs, self._rows.values)
+        else:
+            self._rows.values[rows.groups.slots] = 1  # it is there, and stays
         for call, accumulator in zip(self.calls, self._accumulators, strict=True):
             if not call.distinct:
                 accumulator.add(rows, filter_of(rows, call))
@@ -91,7 +93,9 @@ class AggregateSet:
         """
         slots, _ = self.place(keys, len(other_slots))
         amounts = other._rows.values[other_slots]
-        add_values(slots, amounts, NOTHING_NULL, ALL_ADDED, self._rows.values, np.zeros(len(self._rows.values), np.int64))
+        add_values(
+            slots, amounts, NOTHING_NULL, ALL_ADDED, self._rows.values, np.zeros(len(self._rows.values), np.int64)
+        )
         for call, own, its in zip(self.calls, self._accumulators, other._accumulators, strict=True):
             if not call.distinct:
                 own.merge(slots, keys, its, other_slots)
@@ -100,7 +104,7 @@ class AggregateSet:
         return slots
 
     def row_counts(self, slots: Int64Array) -> Int64Array:
-        """How many rows the groups have."""
+        """How many rows the groups have; of input that takes none back, 1 for those with any."""
         counts: Int64Array = self._rows.values[slots]
         return counts
 

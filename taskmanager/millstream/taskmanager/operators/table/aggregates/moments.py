@@ -49,8 +49,10 @@ class Moments(Accumulator):
         )
 
     def merge(self, slots: Int64Array, keys: Sequence[pa.Array], other: Any, other_slots: Int64Array) -> None:
-        its = [column.values[other_slots] for column in (other._counts, other._means, other._squares)]
-        merge_moments(slots, *its, self._counts.values, self._means.values, self._squares.values)
+        counts, means, squares = (
+            column.values[other_slots] for column in (other._counts, other._means, other._squares)
+        )
+        merge_moments(slots, counts, means, squares, self._counts.values, self._means.values, self._squares.values)
 
     def result(self, slots: Int64Array) -> pa.Array:
         counts = self._counts.values[slots]

@@ -26,7 +26,9 @@ def fixed_array(values: npt.NDArray[Any], valid: BoolArray | None, kind: pa.Data
     return pa.Array.from_buffers(kind, len(values), [bitmap, pa.py_buffer(data)], nulls)
 
 
-def decimal_array(lows: npt.NDArray[np.int64], highs: npt.NDArray[np.int64], valid: BoolArray, kind: pa.DataType) -> pa.Array:
+def decimal_array(
+    lows: npt.NDArray[np.int64], highs: npt.NDArray[np.int64], valid: BoolArray, kind: pa.DataType
+) -> pa.Array:
     """128-bit integers as decimals; NULL where ``valid`` is not, and where there are too many digits."""
     limit = 10**kind.precision
     top, low_limit = limit >> 64, np.uint64(limit & (2**64 - 1))

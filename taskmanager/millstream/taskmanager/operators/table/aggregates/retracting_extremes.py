@@ -53,9 +53,7 @@ class RetractingExtreme(Accumulator):
         entries, positions, _ = other._values.of(other_slots)
         indices = pa.array(positions)
         amounts = other._values.counts(0, entries)
-        self._count(
-            slots[positions], [key.take(indices) for key in keys], other._values.values(entries)[0], amounts
-        )
+        self._count(slots[positions], [key.take(indices) for key in keys], other._values.values(entries)[0], amounts)
 
     def result(self, slots: Int64Array) -> pa.Array:
         return self._column.gather(slots)

@@ -1,0 +1,36 @@
+"""From the specification of a table operator to the module that has it: imported only by jobs that use it."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Final
+
+from millstream.core.graph.specs import ChainedOperator
+from millstream.core.table import specs
+from millstream.taskmanager.operators.operator import Operator
+
+_PACKAGE: Final = "millstream.taskmanager.operators.table"
+
+_MODULES: Final[dict[type, tuple[str, str]]] = {
+    specs.CalcSpec: ("calc", "CalcOperator"),
+    specs.DropUpdateBeforeSpec: ("drop_update_before", "DropUpdateBeforeOperator"),
+    specs.ExpandSpec: ("expand", "ExpandOperator"),
+    specs.GroupAggregateSpec: ("group_aggregate", "GroupAggregateOperator"),
+    specs.NotNullSpec: ("not_null", "NotNullOperator"),
+    specs.WatermarkAssignerSpec: ("watermark_assigner", "WatermarkAssignerOperator"),
+    specs.WindowAggregateSpec: ("window_aggregate", "WindowAggregateOperator"),
+    specs.WindowTableSpec: ("window_table", "WindowTableOperator"),
+}
+"""Module within this package, and the class in it."""
+
+
+def is_table_spec(spec: object) -> bool:
+    """Whether ``create_table_operator`` knows it."""
+    return type(spec) in _MODULES
+
+
+def create_table_operator(chained: ChainedOperator) -> Operator:
+    """A new operator, not opened."""
+    module, name = _MODULES[type(chained.spec)]
+    operator: Operator = getattr(import_module(f"{_PACKAGE}.{module}"), name)(chained, chained.spec)
+    return operator
