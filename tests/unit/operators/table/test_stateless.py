@@ -38,9 +38,9 @@ def test_calc_filters_then_computes_and_keeps_kinds() -> None:
 
 def test_calc_names_the_row_that_fails() -> None:
     spec = CalcSpec(PAIR, RowType((Column("q", lt.BIGINT),)), (Call(lt.BIGINT, "/", (A, B)),))
-    with OperatorHarness(spec, name="Calc[1]") as harness:
-        with pytest.raises(MillstreamError, match=r"operator 'Calc\[1\]'(.|\n)*'a': 7, 'b': 0"):
-            harness.push_batch(batch_of(PAIR, [(1, 1), (2, 1), (7, 0), (1, 1)]))
+    told = r"operator 'Calc\[1\]'(.|\n)*'a': 7, 'b': 0"
+    with OperatorHarness(spec, name="Calc[1]") as harness, pytest.raises(MillstreamError, match=told):
+        harness.push_batch(batch_of(PAIR, [(1, 1), (2, 1), (7, 0), (1, 1)]))
 
 
 def test_expand_repeats_rows() -> None:
@@ -61,9 +61,9 @@ def test_not_null_drops_or_refuses() -> None:
     with OperatorHarness(NotNullSpec(PAIR, PAIR, (0, 1), True, "sink")) as harness:
         harness.push_batch(changelog_of(PAIR, [("+I", (1, None)), ("-D", (1, 2)), ("+I", (None, 2))]))
         assert harness.changelog == [("-D", (1, 2))]
-    with OperatorHarness(NotNullSpec(PAIR, PAIR, (1,), False, "sink")) as harness:
-        with pytest.raises(MalformedRecordError, match="column 'b' of table sink is NOT NULL"):
-            harness.push_batch(batch_of(PAIR, [(None, 1), (1, None)]))
+    refusing = OperatorHarness(NotNullSpec(PAIR, PAIR, (1,), False, "sink"))
+    with refusing as harness, pytest.raises(MalformedRecordError, match="column 'b' of table sink is NOT NULL"):
+        harness.push_batch(batch_of(PAIR, [(None, 1), (1, None)]))
 
 
 TIMED = RowType((Column("ts", lt.timestamp(3)),))
@@ -71,7 +71,6 @@ TIMED = RowType((Column("ts", lt.timestamp(3)),))
 
 def watermarks(idle_timeout_ms: int = 0) -> WatermarkAssignerSpec:
     return WatermarkAssignerSpec(TIMED, TIMED, 0, InputRef(lt.timestamp(3), 0), idle_timeout_ms)
-
 
 
 def test_the_watermark_follows_the_greatest_time() -> None:
@@ -90,9 +89,9 @@ def test_the_watermark_follows_the_greatest_time() -> None:
 
 
 def test_a_row_without_time_is_refused() -> None:
-    with OperatorHarness(watermarks()) as harness:
-        with pytest.raises(MalformedRecordError, match="event time 'ts' is NULL"):
-            harness.push_batch(batch_of(TIMED, [(None,)]))
+    refusal = pytest.raises(MalformedRecordError, match="event time 'ts' is NULL")
+    with OperatorHarness(watermarks()) as harness, refusal:
+        harness.push_batch(batch_of(TIMED, [(None,)]))
 
 
 def test_silence_makes_it_idle_and_a_row_active() -> None:

@@ -18,7 +18,7 @@ Int64Array = npt.NDArray[np.int64]
 
 
 class Changes:
-    """What became of keys: ``had`` says which had a row before, ``has`` which have one now, ``same`` which have the same.
+    """What became of keys: ``had`` says which had a row before, ``has`` which have one now, ``same`` whose is equal.
 
     ``update_before``: whether -U rows are wanted."""
 

@@ -51,7 +51,8 @@ def accumulator_for(call: AggregateCall, position: int, retracts: bool) -> Accum
         return LoggedFirstLast(call, position) if retracts else FirstLast(call, position)
     if name == "APPROX_COUNT_DISTINCT" and retracts:
         raise JobGraphError(
-            "APPROX_COUNT_DISTINCT cannot take rows back, and its input has updates or deletes. Use COUNT(DISTINCT ...)."
+            "APPROX_COUNT_DISTINCT cannot take rows back, and its input has updates or deletes. "
+            "Use COUNT(DISTINCT ...)."
         )
     make = _ACCUMULATORS.get(name)
     if make is None:

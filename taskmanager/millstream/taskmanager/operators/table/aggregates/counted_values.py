@@ -75,7 +75,7 @@ class Collect(CountedValues):
 
 
 class Percentile(CountedValues):
-    """PERCENTILE(value, percentages [, frequency]): exact, with linear interpolation between neighbours, as Flink has it.
+    """PERCENTILE(value, percentages [, frequency]): exact, interpolated between neighbours, as in Flink.
 
     ``constants`` of the call are the percentages; the result is an ARRAY where its type is one.
     """

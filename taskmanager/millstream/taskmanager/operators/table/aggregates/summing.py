@@ -14,8 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from millstream.core.kernels.accumulating import ALL_ADDED, add_values, add_wide
-from millstream.core.kernels.arrow_views import NOTHING_NULL, fixed_of, words_of_decimals
-from millstream.core.kernels.arrow_views import fixed_dtype
+from millstream.core.kernels.arrow_views import NOTHING_NULL, fixed_dtype, fixed_of, words_of_decimals
 from millstream.core.table.aggregate_calls import AggregateCall
 from millstream.taskmanager.operators.table.aggregates.accumulator import (
     Accumulator,
