@@ -12,6 +12,7 @@ import os
 import sysconfig
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from operator import length_hint
 from pathlib import Path
 from types import TracebackType
@@ -82,10 +83,13 @@ def wrap_connector_error(error: Exception, *, chained: ChainedOperator, connecto
 
 def _placed(error: MillstreamError, chained: ChainedOperator, function: Any, record: Any) -> MillstreamError:
     if not error.place.operator:
-        preview = "" if record is NO_RECORD else preview_of(record)
-        frames = user_frames(error.__traceback__)
-        file, line = _user_line(frames) or definition_of(function)
-        error.place = ErrorPlace(chained.name, function_name(function), file, line, preview)
+        if error.place.function:  # a function of a query, which knows its place but not its operator
+            error.place = replace(error.place, operator=chained.name)
+        else:
+            preview = "" if record is NO_RECORD else preview_of(record)
+            frames = user_frames(error.__traceback__)
+            file, line = _user_line(frames) or definition_of(function)
+            error.place = ErrorPlace(chained.name, function_name(function), file, line, preview)
         if repr(chained.name) not in error.message:
             error.message = f"operator {chained.name!r}: {error.message}"
     return error
