@@ -1,0 +1,1 @@
+"""Tables, views and functions by name: catalogs, where they are stored, and how names are resolved."""
