@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from millstream.connectors.files.formats.encoders import FileEncoder, FileFormat
 from millstream.core.api.sink import CommittingSink, CommittingSinkWriter, SinkContext
@@ -19,16 +19,24 @@ from millstream.core.checkpoint.files import sync_directory, sync_file
 from millstream.core.elements.batch import Batch
 from millstream.core.errors import ExternalError
 
+if TYPE_CHECKING:
+    from millstream.connectors.files.partition_writing import Partitioning
+
 ROLL_BYTES: Final = 128 * 1024 * 1024
 ROLL_INTERVAL_MS: Final = 60_000
+OPEN_FILES_MAX: Final = 256
+"""Of one subtask; beyond it the file that was started first is completed."""
 
 
 @dataclass(frozen=True)
 class RollingPolicy:
-    """A file is completed at ``bytes_max`` or ``age_ms_max`` after it was started, whichever comes first."""
+    """A file is completed at ``bytes_max``, ``age_ms_max`` after it was started, or ``idle_ms_max`` after the last
+    write, whichever comes first. Times are looked at every ``check_interval_ms``."""
 
     bytes_max: int = ROLL_BYTES
     age_ms_max: int | None = ROLL_INTERVAL_MS
+    idle_ms_max: int | None = None
+    check_interval_ms: int = 0
 
 
 @dataclass(frozen=True)
@@ -39,10 +47,21 @@ class PendingFile:
     final: str
 
 
+@dataclass
+class _OpenFile:
+    encoder: FileEncoder
+    hidden: Path
+    final: Path
+    started_ms: int
+    written_ms: int
+
+
 class FileSink(CommittingSink):
     """Writes ``directory/part-<subtask>-<job>-<operator>-<attempt>-<number><suffix>``.
 
     The directory is made when it is missing; several sinks may write to it, of one job or of many.
+    With ``partitioning`` there is a directory in between for each partition. ``success_file``: an empty file of that
+    name in each directory says that files were committed there; empty for none.
     """
 
     def __init__(
@@ -51,6 +70,8 @@ class FileSink(CommittingSink):
         file_format: FileFormat,
         rolling: RollingPolicy | None = None,
         prefix: str = "part",
+        partitioning: Partitioning | None = None,
+        success_file: str = "",
     ) -> None:
         if not directory:
             raise ValueError("the directory to write to must not be empty")
@@ -58,6 +79,8 @@ class FileSink(CommittingSink):
         self.file_format = file_format
         self.rolling = rolling or RollingPolicy()
         self.prefix = prefix
+        self.partitioning = partitioning
+        self.success_file = success_file
 
     def create_writer(self, context: SinkContext) -> CommittingSinkWriter:
         return _FileWriter(self, context)
@@ -67,6 +90,8 @@ class FileSink(CommittingSink):
         hidden, final = Path(committable.hidden), Path(committable.final)
         try:
             hidden.replace(final)
+            if self.success_file:
+                (final.parent / self.success_file).touch()
             sync_directory(final.parent)
         except FileNotFoundError:
             if not final.exists():
@@ -82,7 +107,8 @@ class FileSink(CommittingSink):
         names = {Path(file.hidden).name for file in kept}
         directory = Path(self.directory).expanduser().absolute()
         for attempt in range(context.attempt):
-            for file in directory.glob(f".{_stem(self, context, attempt)}-*.inprogress"):
+            pattern = f".{_stem(self, context, attempt)}-*.inprogress"
+            for file in directory.glob(pattern) if self.partitioning is None else directory.rglob(pattern):
                 if file.name not in names:
                     file.unlink(missing_ok=True)
 
@@ -99,75 +125,101 @@ class _FileWriter(CommittingSinkWriter):
         self._directory = Path(sink.directory).expanduser().absolute()
         self._name = _stem(sink, context, context.attempt)
         self._number = 0
-        self._encoder: FileEncoder | None = None
-        self._path = Path()
-        self._started_ms = 0
+        self._open: dict[str, _OpenFile] = {}
+        """By directory below the sink's, the file started first in front."""
+        self._checked_ms = context.clock.wall_ms()
         self._has_checkpoints = context.has_checkpoints
         self._waiting: list[PendingFile] = []
 
     def open(self) -> None:
-        try:
-            self._directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ExternalError(f"cannot write to {self._directory}: {error.strerror}") from error
+        self._make(self._directory)
 
     def write(self, batch: Batch) -> None:
         if batch.num_rows == 0:
             return
-        try:
-            if self._encoder is None:
-                self._start()
-            assert self._encoder is not None
-            self._encoder.write(batch)
-        except OSError as error:
-            raise ExternalError(f"cannot write {self._path}: {error.strerror or error}") from error
-        if self._encoder.bytes_written >= self._sink.rolling.bytes_max:
-            self._complete()
+        if self._sink.partitioning is None:
+            self._write("", batch)
+            return
+        for directory, rows in self._sink.partitioning.divide(batch):
+            self._write(directory, rows)
 
     def on_time(self, wall_ms: int) -> None:
-        age_ms_max = self._sink.rolling.age_ms_max
-        if self._encoder is not None and age_ms_max is not None and wall_ms - self._started_ms >= age_ms_max:
-            self._complete()
+        rolling = self._sink.rolling
+        if wall_ms - self._checked_ms < rolling.check_interval_ms:
+            return
+        self._checked_ms = wall_ms
+        for directory, file in list(self._open.items()):
+            old = rolling.age_ms_max is not None and wall_ms - file.started_ms >= rolling.age_ms_max
+            idle = rolling.idle_ms_max is not None and wall_ms - file.written_ms >= rolling.idle_ms_max
+            if old or idle:
+                self._complete(directory)
 
     def flush(self) -> None:
-        if self._encoder is not None and not self._has_checkpoints:
-            self._complete()
+        if not self._has_checkpoints:
+            self._complete_all()
 
     def prepare_commit(self) -> list[PendingFile]:
-        if self._encoder is not None:
-            self._complete()
+        self._complete_all()
         waiting, self._waiting = self._waiting, []
         return waiting
 
     def close(self) -> None:
-        if self._encoder is not None:
-            self._encoder.abandon()
-            self._encoder = None
-            self._path.unlink(missing_ok=True)
-        for file in self._waiting:  # of no checkpoint yet
-            Path(file.hidden).unlink(missing_ok=True)
+        while self._open:
+            _, file = self._open.popitem()
+            file.encoder.abandon()
+            file.hidden.unlink(missing_ok=True)
+        for pending in self._waiting:  # of no checkpoint yet
+            Path(pending.hidden).unlink(missing_ok=True)
         self._waiting = []
 
-    def _start(self) -> None:
-        self._path = self._directory / f".{self._final_name()}.inprogress"
-        self._path.unlink(missing_ok=True)
-        self._encoder = self._sink.file_format.open(self._path)
-        self._started_ms = self._clock.wall_ms()
-
-    def _complete(self) -> None:
-        assert self._encoder is not None
+    def _make(self, directory: Path) -> None:
         try:
-            self._encoder.finish()
-            self._encoder = None
-            file = PendingFile(str(self._path), str(self._directory / self._final_name()))
-            if self._has_checkpoints:
-                sync_file(self._path)
-                self._waiting.append(file)
-            else:
-                self._sink.commit(file)
+            directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ExternalError(f"cannot complete {self._path}: {error.strerror or error}") from error
-        self._number += 1
+            raise ExternalError(f"cannot write to {directory}: {error.strerror}") from error
 
-    def _final_name(self) -> str:
-        return f"{self._name}-{self._number}{self._sink.file_format.suffix}"
+    def _write(self, directory: str, batch: Batch) -> None:
+        file = self._open.get(directory)
+        try:
+            if file is None:
+                file = self._start(directory)
+            file.encoder.write(batch)
+        except OSError as error:
+            where = self._directory / directory if file is None else file.hidden
+            raise ExternalError(f"cannot write {where}: {error.strerror or error}") from error
+        file.written_ms = self._clock.wall_ms()
+        if file.encoder.bytes_written >= self._sink.rolling.bytes_max:
+            self._complete(directory)
+
+    def _start(self, directory: str) -> _OpenFile:
+        if len(self._open) >= OPEN_FILES_MAX:
+            self._complete(next(iter(self._open)))
+        parent = self._directory / directory
+        if directory:
+            self._make(parent)
+        name = f"{self._name}-{self._number}{self._sink.file_format.suffix}"
+        self._number += 1
+        hidden = parent / f".{name}.inprogress"
+        hidden.unlink(missing_ok=True)
+        now_ms = self._clock.wall_ms()
+        encoder = self._sink.file_format.open(hidden)
+        self._open[directory] = file = _OpenFile(encoder, hidden, parent / name, now_ms, now_ms)
+        return file
+
+    def _complete_all(self) -> None:
+        for directory in list(self._open):
+            self._complete(directory)
+
+    def _complete(self, directory: str) -> None:
+        file = self._open[directory]
+        try:
+            file.encoder.finish()
+            del self._open[directory]
+            pending = PendingFile(str(file.hidden), str(file.final))
+            if self._has_checkpoints:
+                sync_file(file.hidden)
+                self._waiting.append(pending)
+            else:
+                self._sink.commit(pending)
+        except OSError as error:
+            raise ExternalError(f"cannot complete {file.hidden}: {error.strerror or error}") from error

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Final
 
 from millstream.connectors.files.formats.csv_columns import CsvOptions
 from millstream.connectors.files.formats.json_schema import JsonOptions
+from millstream.connectors.files.partitions import DEFAULT_PARTITION
 from millstream.core.config.configuration import nearest
-from millstream.core.config.values import Boolean, Choice, Size
+from millstream.core.config.values import Boolean, Choice, DurationKind, Size
 from millstream.core.errors import ConfigError
 from millstream.core.table.table_options import TableOption, TableOptions
 
@@ -18,6 +20,8 @@ JSON_OPTIONS: Final = {
     "json.timestamp-format.standard": TableOption(
         "Whether a space (SQL) or a T (ISO-8601) stands in timestamps.", Choice(("SQL", "ISO-8601")), "SQL"
     ),
+    "json.encode.ignore-null-fields": TableOption("Leave NULL fields out when writing.", Boolean(), False),
+    "json.encode.decimal-as-plain-number": TableOption("Accepted; decimals are written plain.", Boolean()),
 }
 CSV_OPTIONS: Final = {
     "csv.field-delimiter": TableOption("Stands between fields; \\t and \\uXXXX are understood.", default=","),
@@ -41,10 +45,29 @@ PARQUET_OPTIONS: Final = {
 }
 AVRO_OPTIONS: Final = {
     "avro.codec": TableOption(
-        "How files are compressed.", Choice(("null", "deflate", "snappy", "bzip2", "xz", "zstandard")), "snappy"
+        "How files are compressed.", Choice(("null", "deflate", "snappy", "bzip2", "xz")), "snappy"
     ),
     "avro.timestamp_mapping.legacy": TableOption("Accepted; timestamps have the types of Avro 1.11.", Boolean()),
 }
+FILE_OPTIONS: Final = {
+    "partition.default-name": TableOption("The directory of NULL partition values.", default=DEFAULT_PARTITION),
+    "source.monitor-interval": TableOption("Look for new files that often; without it the input ends.", DurationKind()),
+    "sink.rolling-policy.file-size": TableOption("Bytes at which a file is completed.", Size(1), 128 * 1024 * 1024),
+    "sink.rolling-policy.rollover-interval": TableOption(
+        "How long a file is written to.", DurationKind(), timedelta(minutes=30)
+    ),
+    "sink.rolling-policy.inactivity-interval": TableOption(
+        "How long a file may go without a row.", DurationKind(), timedelta(minutes=30)
+    ),
+    "sink.rolling-policy.check-interval": TableOption(
+        "How often both are looked at.", DurationKind(), timedelta(minutes=1)
+    ),
+    "sink.partition-commit.policy.kind": TableOption(
+        "success-file: an empty file in each directory that got files.", Choice(("success-file",))
+    ),
+    "sink.partition-commit.success-file.name": TableOption("The name of that file.", default="_SUCCESS"),
+}
+"""Options of the files themselves, whatever their format."""
 FORMAT_OPTIONS: Final[dict[str, dict[str, TableOption]]] = {
     "json": JSON_OPTIONS,
     "csv": CSV_OPTIONS,
@@ -59,7 +82,7 @@ def format_options(file_format: str, options: Mapping[str, str]) -> TableOptions
         near = nearest(file_format, list(FORMAT_OPTIONS))
         hint = f"Did you mean {near!r}? " if near else ""
         raise ConfigError(f"unknown format {file_format!r}. {hint}Known: {', '.join(sorted(FORMAT_OPTIONS))}.")
-    return TableOptions(f"format {file_format!r}", options, {}, FORMAT_OPTIONS[file_format])
+    return TableOptions(f"format {file_format!r}", options, {}, FORMAT_OPTIONS[file_format] | FILE_OPTIONS)
 
 
 def json_options(options: TableOptions) -> JsonOptions:

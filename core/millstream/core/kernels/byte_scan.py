@@ -151,6 +151,18 @@ def first_unusual(typing_context: Any, buffer: Any, index: Any) -> Any:
 
 
 @_instructions
+def first_escape(typing_context: Any, buffer: Any, index: Any) -> Any:
+    """How far the first byte is that JSON escapes: a quote, a backslash, a control character."""
+
+    def compare(builder: Any, block: Any, args: list[Any]) -> Any:
+        quotes = builder.icmp_unsigned("==", block, _constant(QUOTE))
+        slashes = builder.icmp_unsigned("==", block, _constant(BACKSLASH))
+        return builder.or_(builder.or_(quotes, slashes), builder.icmp_unsigned("<", block, _constant(32)))
+
+    return types.int64(buffer, types.int64), _search(0, compare)
+
+
+@_instructions
 def first_difference(typing_context: Any, buffer: Any, left: Any, right: Any) -> Any:
     """How many bytes at ``left`` equal those at ``right``, at most ``BLOCK``."""
 

@@ -43,11 +43,13 @@ class FileFormat(ABC):
         """Create ``path``, which must not exist yet."""
 
 
-class _StreamEncoder(FileEncoder):
+class StreamEncoder(FileEncoder):
+    """An encoder that writes bytes one after the other."""
+
     def __init__(self, path: Path) -> None:
         self._stream: BinaryIO = path.open("xb", buffering=1 << 18)
 
-    def _write(self, data: bytes) -> None:
+    def write_bytes(self, data: bytes | memoryview) -> None:
         self._stream.write(data)
         self.bytes_written += len(data)
 
@@ -69,14 +71,14 @@ class TextFileFormat(FileFormat):
         return _TextEncoder(path, self.encode)
 
 
-class _TextEncoder(_StreamEncoder):
+class _TextEncoder(StreamEncoder):
     def __init__(self, path: Path, encode: Callable[[Any], str]) -> None:
         super().__init__(path)
         self._encode = encode
 
     def write(self, batch: Batch) -> None:
         encode = self._encode
-        self._write("".join([encode(value) + "\n" for value in row_values(batch)]).encode())
+        self.write_bytes("".join([encode(value) + "\n" for value in row_values(batch)]).encode())
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ class NdjsonFileFormat(FileFormat):
         return _NdjsonEncoder(path)
 
 
-class _NdjsonEncoder(_StreamEncoder):
+class _NdjsonEncoder(StreamEncoder):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         import msgspec
@@ -99,7 +101,7 @@ class _NdjsonEncoder(_StreamEncoder):
     def write(self, batch: Batch) -> None:
         rows = [_as_mapping(value) for value in row_values(batch)]
         try:
-            self._write(self._encoder.encode_lines(rows))
+            self.write_bytes(self._encoder.encode_lines(rows))
         except (TypeError, ValueError, OverflowError) as error:
             raise RecordTypeError(f"a record cannot be written as JSON: {error}. Map it to a dict first.") from error
 
@@ -117,7 +119,7 @@ class CsvFileFormat(FileFormat):
         return _CsvEncoder(path, self)
 
 
-class _CsvEncoder(_StreamEncoder):
+class _CsvEncoder(StreamEncoder):
     def __init__(self, path: Path, options: CsvFileFormat) -> None:
         super().__init__(path)
         self._options = options
@@ -131,7 +133,7 @@ class _CsvEncoder(_StreamEncoder):
         text = io.StringIO()
         writer = csv.writer(text, delimiter=self._options.delimiter, lineterminator="\n")
         writer.writerows(self._cells(rows))
-        self._write(text.getvalue().encode())
+        self.write_bytes(text.getvalue().encode())
 
     def _start(self, first: Any) -> None:
         self._started = True
@@ -141,7 +143,7 @@ class _CsvEncoder(_StreamEncoder):
         if self._options.header and self._columns:
             text = io.StringIO()
             csv.writer(text, delimiter=self._options.delimiter, lineterminator="\n").writerow(self._columns)
-            self._write(text.getvalue().encode())
+            self.write_bytes(text.getvalue().encode())
 
     def _cells(self, rows: list[Any]) -> Iterable[Iterable[Any]]:
         first, columns = rows[0], self._columns
