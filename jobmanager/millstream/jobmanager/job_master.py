@@ -240,9 +240,12 @@ class JobMaster:
     async def operator_event(
         self, request: jobmanager_pb2.OperatorEventRequest
     ) -> jobmanager_pb2.OperatorEventResponse:
-        """From an operator to its coordinator. Not accepted: offer it again later."""
+        """From an operator to its coordinator. Not accepted: offer it again later; one of a former attempt never is."""
         index = request.subtask.index
         accepted = False
+        execution = self.machine.executions.get(_subtask(request.subtask))
+        if execution is None or execution.attempt != request.subtask.attempt:
+            return jobmanager_pb2.OperatorEventResponse(accepted=False)  # of one that was frozen, or is being stopped
         match request.kind:
             case "request_split":
                 coordinator = self._sources.get(request.subtask.vertex_id)

@@ -115,6 +115,11 @@ class JobManagerProcess:
         )
         return bool(self.peer.call(self.resources.ReportSubtask, request).accepted)
 
+    def send_event(self, subtask: common_pb2.SubtaskRef, kind: str) -> bool:
+        """Of an operator for its coordinator; whether it was accepted."""
+        request = jobmanager_pb2.OperatorEventRequest(subtask=subtask, kind=kind)
+        return bool(self.peer.call(self.resources.SendToCoordinator, request).accepted)
+
     def stop(self, number: int = signal.SIGTERM, deadline_s: float = 20) -> int:
         """The exit code."""
         self.peer.close()

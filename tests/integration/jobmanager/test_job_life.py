@@ -151,6 +151,9 @@ def test_late_and_repeated_reports_change_nothing(jobmanager: JobManagerProcess,
     nobody = common_pb2.SubtaskRef(job_id="f" * 32, vertex_id="v", index=0)
     for ref in (later, stranger, nobody):
         assert not jobmanager.report(ref, FAILED), ref
+    assert jobmanager.send_event(one, "await_commit")
+    for ref in (later, stranger):
+        assert not jobmanager.send_event(ref, "await_commit"), ref
     for nonsense in (common_pb2.SUBTASK_STATUS_UNSPECIFIED, 77):
         jobmanager.report(one, nonsense)
     assert jobmanager.status("job") == "RUNNING"

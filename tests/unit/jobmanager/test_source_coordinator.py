@@ -196,3 +196,25 @@ def test_what_is_handed_out_after_a_snapshot_waits(tmp_path: Path, executor: Thr
 
     run(again, states[0])
     assert sent == [(1, "add_splits", second_split), (1, "no_more_splits", None)]
+
+
+def test_what_a_closed_enumerator_still_hands_out_goes_to_nobody(tmp_path: Path, executor: ThreadPoolExecutor) -> None:
+    """The subtasks that asked are gone, and those of the next attempt get splits of their own enumerator."""
+
+    async def use(coordinator: SourceCoordinator) -> None:
+        await coordinator.start()
+        await coordinator.snapshot()
+        await coordinator.request_split(0)
+        coordinator.close()
+        await coordinator.release()
+        await coordinator.request_split(1)
+
+    class Kept(Source):
+        def create_enumerator(self, context: Any) -> Enumerator:
+            enumerator = super().create_enumerator(context)
+            enumerator.snapshot_state = lambda: list(enumerator.left)  # type: ignore[attr-defined]
+            return enumerator
+
+    assert with_coordinator(blob_of(tmp_path, Kept()), executor, use) == [
+        ("v1", 0, "op-1", "add_splits", ["first of 2"])
+    ]

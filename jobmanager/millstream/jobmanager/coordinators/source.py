@@ -57,6 +57,7 @@ class SourceCoordinator:
         self._restored = restored
         self._turn = asyncio.Lock()  # a call and the sending of what it hands out are one
         self._held: list[tuple[int, str, bytes]] | None = None
+        self._closed = False
 
     async def start(self) -> None:
         """Load and start the enumerator. Raises ``MillstreamError`` in the user's words."""
@@ -86,7 +87,8 @@ class SourceCoordinator:
             await self._send_all(held)
 
     def close(self) -> None:
-        """Close the enumerator when its current call is over."""
+        """Close the enumerator when its current call is over. What it hands out still is for no later attempt."""
+        self._closed = True
         if self._enumerator is not None:
             self._executor.submit(self._enumerator.close)
 
@@ -115,6 +117,8 @@ class SourceCoordinator:
 
     async def _send_all(self, outgoing: list[tuple[int, str, bytes]]) -> None:
         for subtask, kind, payload in outgoing:
+            if self._closed:
+                return
             await self._send(self._vertex.vertex_id, subtask, self._operator_id, kind, payload)
 
     async def _call(self, call: Callable[..., R], *arguments: Any) -> R:
