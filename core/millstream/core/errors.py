@@ -14,7 +14,12 @@
     │   ├── UnavailableError                          nobody answers at an address
     │   ├── TaskManagerLostError                      a TaskManager vanished
     │   ├── SlotDiedError                             a slot process ended (signal or exit code named)
-    │   └── InsufficientSlotsError                    the cluster has too few slots
+    │   ├── InsufficientSlotsError                    the cluster has too few slots
+    │   └── CheckpointError                           a checkpoint cannot be written, read or restored
+    │       ├── DamagedStateError   NEVER             its files are not what was written
+    │       ├── IncompatibleStateError  NEVER         it does not fit the program
+    │       ├── UnsavableStateError USER, NEVER       a value in state cannot be saved
+    │       └── FencedError         NEVER             another leader has taken over
     ├── AuthenticationError         USER, NEVER       wrong or missing cluster secret
     ├── ProtocolVersionError        USER, NEVER       the peer speaks another protocol version
     └── InvariantViolation          INTERNAL, NEVER   Millstream broke its own promise
@@ -143,6 +148,13 @@ class DamagedStateError(CheckpointError):
 class IncompatibleStateError(CheckpointError):
     """A saved state does not fit the program that is to go on with it; trying again changes nothing."""
 
+    retry = Retry.NEVER
+
+
+class UnsavableStateError(CheckpointError):
+    """A function keeps a value in state that cannot be saved, such as a lock; every checkpoint would find it."""
+
+    blame = Blame.USER
     retry = Retry.NEVER
 
 

@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from millstream.core.errors import (
     Blame,
-    CheckpointError,
     ConfigError,
+    DamagedStateError,
     ErrorPlace,
+    IncompatibleStateError,
     MillstreamError,
     Retry,
     UserCodeError,
@@ -124,7 +125,7 @@ def why_never(error: MillstreamError) -> str | None:
     """Why no strategy is asked after this error; None when one is. An error of Millstream itself may be a race."""
     if error.retry is Retry.BACKOFF or error.blame is Blame.INTERNAL:
         return None
-    if isinstance(error, CheckpointError):
+    if isinstance(error, DamagedStateError | IncompatibleStateError):
         return "its state cannot be restored"
     return "the same would happen again"
 

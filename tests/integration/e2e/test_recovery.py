@@ -167,6 +167,27 @@ env.execute()
     assert "rows.csv" in done.err and "not started again: the same would happen again" in done.err
 
 
+@pytest.mark.parametrize("backend", ["memory", "rocksdb"])
+def test_a_value_that_cannot_be_saved_ends_the_job_with_operator_state_and_type(shell: Any, backend: str) -> None:
+    text = """
+import threading
+from millstream.datastream.functions import KeyedProcessFunction
+from millstream.datastream.state import ValueStateDescriptor
+class Lock(KeyedProcessFunction):
+    def open(self, context):
+        self.locks = context.get_state(ValueStateDescriptor("locks"))
+    def process_element(self, value, ctx):
+        self.locks.update(threading.Lock())
+        yield value
+env.enable_checkpointing("100 ms")
+env.from_sequence(1, 10**6, rows_per_second=5000).key_by(lambda n: n % 5).process(Lock()).name("locker").discard()
+env.execute()
+"""
+    done = shell.run_job(text, "-p", "1", "-D", f"state.backend.type={backend}").expect(1)
+    assert "locker" in done.err and "the state 'locks' holds a value of type _thread.lock" in done.err
+    assert "not started again: the same would happen again" in done.err
+
+
 def test_windows_and_timers_survive(shell: Any) -> None:
     """A windowed sum with event time, killed in the middle, equals the sum of each window."""
     text = """

@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from millstream.core.errors import CheckpointError, MillstreamError
+from millstream.core.errors import CheckpointError, MillstreamError, UnsavableStateError
 from millstream.core.ids import SubtaskId, VertexId
 from millstream.jobmanager.checkpointing.coordinator import (
     Abandon,
@@ -106,6 +106,16 @@ def test_a_declined_part_ends_it_with_the_reason() -> None:
     gave_up, failed = coordinator.reported(SOURCE, report(1, SOURCE), CheckpointError("disk full"), 1100)
     assert abandoned([gave_up]) == [1]
     assert isinstance(failed, FailJob) and "disk full" in str(failed.error) and "checkpoint 1" in str(failed.error)
+
+
+def test_a_value_that_no_checkpoint_can_hold_fails_the_job_as_such() -> None:
+    coordinator = running()
+    coordinator.tick(1000)
+    coordinator.enumerators_copied(1)
+    cause = UnsavableStateError("the state 'locks' holds a lock")
+    _, failed = coordinator.reported(SOURCE, report(1, SOURCE), cause, 1100)
+    assert isinstance(failed, FailJob) and isinstance(failed.error, UnsavableStateError)
+    assert "checkpoint 1" in str(failed.error) and "'locks'" in str(failed.error)
 
 
 def test_a_completed_one_forgives_earlier_failures() -> None:

@@ -18,6 +18,7 @@ from millstream.core.errors import (
     MalformedRecordError,
     MillstreamError,
     SlotDiedError,
+    UnsavableStateError,
     UserCodeError,
 )
 from millstream.jobmanager.restart import (
@@ -88,6 +89,7 @@ def failure(record: str, line: int = 3) -> UserCodeError:
     [
         (MalformedRecordError("line 3 of a.csv"), "the same would happen again"),
         (JobGraphError("no such state"), "the same would happen again"),
+        (UnsavableStateError("a lock"), "the same would happen again"),
         (IncompatibleStateError("int, then str"), "its state cannot be restored"),
         (DamagedStateError("torn"), "its state cannot be restored"),
         (UserCodeError("a lookup timed out"), None),

@@ -18,7 +18,7 @@ import enum
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from millstream.core.errors import CheckpointError, MillstreamError
+from millstream.core.errors import CheckpointError, MillstreamError, UnsavableStateError
 from millstream.core.ids import SubtaskId, VertexId
 from millstream.jobmanager.checkpointing.settings import CheckpointSettings
 from millstream.proto.v1 import checkpoint_pb2
@@ -358,7 +358,9 @@ class CheckpointCoordinator:
             if self._failures > self._settings.tolerable_failures:
                 self._failures = 0
                 told = f"checkpoint {pending.checkpoint_id} was given up: {pending.summary.failure}"
-                instructions.append(FailJob(CheckpointError(told)))
+                # What the program does wrong, it will do wrong again: that is the kind of the job's error too.
+                known = isinstance(cause, UnsavableStateError)
+                instructions.append(FailJob(UnsavableStateError(told) if known else CheckpointError(told)))
         return instructions
 
     def _discard(self) -> list[Instruction]:

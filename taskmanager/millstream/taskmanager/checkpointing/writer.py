@@ -116,6 +116,7 @@ class SnapshotWriter:
     def decline(self, info: SubtaskInfo, checkpoint_id: int, error: MillstreamError) -> None:
         if not error.place.operator:
             error.place = ErrorPlace(operator=info.vertex_name)
+            error.message = f"operator {info.vertex_name!r}: {error.message}"
         report = checkpoint_pb2.CheckpointReport(
             subtask=subtask_ref(info), checkpoint_id=checkpoint_id, error=to_proto(error)
         )

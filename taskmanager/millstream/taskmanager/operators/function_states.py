@@ -13,7 +13,13 @@ from typing import Any, Final
 
 from millstream.core.api.operator_state import BroadcastState, OperatorStateStore
 from millstream.core.api.state import ListState, ListStateDescriptor, MapStateDescriptor, StateDescriptor
-from millstream.core.errors import CheckpointError, ConfigError, ErrorPlace, JobGraphError, RecordTypeError
+from millstream.core.errors import (
+    ConfigError,
+    ErrorPlace,
+    JobGraphError,
+    RecordTypeError,
+    UnsavableStateError,
+)
 from millstream.core.serde import decode_value, encode_value
 from millstream.taskmanager.operators.snapshots import OperatorSnapshot
 
@@ -184,7 +190,7 @@ class FunctionStates(OperatorStateStore):
         try:
             return encode_value(value)
         except RecordTypeError as error:
-            raise CheckpointError(
+            raise UnsavableStateError(
                 f"operator {self._operator_name!r}: the operator state {name!r} has a value that cannot be saved: "
                 f"{error}",
                 place=ErrorPlace(operator=self._operator_name),

@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 
 from millstream.core.elements.batch import ObjectBatch
-from millstream.core.errors import CheckpointError, IncompatibleStateError, RecordTypeError
+from millstream.core.errors import IncompatibleStateError, RecordTypeError, UnsavableStateError
 from millstream.core.keys import KeyGroupCache, key_groups
 from millstream.core.serde import decode_batch, decode_value, encode_batch, encode_value
 from millstream.core.serde.evolution import ClassFields, noting_classes, saved_with
@@ -159,7 +159,7 @@ def as_rows(chunk: Chunk) -> RowChunk:
     return chunk
 
 
-def unsavable(chunk: RowChunk, error: Exception) -> CheckpointError:
+def unsavable(chunk: RowChunk, error: Exception) -> UnsavableStateError:
     """Why a chunk cannot be written: the state, and the type of the first value at fault."""
     culprit = ""
     for key, stored in zip(chunk.keys, chunk.stored, strict=True):
@@ -169,8 +169,8 @@ def unsavable(chunk: RowChunk, error: Exception) -> CheckpointError:
             kind = type(stored)
             culprit = f" of type {kind.__module__}.{kind.__qualname__}, that of key {key!r:.100},"
             break
-    return CheckpointError(
-        f"the state {chunk.name!r} holds a value{culprit} which cannot be saved: {error}. Keep plain values, "
+    return UnsavableStateError(
+        f"the state {chunk.name!r} holds a value{culprit} which cannot be saved: {error} Keep plain values, "
         f"dataclasses or picklable objects in state, and build the rest in open()."
     )
 
