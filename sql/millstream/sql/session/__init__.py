@@ -1,0 +1,1 @@
+"""A SQL session: settings, catalogs, and the execution of statements one by one."""

@@ -1,0 +1,41 @@
+"""``SET`` and ``RESET``: the settings of a session on top of those it began with."""
+
+from __future__ import annotations
+
+from millstream.core.config import Configuration
+from millstream.core.config.configuration import find_option
+from millstream.sql.parser.statements import Reset, Set
+from millstream.sql.session.results import Done, Rows, StatementResult, text_rows
+
+ORIGIN = "SET"
+
+
+class SessionSettings:
+    """``configuration`` is what holds now."""
+
+    def __init__(self, initial: Configuration) -> None:
+        self._initial = initial
+        self._set: dict[str, str] = {}
+        self.configuration = initial
+
+    def set(self, statement: Set) -> StatementResult:
+        """Raises ``ConfigError`` for an unknown setting (naming the nearest) or a value it cannot have."""
+        if not statement.key:
+            return self._listed()
+        self._apply({**self._set, statement.key: statement.value})
+        return Done()
+
+    def reset(self, statement: Reset) -> StatementResult:
+        if not statement.key:
+            self._apply({})
+        else:
+            find_option(statement.key, "RESET")
+            self._apply({key: value for key, value in self._set.items() if key != statement.key})
+        return Done()
+
+    def _apply(self, values: dict[str, str]) -> None:
+        self.configuration = self._initial.with_values(values, ORIGIN)
+        self._set = values
+
+    def _listed(self) -> Rows:
+        return text_rows(["key", "value"], sorted(self.configuration.changed().items()))
