@@ -6,10 +6,12 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from harness import SourceRun
+from test_sinks import writer_of
 
 from millstream.connectors.table_factories import connector_of
+from millstream.core.elements.batch import ArrowBatch
 from millstream.core.errors import ConfigError
-from millstream.core.table.connectors import Filter, Pushdown, TableDescription
+from millstream.core.table.connectors import ALL_CHANGES, INSERT_ONLY, Filter, Pushdown, TableDescription
 
 SCHEMA = pa.schema([("a", pa.int64()), ("place", pa.struct([("x", pa.int32())])), ("day", pa.string())])
 
@@ -47,12 +49,32 @@ def test_partitions_that_cannot_pass_are_not_read(tmp_path: Path) -> None:
     assert [row["a"] for row in SourceRun(found.source).all] == [1, 2]
 
 
+@pytest.mark.parametrize("file_format", ["json", "csv", "parquet", "avro"])
+def test_what_is_written_can_be_read(tmp_path: Path, file_format: str) -> None:
+    schema = pa.schema([("a", pa.int64()), ("b", pa.string()), ("day", pa.string())])
+    options = {"connector": "filesystem", "path": f"file://{tmp_path / 'out'}", "format": file_format}
+    options["sink.parallelism"] = "1"
+    table = TableDescription("t", schema, options, partition_keys=("day",))
+    connector = connector_of(table)
+    assert connector.accepted_changelog(table, ALL_CHANGES) == INSERT_ONLY and connector.sink_parallelism(table) == 1
+    rows = [{"a": i, "b": f"x{i}", "day": str(i % 2)} for i in range(10)]
+    writer = writer_of(connector.sink(table))
+    writer.write(ArrowBatch(pa.RecordBatch.from_pylist(rows, schema=schema)))
+    writer.flush()
+    writer.close()
+    assert sorted(folder.name for folder in (tmp_path / "out").iterdir()) == ["day=0", "day=1"]
+    found = SourceRun(connector.source(table, Pushdown()).source).all
+    assert sorted(found, key=lambda row: row["a"]) == rows
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"format": "jsn"}, "option 'format' is 'jsn': expected one of"),
         ({"json__ignore_parse_error": "true"}, "Did you mean 'json.ignore-parse-errors'"),
         ({"source__monitor_interval": "1 s"}, "directories are read once"),
+        ({"csv__null_literal": "NULL"}, "option 'csv.null-literal' is 'NULL': it is of another format than 'json'"),
+        ({"sink__rolling_policy__file_size": "big"}, "expected a size such as"),
         ({"auto_compaction": "true"}, "small files are not merged"),
     ],
 )
@@ -64,5 +86,5 @@ def test_mistakes_are_named(tmp_path: Path, options: dict[str, str], message: st
 
 def test_path_and_format_are_required() -> None:
     table = TableDescription("t", SCHEMA, {"connector": "filesystem"})
-    with pytest.raises(ConfigError, match=r"missing in WITH: 'path' \(a file.*'format'"):
+    with pytest.raises(ConfigError, match=r"missing in WITH: 'path' \(a directory.*'format'"):
         connector_of(table).source(table, Pushdown())

@@ -2,71 +2,80 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
-from millstream.connectors.files.table_formats import FORMAT_OPTIONS
-from millstream.connectors.files.tables import file_table_source
+from millstream.connectors.files.table_formats import FILE_OPTIONS, FORMAT_OPTIONS
+from millstream.connectors.files.tables import file_table_sink, file_table_source
+from millstream.core.api.sink import Sink
 from millstream.core.api.source import Boundedness
-from millstream.core.config.values import Boolean, Choice, DurationKind, Integer
-from millstream.core.table.connectors import Pushdown, TableConnector, TableDescription, TableSource, projected_schema
+from millstream.core.config.values import Boolean, Choice, Integer
+from millstream.core.table.connectors import (
+    ChangelogMode,
+    Pushdown,
+    TableConnector,
+    TableDescription,
+    TableSource,
+    projected_schema,
+)
 from millstream.core.table.table_options import TableOption, TableOptions
 
 
 class FilesystemConnector(TableConnector):
-    """Reads each file once, when the job starts: ``source.monitor-interval`` is refused. Options of a format begin
-    with its name. Filters on partition columns leave files out; the query still applies them."""
+    """Options of a format begin with its name. Filters on partition columns leave files out, and those on Parquet row
+    groups; the query still applies them. The sink takes inserts alone and commits with checkpoints."""
 
     identifier = "filesystem"
     required_options = {
-        "path": TableOption("a file, a directory or a glob"),
+        "path": TableOption("a directory; to read also a file or a glob"),
         "format": TableOption(f"one of {', '.join(sorted(FORMAT_OPTIONS))}", Choice(tuple(sorted(FORMAT_OPTIONS)))),
     }
     optional_options = {
-        "source.monitor-interval": TableOption("Refused: directories are read once.", DurationKind(), timedelta(0)),
+        **FILE_OPTIONS,
         "auto-compaction": TableOption("Only `false`: small files are not merged.", Boolean(), False),
         "scan.parallelism": TableOption("Parallelism of the source.", Integer(1)),
+        "sink.parallelism": TableOption("Parallelism of the sink.", Integer(1)),
         **{name: option for options in FORMAT_OPTIONS.values() for name, option in options.items()},
     }
 
     def open_source(self, description: TableDescription, options: TableOptions, pushdown: Pushdown) -> TableSource:
-        _refuse_unsupported(options)
-        file_format = options.get("format")
         source = file_table_source(
             _local(options.get("path")),
-            file_format,
+            options.get("format"),
             description.schema,
             pushdown.projection,
-            _format_options(description, options),
+            _file_options(description, options),
             description.partition_keys,
             pushdown.filters,
         )
+        bounded = source.boundedness is Boundedness.BOUNDED
+        if bounded and options.is_set("source.monitor-interval"):
+            raise options.refuse("source.monitor-interval", "directories are read once. Remove the option.")
         return TableSource(
             source,
             projected_schema(description.schema, pushdown.projection, description.place),
-            bounded=source.boundedness is Boundedness.BOUNDED,
+            bounded,
             parallelism=options.get("scan.parallelism"),
         )
 
-
-def _format_options(description: TableDescription, options: TableOptions) -> dict[str, str]:
-    """Those of formats. Raises ``ConfigError`` for one of another format than the table's."""
-    file_format = options.get("format")
-    given = {
-        name: description.options[name]
-        for name, _ in options.given()
-        if any(name in declared for declared in FORMAT_OPTIONS.values())
-    }
-    for name in given:
-        if name not in FORMAT_OPTIONS[file_format]:
-            raise options.refuse(name, f"it is of another format than {file_format!r}, the table's. Remove it.")
-    return given
+    def open_sink(self, description: TableDescription, options: TableOptions, changelog_mode: ChangelogMode) -> Sink:
+        return file_table_sink(
+            _local(options.get("path")),
+            options.get("format"),
+            description.schema,
+            _file_options(description, options),
+            description.partition_keys,
+        )
 
 
-def _refuse_unsupported(options: TableOptions) -> None:
-    if options.get("source.monitor-interval"):
-        raise options.refuse("source.monitor-interval", "directories are read once. Remove the option.")
+def _file_options(description: TableDescription, options: TableOptions) -> dict[str, str]:
+    """What the files take. Raises ``ConfigError`` for an option of another format than the table's, and for merging
+    small files."""
     if options.get("auto-compaction"):
         raise options.refuse("auto-compaction", "small files are not merged. Remove the option.")
+    file_format = options.get("format")
+    taken = {**FILE_OPTIONS, **FORMAT_OPTIONS[file_format]}
+    for name, _ in options.given():
+        if name not in taken and any(name in declared for declared in FORMAT_OPTIONS.values()):
+            raise options.refuse(name, f"it is of another format than {file_format!r}, the table's. Remove it.")
+    return {name: description.options[name] for name, _ in options.given() if name in taken}
 
 
 def _local(path: str) -> str:
