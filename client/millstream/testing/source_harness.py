@@ -152,6 +152,9 @@ class _Enumeration(EnumeratorContext):
     def no_more_splits(self, subtask: int) -> None:
         self._given.append((subtask, "no_more_splits", b""))
 
+    def ask_later(self, subtask: int, delay_ms: int) -> None:
+        self._given.append((subtask, "ask_later", cloudpickle.dumps(delay_ms)))
+
     def take(self) -> Sequence[tuple[int, str, bytes]]:
         given, self._given = self._given, []
         return given

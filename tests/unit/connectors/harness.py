@@ -18,12 +18,16 @@ class Enumeration(EnumeratorContext):
         self.parallelism = parallelism
         self.assigned: dict[int, deque[Any]] = {i: deque() for i in range(parallelism)}
         self.ended: set[int] = set()
+        self.later: dict[int, int] = {}
 
     def assign(self, splits: list[Any], subtask: int) -> None:
         self.assigned[subtask].extend(pickle.loads(pickle.dumps(splits)))
 
     def no_more_splits(self, subtask: int) -> None:
         self.ended.add(subtask)
+
+    def ask_later(self, subtask: int, delay_ms: int) -> None:
+        self.later[subtask] = delay_ms
 
 
 class Reading(ReaderContext):

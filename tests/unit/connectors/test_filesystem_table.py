@@ -72,7 +72,7 @@ def test_what_is_written_can_be_read(tmp_path: Path, file_format: str) -> None:
     [
         ({"format": "jsn"}, "option 'format' is 'jsn': expected one of"),
         ({"json__ignore_parse_error": "true"}, "Did you mean 'json.ignore-parse-errors'"),
-        ({"source__monitor_interval": "1 s"}, "directories are read once"),
+        ({"source__monitor_interval": "0 s"}, "it must be longer than 0"),
         ({"csv__null_literal": "NULL"}, "option 'csv.null-literal' is 'NULL': it is of another format than 'json'"),
         ({"sink__rolling_policy__file_size": "big"}, "expected a size such as"),
         ({"auto_compaction": "true"}, "small files are not merged"),

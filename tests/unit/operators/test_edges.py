@@ -168,6 +168,17 @@ def test_side_outputs_and_times_of_the_source_itself() -> None:
         assert harness.watermarks_ms == []
 
 
+def test_a_reader_that_is_to_ask_later_does_not_ask_before() -> None:
+    with OperatorHarness(SourceSpec(CollectionSource([1]))) as harness:
+        harness.poll()
+        harness.sent_events[0].reply(True, b"")
+        harness.event("ask_later", cloudpickle.dumps(500))
+        for passed_ms, requests in [(0, 1), (499, 1), (1, 2), (1000, 2)]:
+            harness.advance(passed_ms)
+            harness.poll()
+            assert len(harness.sent_events) == requests
+
+
 def test_positions_are_snapshotted_and_the_reader_closed() -> None:
     source = Scripted([])
     harness = OperatorHarness(SourceSpec(source))

@@ -11,11 +11,19 @@ from millstream.connectors.files.compression import is_compressed
 from millstream.connectors.files.formats.line_format import LineFormat
 from millstream.connectors.files.listing import list_files
 from millstream.connectors.files.malformed import MalformedPolicy
+from millstream.connectors.files.new_files import NewFilesEnumerator
 from millstream.connectors.files.pieces import PieceFormat, PieceReader
 from millstream.connectors.files.reader import LineFileReader
 from millstream.connectors.files.split import FileSplit
 from millstream.connectors.split_queue import SplitQueueEnumerator
-from millstream.core.api.source import EnumeratorContext, ReaderContext, Source, SourceReader, SplitEnumerator
+from millstream.core.api.source import (
+    Boundedness,
+    EnumeratorContext,
+    ReaderContext,
+    Source,
+    SourceReader,
+    SplitEnumerator,
+)
 
 SPLIT_BYTES_MAX: Final = 64 * 1024 * 1024
 SPLIT_BYTES_MIN: Final = 1024 * 1024
@@ -34,17 +42,25 @@ class FileSource(Source[FileSplit]):
         file_format: LineFormat | PieceFormat,
         policy: MalformedPolicy | None = None,
         keeps: Callable[[str], bool] | None = None,
+        monitor_ms: int | None = None,
     ) -> None:
-        """``keeps``: whether to read a file, by its path; None for all."""
+        """``keeps``: whether to read a file, by its path; None for all. ``monitor_ms``: look for files that are new
+        that often, without end; None to read what is there at the start."""
         self.paths = list(paths)
         self.file_format = file_format
         self.policy = policy or MalformedPolicy()
         self.keeps = keeps
+        self.monitor_ms = monitor_ms
+        self.boundedness = Boundedness.BOUNDED if monitor_ms is None else Boundedness.CONTINUOUS_UNBOUNDED
 
     def create_enumerator(self, context: EnumeratorContext) -> SplitEnumerator[FileSplit]:
+        if self.monitor_ms is not None:
+            return NewFilesEnumerator(context, self.files, self.splits_of, self.monitor_ms)
         return SplitQueueEnumerator(context, self.splits)
 
     def restore_enumerator(self, context: EnumeratorContext, state: Any) -> SplitEnumerator[FileSplit]:
+        if self.monitor_ms is not None:
+            return NewFilesEnumerator(context, self.files, self.splits_of, self.monitor_ms, state)
         return SplitQueueEnumerator.restored(context, state)
 
     def create_reader(self, context: ReaderContext) -> SourceReader[FileSplit]:
@@ -61,16 +77,19 @@ class FileSource(Source[FileSplit]):
 
     def columnar(self) -> FileSource:
         assert not isinstance(self.file_format, PieceFormat)
-        return FileSource(self.paths, self.file_format.columnar(), self.policy, self.keeps)
+        return FileSource(self.paths, self.file_format.columnar(), self.policy, self.keeps, self.monitor_ms)
 
     def splits(self, parallelism: int) -> list[FileSplit]:
         """All splits of all files, in file order."""
-        files = list_files(self.paths)
-        if self.keeps is not None:
-            files = [file for file in files if self.keeps(str(file))]
-        return [split for file in files for split in self._cut(file, parallelism)]
+        return [split for file in self.files() for split in self.splits_of(file, parallelism)]
 
-    def _cut(self, file: Path, parallelism: int) -> list[FileSplit]:
+    def files(self) -> list[Path]:
+        """The files to read that exist now, sorted."""
+        files = list_files(self.paths)
+        return files if self.keeps is None else [file for file in files if self.keeps(str(file))]
+
+    def splits_of(self, file: Path, parallelism: int) -> list[FileSplit]:
+        """The splits of one file."""
         path = str(file)
         if isinstance(self.file_format, PieceFormat):
             pieces = self.file_format.pieces(path)

@@ -65,8 +65,14 @@ def file_table_source(
             SKIP if checked.get(f"{file_format}.ignore-parse-errors") else FAIL,
             f"Correct the file, or set '{file_format}.ignore-parse-errors' = 'true' to skip and count such rows.",
         )
-    keeps = PartitionFilter(partitions, partition_keys, filters).keeps
-    return FileSource([paths] if isinstance(paths, str) else list(paths), readable, policy, keeps)
+    monitor = checked.get("source.monitor-interval")
+    return FileSource(
+        [paths] if isinstance(paths, str) else list(paths),
+        readable,
+        policy,
+        PartitionFilter(partitions, partition_keys, filters).keeps,
+        None if not monitor else round(monitor / MILLISECOND),
+    )
 
 
 def file_table_sink(

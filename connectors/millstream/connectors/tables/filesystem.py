@@ -47,7 +47,7 @@ class FilesystemConnector(TableConnector):
         )
         bounded = source.boundedness is Boundedness.BOUNDED
         if bounded and options.is_set("source.monitor-interval"):
-            raise options.refuse("source.monitor-interval", "directories are read once. Remove the option.")
+            raise options.refuse("source.monitor-interval", "it must be longer than 0. Remove the option to read once.")
         return TableSource(
             source,
             projected_schema(description.schema, pushdown.projection, description.place),

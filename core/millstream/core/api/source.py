@@ -69,6 +69,10 @@ class EnumeratorContext(ABC):
     def no_more_splits(self, subtask: int) -> None:
         """Tell the reader of ``subtask`` that it will get no further split."""
 
+    @abstractmethod
+    def ask_later(self, subtask: int, delay_ms: int) -> None:
+        """There is no split now, but perhaps after ``delay_ms``: the reader of ``subtask`` asks again then."""
+
 
 class SplitEnumerator(ABC, Generic[SplitT]):
     """Finds and assigns splits. No call may block for long: the JobManager waits for it on a worker thread."""
@@ -78,7 +82,8 @@ class SplitEnumerator(ABC, Generic[SplitT]):
 
     @abstractmethod
     def handle_split_request(self, subtask: int) -> None:
-        """The reader of ``subtask`` has no split left: assign one, remember the wish, or signal no more splits."""
+        """The reader of ``subtask`` has no split left: assign one, remember the wish, or say that there will be none or
+        none yet."""
 
     def add_splits_back(self, splits: list[SplitT], subtask: int) -> None:
         """``subtask`` failed before these splits were part of a completed checkpoint."""

@@ -34,6 +34,9 @@ class _Context(EnumeratorContext):
     def no_more_splits(self, subtask: int) -> None:
         self.outgoing.append((subtask, "no_more_splits", b""))
 
+    def ask_later(self, subtask: int, delay_ms: int) -> None:
+        self.outgoing.append((subtask, "ask_later", cloudpickle.dumps(delay_ms)))
+
 
 class SourceCoordinator:
     """The enumerator of one source vertex."""

@@ -56,6 +56,8 @@ class ReadOperator(SourceOperator):
         self._reader: SourceReader[Any] | None = None
         self._finished = False
         self._waiting_for_split = False
+        self._ask_again_ms: int | None = None
+        """When to stop waiting for a split and ask again; None while the answer is still to come."""
         self._no_more_splits = False
         self._splits_held = 0
         self._restored: list[Any] = []
@@ -117,6 +119,9 @@ class ReadOperator(SourceOperator):
             self._waiting_for_split = False
             self._no_more_splits = True
             self.reader.notify_no_more_splits()
+        elif kind == "ask_later":
+            self._ask_again_ms = self.context.clock.wall_ms() + int(cloudpickle.loads(payload))
+            self.context.schedule(self._ask_again_ms)
         else:
             super().handle_event(kind, payload)
 
@@ -184,9 +189,11 @@ class ReadOperator(SourceOperator):
             self._request_split()
 
     def _request_split(self) -> None:
-        if self._waiting_for_split:
+        due = self._ask_again_ms is not None and self.context.clock.wall_ms() >= self._ask_again_ms
+        if self._waiting_for_split and not due:
             return
         self._waiting_for_split = True
+        self._ask_again_ms = None
 
         def answered(accepted: bool, payload: bytes) -> None:
             if not accepted:  # the coordinator is not up yet
