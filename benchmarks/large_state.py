@@ -2,10 +2,13 @@
 
     .venv/bin/python benchmarks/large_state.py [--keys 10000000] [--backend memory] [--backend rocksdb] [--seconds 30]
 
-A job first gives each key a value of 100 bytes, then changes one key in a hundred between two checkpoints, one a
-second. From what the JobManager reports: the size of the state, what each later checkpoint wrote, how long the task
-stood still for it, and how long it took from trigger to completion. Then the slot with the state is killed, and the job
-is rescaled from 1 to 2 to 4 and back.
+A job first gives each key a value of 100 bytes that hardly compress, then changes one key in a hundred between two
+checkpoints, one a second. From what the JobManager reports: the size of the state, what each later checkpoint wrote, how
+long the task stood still for it, and how long it took from trigger to completion. Then the TaskManager with the state is
+killed, and the job is rescaled from 1 to 2 to 4 and back.
+
+The function behind the state notes when records come out. A pause lasts from the last record of the old subtasks (or
+SIGKILL) until each of the new ones has put out one.
 """
 
 from __future__ import annotations
@@ -28,24 +31,43 @@ import psutil
 
 MILLSTREAM = str(Path(sys.executable).with_name("millstream"))
 JOB = """
-import sys
-from millstream.datastream import StreamExecutionEnvironment
+import os, random, sys, time
+from millstream.datastream import MapFunction, StreamExecutionEnvironment
+keys, rate, directory = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+changed = keys // 100
+noise = random.Random(7).randbytes(500_000).hex()
+
+def row(n):
+    place = n * 7919 % 900_000
+    return (n if n < keys else n % changed * 97), n, noise[place : place + 80]
+
+class Pulse(MapFunction):
+    def open(self, context):
+        self.file = open(f"{directory}/pulse-{os.getpid()}-{time.monotonic_ns()}", "w", buffering=1)
+        self.noted_s = 0.0
+    def map(self, row):
+        now_s = time.monotonic()
+        if now_s > self.noted_s + 0.01:
+            self.file.write(f"{now_s}\\n")
+            self.noted_s = now_s
+        return row
+    def close(self):
+        self.file.close()
+
 env = StreamExecutionEnvironment.get_execution_environment()
-keys, changed = int(sys.argv[1]), int(sys.argv[1]) // 100
 env.enable_checkpointing("1 s")
 env.configure({"restart-strategy.type": "fixed-delay", "restart-strategy.fixed-delay.attempts": "100",
                "restart-strategy.fixed-delay.delay": "50 ms"})
-def row(n):
-    key = n if n < keys else n % changed * 97
-    return key, n, "%080d" % n
-rows = env.from_sequence(0, 10**12, rows_per_second=int(sys.argv[2])).map(row)
-rows.key_by(lambda row: row[0]).reduce(lambda a, b: b).uid("state").discard()
+rows = env.from_sequence(0, 10**12, rows_per_second=rate).map(row)
+rows.key_by(lambda row: row[0]).reduce(lambda a, b: b).uid("state").map(Pulse()).discard()
 env.execute("large")
 """
+SETTINGS = {"heartbeat.interval": "1 s", "heartbeat.timeout": "3 s"}
 
 
 class Cluster:
     def __init__(self, directory: Path) -> None:
+        self.directory = directory
         self.environment = {**os.environ, "HOME": str(directory)}
         self.job = directory / "job.py"
         self.job.write_text(JOB)
@@ -64,18 +86,21 @@ class Cluster:
         found: dict[str, Any] = json.loads(self.run("checkpoints", "large", "--output", "json"))
         return found
 
-    def status(self) -> str:
-        jobs = json.loads(self.run("list", "--output", "json"))
-        return str(jobs[0]["status"]) if jobs else ""
+    def taskmanager_of(self, pid: int) -> psutil.Process:
+        process = psutil.Process(pid)
+        while process.cmdline()[-1:] != ["millstream.taskmanager"]:
+            parent = process.parent()
+            assert parent is not None
+            process = parent
+        return process
 
-    def slots(self) -> list[psutil.Process]:
-        found = []
-        for process in psutil.process_iter():
-            try:
-                if process.environ().get("HOME") == self.environment["HOME"]:
-                    found.append(process)
-            except psutil.Error:
-                continue
+    def pulses(self) -> dict[Path, tuple[float, float]]:
+        """When each instance of the function behind the state had its first and its latest record, monotonic seconds."""
+        found = {}
+        for path in self.directory.glob("pulse-*"):
+            lines = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+            if lines:
+                found[path] = (float(lines[0]), float(lines[-1]))
         return found
 
 
@@ -83,90 +108,97 @@ class Cluster:
 def cluster(taskmanagers: int, slots: int) -> Iterator[Cluster]:
     with tempfile.TemporaryDirectory() as directory:
         made = Cluster(Path(directory))
-        made.run(
-            "cluster",
-            "start",
-            "-D",
-            "jobmanager.rpc.port=0",
-            "--taskmanagers",
-            str(taskmanagers),
-            "--slots",
-            str(slots),
-        )
+        settings = [f"-D{key}={value}" for key, value in {"jobmanager.rpc.port": "0", **SETTINGS}.items()]
+        made.run("cluster", "start", *settings, "--taskmanagers", str(taskmanagers), "--slots", str(slots))
         try:
             yield made
         finally:
             made.run("cluster", "stop")
 
 
-def until(condition: Callable[[], Any], what: str, timeout_s: float = 900.0) -> Any:
+def until(condition: Callable[[], Any], what: str, timeout_s: float = 900.0, every_s: float = 0.05) -> Any:
     deadline_s = time.monotonic() + timeout_s
     while time.monotonic() < deadline_s:
         found = condition()
         if found:
             return found
-        time.sleep(0.2)
+        time.sleep(every_s)
     raise SystemExit(f"waited in vain for {what}")
 
 
-def filled(made: Cluster, keys: int, rate: int) -> None:
-    """Until every key has its value, and a checkpoint holds them all."""
-    started_s = time.monotonic()
-    until(lambda: time.monotonic() - started_s > keys / rate, "the state")
-    before = made.checkpoints()["completed"]
-    until(lambda: made.checkpoints()["completed"] > before + 1, "checkpoints of all of it")
-
-
 def incremental(backend: str, keys: int, rate: int, seconds: int) -> None:
-    with cluster(2, 2) as made:
+    with cluster(3, 2) as made:
         settings = ["-D", f"state.backend.type={backend}"]
-        made.run("run", "-q", "-d", "-p", "1", *settings, str(made.job), str(keys), str(rate))
-        filled(made, keys, rate)
+        job = [str(made.job), str(keys), str(rate), str(made.directory)]
+        made.run("run", "-q", "-d", "-p", "1", *settings, *job)
+        time.sleep(keys / rate)
+        before = made.checkpoints()["completed"]
+        until(lambda: made.checkpoints()["completed"] > before + 2, "checkpoints of all of it", every_s=1)
         seen: dict[int, dict[str, Any]] = {}
         ends_s = time.monotonic() + seconds
         while time.monotonic() < ends_s:
             for checkpoint in made.checkpoints()["history"]:
                 if checkpoint["status"] == "COMPLETED":
                     seen[checkpoint["checkpoint_id"]] = checkpoint
-            time.sleep(0.5)
-        full = max(seen)
-        print(f"{backend}: {keys:,} keys, {seen[full]['state_bytes'] / 1e9:.2f} GB of state, {len(seen)} checkpoints")
+            time.sleep(2)
+        state_bytes = seen[max(seen)]["state_bytes"]
+        print(f"{backend}: {keys:,} keys, {state_bytes / 1e9:.2f} GB of state, {len(seen)} checkpoints")
         _line("written, MB", [c["written_bytes"] / 1e6 for c in seen.values()])
         _line("standing still, ms", [c["sync_us_max"] / 1e3 for c in seen.values()])
         _line("writing beside, ms", [c["async_us_max"] / 1e3 for c in seen.values()])
         _line("trigger to completion, ms", [c["ended_ms"] - c["triggered_ms"] for c in seen.values()])
-        _recovered(made)
+        _killed(made)
         for parallelism in (2, 4, 2):
-            if parallelism * 2 > 8:
-                break
-            started_s = time.monotonic()
-            made.run("rescale", "large", "-p", str(parallelism))
-            print(f"  rescaled to {parallelism} in {time.monotonic() - started_s:.2f} s, command to running")
+            _settle(made)
+            _rescaled(made, parallelism)
 
 
-def _recovered(made: Cluster) -> None:
-    """SIGKILL of the slot that does the work, to a running job again."""
-    victim = max(made.slots(), key=lambda process: process.memory_info().rss)
-    started_s = time.monotonic()
-    os.kill(victim.pid, signal.SIGKILL)
-    until(lambda: made.status() != "RUNNING", "the failure")
-    until(lambda: made.status() == "RUNNING", "the restart")
-    print(f"  running again {time.monotonic() - started_s:.2f} s after SIGKILL of the slot with the state")
+def _killed(made: Cluster) -> None:
+    """SIGKILL of the TaskManager that has the state, to records coming out again."""
+    newest = max(made.pulses().items(), key=lambda pulse: pulse[1][1])[0]
+    victim = made.taskmanager_of(int(newest.name.split("-")[1]))
+    killed_s = time.monotonic()
+    os.killpg(victim.pid, signal.SIGKILL)
+    flowing_s = until(lambda: _all_flow(made, killed_s, 1), "records after the kill")
+    print(f"  killed TaskManager to records coming out: {flowing_s - killed_s:.2f} s", flush=True)
+
+
+def _rescaled(made: Cluster, parallelism: int) -> None:
+    asked_s = time.monotonic()
+    made.run("rescale", "large", "-p", str(parallelism))
+    flowing_s = until(lambda: _all_flow(made, asked_s, parallelism), "records after rescaling")
+    stopped_s = max(latest for first, latest in made.pulses().values() if first < asked_s)
+    print(
+        f"  rescaled to {parallelism}: command to records from all {flowing_s - asked_s:.2f} s, "
+        f"of which without records {flowing_s - stopped_s:.2f} s",
+        flush=True,
+    )
+
+
+def _all_flow(made: Cluster, since_s: float, parallelism: int) -> float:
+    """When the last of the new instances had its first record; 0 when some have not yet."""
+    firsts = sorted(first for first, _ in made.pulses().values() if first > since_s)
+    return firsts[parallelism - 1] if len(firsts) >= parallelism else 0.0
+
+
+def _settle(made: Cluster) -> None:
+    """Until two more checkpoints are complete."""
     before = made.checkpoints()["completed"]
-    until(lambda: made.checkpoints()["completed"] > before, "the next checkpoint")
-    print(f"  next complete checkpoint {time.monotonic() - started_s:.2f} s after it")
+    until(lambda: made.checkpoints()["completed"] > before + 1, "more checkpoints", every_s=0.5)
 
 
 def _line(name: str, values: list[float]) -> None:
     ordered = sorted(values)
     p99 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
-    print(f"  {name:28} median {statistics.median(ordered):9.1f}   p99 {p99:9.1f}   max {ordered[-1]:9.1f}")
+    print(
+        f"  {name:28} median {statistics.median(ordered):9.1f}   p99 {p99:9.1f}   max {ordered[-1]:9.1f}", flush=True
+    )
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--keys", type=int, default=10_000_000)
-    arguments.add_argument("--rate", type=int, default=100_000, help="records a second")
+    arguments.add_argument("--rate", type=int, default=150_000, help="records a second")
     arguments.add_argument("--seconds", type=int, default=30)
     arguments.add_argument("--backend", action="append", choices=["memory", "rocksdb"])
     options = arguments.parse_args()

@@ -12,6 +12,7 @@ import pytest
 from millstream.core.api.state import ListStateDescriptor, MapStateDescriptor, ValueStateDescriptor
 from millstream.core.errors import CheckpointError, JobGraphError
 from millstream.core.keys import key_group
+from millstream.taskmanager.state import capture, runs
 from millstream.taskmanager.state.heap import HeapStateBackend
 from millstream.taskmanager.state.rocksdb import RocksStateBackend
 from tests.unit.state.backends import EVERYTHING, MAX_PARALLELISM, Checkpoints, everything, new_backend, restored_from
@@ -105,9 +106,20 @@ def small(backend: HeapStateBackend, rows: int = 12) -> HeapStateBackend:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_checkpoints_build_upon_each_other(kind: str, seed: int, tmp_path: Path) -> None:
-    chance, checkpoints = random.Random(seed), Checkpoints(tmp_path)
+    build_upon_each_other(kind, random.Random(seed), Checkpoints(tmp_path), 12)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_runs_are_merged_and_chains_begin_again(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "_MERGED_RUNS", 2)
+    monkeypatch.setattr(runs, "RUNS_MAX", 3 + seed % 3)
+    monkeypatch.setattr(capture, "CHUNK_ROWS", 7)
+    build_upon_each_other("memory", random.Random(seed), Checkpoints(tmp_path), 40)
+
+
+def build_upon_each_other(kind: str, chance: random.Random, checkpoints: Checkpoints, count: int) -> None:
     driven = Driven(small(new_backend(kind)))
-    for number in range(1, 13):
+    for number in range(1, count + 1):
         for _ in range(chance.randrange(6)):
             driven.batch(chance)
         state, model = checkpoints.store(driven.backend, number), driven.copy()
@@ -234,7 +246,12 @@ def test_chains_of_changes_are_cut(tmp_path: Path) -> None:
         state.update(number)
         lengths.append(len(checkpoints.store(backend, number).operators[0].runs))
         backend.confirm(number)
-    assert max(lengths) <= 65 and lengths.count(1) >= 3
+    assert max(lengths) == 17 and lengths.count(2) >= 5  # the full run, and what changed since
+    backend.focus(1)
+    state.update("x" * (3 << 20))
+    assert len(checkpoints.store(backend, 200).operators[0].runs) > 1
+    backend.confirm(200)
+    assert len(checkpoints.store(backend, 201).operators[0].runs) == 1
 
 
 def test_a_value_that_cannot_be_saved_is_named(kind: str) -> None:

@@ -236,6 +236,7 @@ def test_one_name_is_one_kind_of_state() -> None:
     assert backend.state(ValueStateDescriptor("x")) is first
     with pytest.raises(JobGraphError, match="'x' is declared as value state and as list state"):
         backend.state(ListStateDescriptor("x"))
+    backend.focus("k")
     first.update(1)  # type: ignore[attr-defined]
     restored = new_backend()
     restored.restore(restored_from(everything(backend)))

@@ -65,6 +65,14 @@ def crc32c_of_file(path: Path) -> int:
     return checksum
 
 
+def crc32c_of_pieces(pieces: Iterable[bytes]) -> int:
+    """The same of bytes behind each other."""
+    checksum = 0
+    for piece in pieces:
+        checksum = int(google_crc32c.extend(checksum, piece))
+    return checksum
+
+
 def crc32c(data: bytes | memoryview) -> int:
     """CRC-32C (Castagnoli), RFC 3720."""
     return int(google_crc32c.value(data if isinstance(data, bytes) else bytes(data)))

@@ -1,21 +1,21 @@
 """The rows of keyed state as they were at a barrier, collected while the stream goes on.
 
-At the barrier only the keys are listed. Rows are taken in slices between the steps of the task; a row that is about to
-change before its turn is copied first. So the task stands still for the list of keys alone, however large the state.
+At the barrier it is only said which keys are wanted. Their rows are taken in slices between the steps of the task; a
+row that is about to change before its turn is copied first. So the task hardly stands still, however large the state.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from millstream.taskmanager.state.chunks import CHUNK_ROWS, RowChunk
 from millstream.taskmanager.state.isolation import frozen
+from millstream.taskmanager.state.key_walk import KeyWalk
 from millstream.taskmanager.state.tables import SavedTable, StateTable
 
 _MISSING: Final = object()
-_NOT_COPIED: Final = object()
 
 
 class CapturedPart(Protocol):
@@ -42,8 +42,13 @@ class Part:
 
     table: StateTable | SavedTable
     spaced: bool
-    keys: list[Any]
-    position: int = 0
+    keys: KeyWalk
+    whole: bool = False
+    """They are all keys of the table, and some more: those without a row are not worth a word."""
+    wanted: Set[Any] | None = None
+    """The keys again; None when they may be any."""
+    visited: list[list[Any]] = field(default_factory=list)
+    """The keys taken so far; of a whole table, those with a row."""
     copies: dict[Any, Any] = field(default_factory=dict)
     """Rows as they were, of keys that changed since the barrier."""
 
@@ -57,44 +62,40 @@ class Part:
 
     def copy(self, keys: Sequence[Any]) -> None:
         copies, rows = self.copies, self.rows
+        if self.wanted is not None:
+            keys = [key for key in keys if key in self.wanted]
         for key in keys:
             if key not in copies:
                 stored = rows.get(key, _MISSING)
                 copies[key] = _MISSING if stored is _MISSING else frozen(self.table.pack([stored])[0])
 
     def take(self, count: int) -> RowChunk | None:
-        keys = self.keys[self.position : self.position + count]
+        keys = self.keys.take(count)
         if not keys:
             return None
-        self.position += len(keys)
-        if not self.copies:
-            try:
-                return self._chunk(keys, self.table.pack(list(map(self.rows.__getitem__, keys))), [])
-            except KeyError:  # a row was removed
-                pass
-        return self._take_slowly(keys)
-
-    def _take_slowly(self, keys: list[Any]) -> RowChunk:
-        found: list[Any] = []
-        values: list[Any] = []
-        gone: list[Any] = []
-        copies, rows, pack = self.copies, self.rows, self.table.pack
-        for key in keys:
-            saved = copies.pop(key, _NOT_COPIED)
-            if saved is _NOT_COPIED:
-                saved = rows.get(key, _MISSING)
-                if saved is not _MISSING:
-                    saved = pack([saved])[0]
+        copies = self.copies
+        copied = [key for key in keys if key in copies] if copies else []
+        found, stored, gone = self._unchanged([key for key in keys if key not in copies] if copied else keys)
+        for key in copied:
+            saved = copies.pop(key)
             if saved is _MISSING:
                 gone.append(key)
             else:
                 found.append(key)
-                values.append(saved)
-        return self._chunk(found, values, gone)
-
-    def _chunk(self, keys: list[Any], stored: list[Any], gone: list[Any]) -> RowChunk:
+                stored.append(saved)
+        self.visited.append(found if self.whole else keys)
         table = self.table
-        return RowChunk(table.name, table.kind, table.with_ttl, self.spaced, keys, stored, gone)
+        gone = [] if self.whole else gone
+        return RowChunk(table.name, table.kind, table.with_ttl, self.spaced, found, stored, gone)
+
+    def _unchanged(self, keys: list[Any]) -> tuple[list[Any], list[Any], list[Any]]:
+        """Keys and rows that are as they were at the barrier, and keys without row; lists that nobody else has."""
+        rows, pack = self.rows, self.table.pack
+        try:
+            return keys[:], pack(list(map(rows.__getitem__, keys))), []
+        except KeyError:
+            found = [key for key in keys if key in rows]
+            return found, pack([rows[key] for key in found]), [key for key in keys if key not in rows]
 
 
 class RowCapture:

@@ -2,13 +2,13 @@
 
 An access is one or two dict operations; a time to live adds an ordered dict (``ttl.py``). Values are held by reference:
 changing a value in place changes the state. Which rows changed is noted by key, once a batch: a key that was touched
-counts as changed. So a checkpoint writes the rows of those keys only, a *run* that overrides the runs before it; a full
-run starts a new chain when the chain has grown longer or larger than the state.
+counts as changed. So a checkpoint writes the rows of those keys only, a *run* that overrides the runs before it
+(``runs.py``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from itertools import islice
 from typing import Any, Final, cast
 
@@ -20,8 +20,9 @@ from millstream.taskmanager.state.backend import BackendSettings, KeyedCapture, 
 from millstream.taskmanager.state.capture import CapturedPart, Part, RowCapture
 from millstream.taskmanager.state.changes import ChangedKeys
 from millstream.taskmanager.state.chunks import RowChunk, divided, encode_chunk, load_chunks
+from millstream.taskmanager.state.key_walk import KeyWalk
 from millstream.taskmanager.state.plain_states import KeyOwner
-from millstream.taskmanager.state.runs import RunChains, RunsCapture
+from millstream.taskmanager.state.runs import Extent, RunChains, RunsCapture
 from millstream.taskmanager.state.tables import SavedTable, StateTable, check_kind, kind_of
 from millstream.taskmanager.state.ttl import Ttl
 
@@ -45,7 +46,13 @@ class HeapStateBackend:
         self._saved: dict[str, SavedTable] = {}  # restored, not declared yet
         self._states: dict[str, State] = {}  # those without namespace
         self._changed = ChangedKeys()
-        self._changed_spaced: dict[str, ChangedKeys] = {}
+        self._changed_spaced: dict[str, ChangedKeys] = {}  # by state, of (namespace, key)
+        self._bases: dict[tuple[str, bool], list[list[Any]]] = {}
+        """By state and whether spaced, the keys of the last full run, or of what was restored: all others are among the
+        changed ones. So a full run finds its keys without listing the table while the task stands still.
+        """
+        self._walked: dict[int, tuple[Extent, list[Part]]] = {}
+        """Of snapshots that may be confirmed and held more than the last changes."""
         self._capture: RowCapture | None = None
         self.outside: Callable[[int, bool], list[CapturedPart]] | None = None
         """Rows that an operator keeps in a form of its own: ``(checkpoint, whether all)`` to what is to be saved."""
@@ -108,27 +115,39 @@ class HeapStateBackend:
 
     def capture(self, checkpoint_id: int, full: bool) -> KeyedCapture:
         self._finish_capture()
-        full = full or not self._tracks or not self.runs.can_extend()
+        whole = full or not self._tracks
+        extent = Extent.FULL if whole else self.runs.next_extent(can_merge=self.outside is None)
         encoded: list[tuple[range, bytes]] = []
         groups, cache = self._settings.groups, KeyGroupCache(self._settings.max_parallelism)
 
         def take(chunk: RowChunk) -> None:
-            if full and len(groups) > 1:  # so that a restart at another parallelism need not read it all
+            if (
+                extent is Extent.FULL and len(groups) > 1
+            ):  # so that a restart at another parallelism need not read it all
                 encoded.extend(
                     (part, encode_chunk(rows)) for part, rows in divided(chunk, groups, _PARTS_OF_FULL_RUN, cache)
                 )
-            else:
+            elif chunk.keys or chunk.gone:
                 encoded.append((groups, encode_chunk(chunk)))
 
-        rows = self._capture = RowCapture(self._parts(checkpoint_id, full), take)
-        return RunsCapture(self.runs, checkpoint_id, full, rows, encoded, lambda: self._captured(rows))
+        rows = self._capture = RowCapture(self._parts(checkpoint_id, extent), take)
+        return RunsCapture(self.runs, checkpoint_id, extent, rows, encoded, lambda: self._captured(rows))
 
     def confirm(self, checkpoint_id: int) -> None:
         if not self.runs.confirm(checkpoint_id):
             return
-        self._changed.confirm(checkpoint_id)
-        for changed in self._changed_spaced.values():
+        extent, parts = self._walked.get(checkpoint_id, (Extent.CHANGES, []))
+        self._walked = {walked: parts for walked, parts in self._walked.items() if walked > checkpoint_id}
+        visited = {(part.table_name, part.spaced): part.visited for part in parts}
+        plain = next((part.visited for part in parts if not part.spaced), [])
+        if extent is Extent.FULL:
+            self._bases = visited
+        for name, changed in [("", self._changed), *self._changed_spaced.items()]:
             changed.confirm(checkpoint_id)
+            if extent is Extent.FULL:
+                changed.replace(checkpoint_id, [])
+            elif extent is Extent.MERGED:
+                changed.replace(checkpoint_id, visited.get((name, True), []) if name else plain)
 
     def restore(self, restored: RestoredKeyed) -> None:
         settings = self._settings
@@ -139,25 +158,40 @@ class HeapStateBackend:
             load_chunks(rows_of_database(database, settings.groups, settings.work_directory), self._saved)
         if restored.chain is not None:
             self.runs.start_from(restored.chain)
+        if self._tracks:
+            for name, table in self._saved.items():
+                self._bases[(name, False)] = [list(table.plain)]
+                self._bases[(name, True)] = [list(table.spaced)]
 
     def close(self) -> None:
         self._capture = None
 
     # -- inner --------------------------------------------------------------------------------------------------
 
-    def _parts(self, checkpoint_id: int, full: bool) -> list[CapturedPart]:
+    def _parts(self, checkpoint_id: int, extent: Extent) -> list[CapturedPart]:
         changed = self._changed.take(checkpoint_id)
         changed_spaced = {name: keys.take(checkpoint_id) for name, keys in self._changed_spaced.items()}
-        parts = [] if self.outside is None else self.outside(checkpoint_id, full)
+        parts: list[Part] = []
         for name, table in self._all_tables().items():
-            if full:
-                plain, spaced = list(table.plain), list(table.spaced)
-            elif isinstance(table, SavedTable):
+            if extent is not Extent.FULL and isinstance(table, SavedTable):
                 continue  # nobody can have changed it
-            else:
-                plain, spaced = changed, changed_spaced.get(name, [])
-            parts += [Part(table, kind, keys) for kind, keys in ((False, plain), (True, spaced)) if keys]
-        return parts
+            for spaced, rows in ((False, table.plain), (True, table.spaced)):
+                taken: Set[Any] = changed_spaced.get(name, frozenset()) if spaced else changed
+                changes = self._changed_spaced.get(name) if spaced else self._changed
+                lists = [] if changes is None else changes.since_full()
+                if extent is Extent.CHANGES and taken:
+                    parts.append(Part(table, spaced, KeyWalk(lists[:1]), wanted=taken))
+                elif extent is Extent.MERGED and any(lists):
+                    parts.append(Part(table, spaced, KeyWalk(lists)))
+                elif extent is Extent.FULL and rows:
+                    every = (
+                        KeyWalk(lists, self._bases.get((name, spaced), [])) if self._tracks else KeyWalk([list(rows)])
+                    )
+                    parts.append(Part(table, spaced, every, whole=True))
+        if extent is not Extent.CHANGES and self._tracks:
+            self._walked[checkpoint_id] = (extent, parts)
+        outside = [] if self.outside is None else self.outside(checkpoint_id, extent is Extent.FULL)
+        return [*outside, *parts]
 
     def _captured(self, rows: RowCapture) -> None:
         if self._capture is rows:

@@ -13,6 +13,6 @@ def frozen(content: Any) -> Any:
     kind = type(content)
     if kind in _ATOMIC:
         return content
-    if kind in (list, tuple) and all(type(item) in _ATOMIC for item in content):
+    if kind in (list, tuple) and _ATOMIC.issuperset(map(type, content)):
         return content if kind is tuple else content.copy()
     return copy.deepcopy(content)

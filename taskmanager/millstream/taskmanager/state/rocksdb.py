@@ -39,6 +39,7 @@ from millstream.taskmanager.state.backend import BackendSettings, KeyedCapture, 
 from millstream.taskmanager.state.capture import Part, RowCapture
 from millstream.taskmanager.state.chunks import Chunk, RowChunk, as_rows, reading_state, unsavable
 from millstream.taskmanager.state.heap import HeapStateBackend
+from millstream.taskmanager.state.key_walk import KeyWalk
 from millstream.taskmanager.state.rocksdb_capture import DatabaseCapture, UploadedFiles
 from millstream.taskmanager.state.rocksdb_files import classes_in, fetch_database, rows_in, rows_of_database
 from millstream.taskmanager.state.rocksdb_rows import CLASSES_KEY, RowCodec, group_prefix, split_value
@@ -169,7 +170,7 @@ class RocksStateBackend(HeapStateBackend):
         unwritten = leaving & self._unwritten
         if unwritten:
             self._unwritten -= unwritten
-            self._write([Part(table, False, list(unwritten)) for table in self._tables.values()])
+            self._write([Part(table, False, KeyWalk([list(unwritten)])) for table in self._tables.values()])
         for table in self._tables.values():
             for key in leaving:
                 table.plain.pop(key, None)
@@ -178,7 +179,7 @@ class RocksStateBackend(HeapStateBackend):
     def _drop_spaced(self, table: StateTable, known: set[Any]) -> None:
         unwritten = self._unwritten_spaced.pop(table.name, set())
         if unwritten:
-            self._write([Part(table, True, list(unwritten))])
+            self._write([Part(table, True, KeyWalk([list(unwritten)]))])
         table.spaced.clear()
         known.clear()
 
@@ -238,10 +239,13 @@ class RocksStateBackend(HeapStateBackend):
     def capture(self, checkpoint_id: int, full: bool) -> KeyedCapture:
         if self._active is not None:
             self._active.complete()
-        unwritten, self._unwritten = list(self._unwritten), set()
+        unwritten, self._unwritten = self._unwritten, set()
         spaced, self._unwritten_spaced = self._unwritten_spaced, {}
-        parts = [Part(table, False, unwritten) for table in self._tables.values() if unwritten]
-        parts += [Part(self._tables[name], True, list(keys)) for name, keys in spaced.items() if keys]
+        listed = list(unwritten)
+        parts = [Part(table, False, KeyWalk([listed]), wanted=unwritten) for table in self._tables.values() if listed]
+        parts += [
+            Part(self._tables[name], True, KeyWalk([list(keys)]), wanted=keys) for name, keys in spaced.items() if keys
+        ]
         batch = WriteBatch(raw_mode=True)
         rows = self._capture = RowCapture(parts, lambda chunk: self._put(batch, chunk))
 

@@ -1,8 +1,13 @@
-"""Runs: the files of an incrementally saved heap. A full run, then the changes of one checkpoint after the other."""
+"""Runs: the files of an incrementally saved heap. A full run, then the changes of one checkpoint after the other.
+
+When the same keys change again and again, the runs of changes are merged into one now and then, so that a restart reads
+little more than the state; when all keys have changed, a full run starts a new chain.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from enum import Enum
 from typing import Final
 
 from millstream.core.checkpoint.files import crc32c
@@ -13,10 +18,22 @@ from millstream.taskmanager.state.state_writer import StateWriter
 
 RUNS_MAX: Final = 64
 """Runs of a chain; the next one is full."""
+_MERGED_RUNS: Final = 16
+"""So many runs of changes are worth merging."""
+_MERGED_PART: Final = 4
+"""Changes larger than this part of the full run are not merged: a full run is near."""
 _SMALL_BYTES: Final = 1 << 20
 """Chains are not cut short below this size."""
 
 Chain = list[tuple[checkpoint_pb2.StateFile, checkpoint_pb2.KeyedRun]]
+
+
+class Extent(Enum):
+    """What a run holds."""
+
+    CHANGES = "the rows that changed since the last confirmed checkpoint"
+    MERGED = "the rows that changed since the full run; it takes the place of the runs after that"
+    FULL = "all rows"
 
 
 class RunChains:
@@ -25,50 +42,63 @@ class RunChains:
     def __init__(self, groups: range) -> None:
         self.groups = groups
         self._base: Chain | None = None
-        self._unconfirmed: dict[int, Chain] = {}
+        self._kept = 0
+        """So many of its runs stay when the others are merged."""
+        self._unconfirmed: dict[int, tuple[Extent, Chain]] = {}
 
     @property
     def length(self) -> int:
         return 0 if self._base is None else len(self._base)
 
-    @property
-    def base(self) -> Chain:
-        return self._base or []
-
     def start_from(self, chain: Chain) -> None:
         """The state was restored from files that later checkpoints may refer to."""
-        self._base = chain
+        self._base, self._kept = chain, len(chain)
 
-    def can_extend(self) -> bool:
-        """Whether the next run may hold changes only."""
+    def next_extent(self, can_merge: bool) -> Extent:
+        """What the next run has to hold. ``can_merge``: whether all changes since the full run are known."""
         chain = self._base
         if chain is None or len(chain) >= RUNS_MAX:
-            return False
-        changes = sum(sum(run.lengths) for _, run in chain if not run.full)
-        full = sum(sum(run.lengths) for _, run in chain if run.full)
-        return changes <= max(full, _SMALL_BYTES)
+            return Extent.FULL
+        full = max(_SMALL_BYTES, sum(_size(run) for run in chain if run[1].full))
+        if sum(_size(run) for run in chain if not run[1].full) > full:
+            return Extent.FULL
+        sizes = [_size(run) for run in chain[self._kept :]]
+        worth = len(sizes) >= _MERGED_RUNS and sum(sizes[1:]) >= sizes[0]  # the first may be merged already
+        return Extent.MERGED if can_merge and worth and sum(sizes) * _MERGED_PART <= full else Extent.CHANGES
 
-    def add(self, checkpoint_id: int, chain: Chain) -> None:
-        self._unconfirmed[checkpoint_id] = chain
+    def before(self, extent: Extent) -> Chain:
+        """The runs that the next one comes behind."""
+        if extent is Extent.FULL or self._base is None:
+            return []
+        return self._base[: self._kept] if extent is Extent.MERGED else list(self._base)
+
+    def add(self, checkpoint_id: int, extent: Extent, chain: Chain) -> None:
+        self._unconfirmed[checkpoint_id] = (extent, chain)
 
     def confirm(self, checkpoint_id: int) -> bool:
         """That checkpoint is complete; False when it has no chain, as a savepoint, which nothing builds upon."""
-        chain = self._unconfirmed.get(checkpoint_id)
-        if chain is None:
+        found = self._unconfirmed.get(checkpoint_id)
+        if found is None:
             return False
-        self._base = chain
+        extent, self._base = found
+        if extent is Extent.FULL:
+            self._kept = len(self._base)
         self._unconfirmed = {known: chain for known, chain in self._unconfirmed.items() if known > checkpoint_id}
         return True
 
 
-class RunWriter:
-    """Writes the run of one checkpoint behind those it builds upon, none when it is ``full``."""
+def _size(link: tuple[checkpoint_pb2.StateFile, checkpoint_pb2.KeyedRun]) -> int:
+    return sum(link[1].lengths)
 
-    def __init__(self, chains: RunChains, checkpoint_id: int, full: bool) -> None:
+
+class RunWriter:
+    """Writes the run of one checkpoint behind those it builds upon."""
+
+    def __init__(self, chains: RunChains, checkpoint_id: int, extent: Extent) -> None:
         self._chains = chains
         self._checkpoint_id = checkpoint_id
-        self._before: Chain = [] if full else list(chains.base)
-        self._full = full
+        self._before = chains.before(extent)
+        self._extent = extent
         self._stored: Chain | None = None
 
     def store(
@@ -86,11 +116,12 @@ class RunWriter:
     def ended(self) -> None:
         """On the task's thread: the chain may be confirmed, if it was stored."""
         if self._stored is not None:
-            self._chains.add(self._checkpoint_id, self._stored)
+            self._chains.add(self._checkpoint_id, self._extent, self._stored)
 
     def _run(self, encoded: list[tuple[range, bytes]]) -> checkpoint_pb2.KeyedRun:
         groups = self._chains.groups
-        run = checkpoint_pb2.KeyedRun(first_group=groups.start, last_group=groups.stop - 1, full=self._full)
+        full = self._extent is Extent.FULL
+        run = checkpoint_pb2.KeyedRun(first_group=groups.start, last_group=groups.stop - 1, full=full)
         offset = 0
         for held, data in encoded:
             run.chunk_first_groups.append(held.start)
@@ -109,12 +140,12 @@ class RunsCapture:
         self,
         chains: RunChains,
         checkpoint_id: int,
-        full: bool,
+        extent: Extent,
         rows: RowCapture,
         encoded: list[tuple[range, bytes]],
         on_taken: Callable[[], None],
     ) -> None:
-        self._writer = RunWriter(chains, checkpoint_id, full)
+        self._writer = RunWriter(chains, checkpoint_id, extent)
         self._rows = rows
         self._encoded = encoded
         self._on_taken = on_taken

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from millstream.core.checkpoint.files import crc32c, crc32c_of_file
+from millstream.core.checkpoint.files import crc32c, crc32c_of_file, crc32c_of_pieces
 from millstream.core.checkpoint.manifest import SHARED
 from millstream.core.checkpoint.storage import Storage
 from millstream.proto.v1 import checkpoint_pb2
@@ -24,10 +24,9 @@ class StateWriter:
 
     def write(self, pieces: Sequence[bytes], *, shared: bool) -> int:
         """Write a file; its index in ``files``. Shared ones outlive this checkpoint while others refer to them."""
-        content = b"".join(pieces)
         path = self._new_path(shared, "state")
-        self._storage.write(self._full(path), [content])
-        return self._add(path, len(content), crc32c(content))
+        self._storage.write(self._full(path), pieces)
+        return self._add(path, sum(map(len, pieces)), crc32c_of_pieces(pieces))
 
     def write_named(self, path: str, content: bytes) -> int:
         """The same under a name of the caller's, which is its own."""

@@ -58,10 +58,9 @@ class StateTable:
         return without_times(self.kind, saved) if with_ttl else saved
 
     def load(self, saved: SavedTable) -> None:
-        """Take saved rows in."""
+        """Take over the rows of ``saved``, which nobody needs any more; before the first access."""
         if self.ttl is None and not saved.with_ttl:
-            self.plain.update(saved.plain)
-            self.spaced.update(saved.spaced)
+            self.plain, self.spaced = saved.plain, saved.spaced  # not copied: there may be gigabytes
             return
         for rows, loaded in ((self.plain, saved.plain), (self.spaced, saved.spaced)):
             unpacked = [(key, self.unpack(stored, saved.with_ttl)) for key, stored in loaded.items()]

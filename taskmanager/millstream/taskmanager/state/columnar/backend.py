@@ -19,7 +19,7 @@ from millstream.taskmanager.state.column_chunks import ROWS, TABLE, ColumnChunk
 from millstream.taskmanager.state.columnar.rowlist import RowTable, plain_key_names
 from millstream.taskmanager.state.columnar.snapshots import ColumnarCapture
 from millstream.taskmanager.state.columnar.table import ColumnTable
-from millstream.taskmanager.state.runs import RunChains
+from millstream.taskmanager.state.runs import Extent, RunChains
 
 AnyTable = ColumnTable | RowTable
 
@@ -114,7 +114,7 @@ class ColumnarBackend:
         self._finish_capture()
         tables = self._all_tables()
         outgrown = any(table.changes.outgrown(len(table)) for table in tables)
-        full = full or not self._tracks or outgrown or not self.runs.can_extend()
+        full = full or not self._tracks or outgrown or self.runs.next_extent(can_merge=False) is Extent.FULL
         parts = [(table, table.capture(checkpoint_id, full)) for table in tables]
         self._capture = ColumnarCapture(
             self.runs, checkpoint_id, full, parts, self._settings.groups, self._settings.max_parallelism

@@ -17,7 +17,7 @@ from millstream.taskmanager.state.column_chunks import (
     encode_column_chunk,
 )
 from millstream.taskmanager.state.columnar.slot_capture import SlotCapture
-from millstream.taskmanager.state.runs import RunChains, RunWriter
+from millstream.taskmanager.state.runs import Extent, RunChains, RunWriter
 from millstream.taskmanager.state.state_writer import StateWriter
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class ColumnarCapture:
         groups: range,
         max_parallelism: int,
     ) -> None:
-        self._writer = RunWriter(chains, checkpoint_id, full)
+        self._writer = RunWriter(chains, checkpoint_id, Extent.FULL if full else Extent.CHANGES)
         self._full = full
         self._parts = parts
         self._groups = groups
