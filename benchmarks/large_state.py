@@ -132,25 +132,33 @@ def incremental(backend: str, keys: int, rate: int, seconds: int) -> None:
         job = [str(made.job), str(keys), str(rate), str(made.directory)]
         made.run("run", "-q", "-d", "-p", "1", *settings, *job)
         time.sleep(keys / rate)
-        before = made.checkpoints()["completed"]
+        before = made.checkpoints()["triggered"]
         until(lambda: made.checkpoints()["completed"] > before + 2, "checkpoints of all of it", every_s=1)
         seen: dict[int, dict[str, Any]] = {}
         ends_s = time.monotonic() + seconds
         while time.monotonic() < ends_s:
             for checkpoint in made.checkpoints()["history"]:
-                if checkpoint["status"] == "COMPLETED":
+                if checkpoint["status"] == "COMPLETED" and checkpoint["checkpoint_id"] > before + 2:
                     seen[checkpoint["checkpoint_id"]] = checkpoint
             time.sleep(2)
         state_bytes = seen[max(seen)]["state_bytes"]
-        print(f"{backend}: {keys:,} keys, {state_bytes / 1e9:.2f} GB of state, {len(seen)} checkpoints")
-        _line("written, MB", [c["written_bytes"] / 1e6 for c in seen.values()])
-        _line("standing still, ms", [c["sync_us_max"] / 1e3 for c in seen.values()])
-        _line("writing beside, ms", [c["async_us_max"] / 1e3 for c in seen.values()])
-        _line("trigger to completion, ms", [c["ended_ms"] - c["triggered_ms"] for c in seen.values()])
+        print(f"{backend}: {keys:,} keys, {state_bytes / 1e9:.2f} GB of state")
+        full = [c for c in seen.values() if c["written_bytes"] > c["state_bytes"] * 0.9]
+        _figures("incremental", [c for c in seen.values() if c not in full])
+        _figures("full", full)
         _killed(made)
         for parallelism in (2, 4, 2):
             _settle(made)
             _rescaled(made, parallelism)
+
+
+def _figures(kind: str, checkpoints: list[dict[str, Any]]) -> None:
+    if checkpoints:
+        print(f"  {len(checkpoints)} {kind} checkpoints")
+        _line("written, MB", [c["written_bytes"] / 1e6 for c in checkpoints])
+        _line("standing still, ms", [c["sync_us_max"] / 1e3 for c in checkpoints])
+        _line("writing beside, ms", [c["async_us_max"] / 1e3 for c in checkpoints])
+        _line("trigger to completion, ms", [c["ended_ms"] - c["triggered_ms"] for c in checkpoints])
 
 
 def _killed(made: Cluster) -> None:

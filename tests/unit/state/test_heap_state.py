@@ -246,7 +246,7 @@ def test_one_name_is_one_kind_of_state() -> None:
 
 def test_what_is_no_descriptor_is_refused() -> None:
     with pytest.raises(ConfigError, match="ValueStateDescriptor"):
-        new_backend().state(StateDescriptor("x"))  # type: ignore[abstract]
+        new_backend().state(StateDescriptor("x"))
     with pytest.raises(ConfigError, match="needs a name"):
         ValueStateDescriptor("")
 

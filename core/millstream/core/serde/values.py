@@ -20,6 +20,7 @@ import msgpack
 
 from millstream.core.api.row import Row, RowKind
 from millstream.core.errors import IncompatibleStateError, MalformedRecordError, RecordTypeError
+from millstream.core.serde.atoms import encode_atoms, tuple_content
 from millstream.core.serde.classes import class_from_reference, class_reference
 from millstream.core.serde.evolution import maker
 
@@ -47,12 +48,19 @@ class NoTypedEncoding(RecordTypeError):
 
 def encode_value(value: Any, *, generic_types: bool = True) -> bytes:
     """The bytes of one value."""
-    return pack(value, generic_types)
+    data = encode_atoms(value, _TUPLE)
+    return pack(value, generic_types) if data is None else data
 
 
 def decode_value(data: bytes | memoryview) -> Any:
     """The inverse of ``encode_value``. Raises ``MalformedRecordError``."""
-    return unpack(data)
+    content = tuple_content(data, _TUPLE)
+    found = unpack(data if content is None else content)
+    if content is None:
+        return found
+    if type(found) is not list:
+        raise MalformedRecordError(f"an encoded tuple holds {type(found).__name__}")
+    return tuple(found)
 
 
 def pack(value: Any, generic_types: bool) -> bytes:

@@ -56,12 +56,8 @@ class Part:
     def table_name(self) -> str:
         return self.table.name
 
-    @property
-    def rows(self) -> dict[Any, Any]:
-        return self.table.spaced if self.spaced else self.table.plain
-
     def copy(self, keys: Sequence[Any]) -> None:
-        copies, rows = self.copies, self.rows
+        copies, rows = self.copies, self.table.rows(self.spaced)
         if self.wanted is not None:
             keys = [key for key in keys if key in self.wanted]
         for key in keys:
@@ -90,7 +86,7 @@ class Part:
 
     def _unchanged(self, keys: list[Any]) -> tuple[list[Any], list[Any], list[Any]]:
         """Keys and rows that are as they were at the barrier, and keys without row; lists that nobody else has."""
-        rows, pack = self.rows, self.table.pack
+        rows, pack = self.table.rows(self.spaced), self.table.pack
         try:
             return keys[:], pack(list(map(rows.__getitem__, keys))), []
         except KeyError:

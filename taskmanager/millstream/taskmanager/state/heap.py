@@ -8,7 +8,7 @@ counts as changed. So a checkpoint writes the rows of those keys only, a *run* t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any, Final, cast
 
@@ -52,7 +52,7 @@ class HeapStateBackend:
         changed ones. So a full run finds its keys without listing the table while the task stands still.
         """
         self._walked: dict[int, tuple[Extent, list[Part]]] = {}
-        """Of snapshots that may be confirmed and held more than the last changes."""
+        """Of snapshots that may be confirmed."""
         self._capture: RowCapture | None = None
         self.outside: Callable[[int, bool], list[CapturedPart]] | None = None
         """Rows that an operator keeps in a form of its own: ``(checkpoint, whether all)`` to what is to be saved."""
@@ -139,15 +139,13 @@ class HeapStateBackend:
         extent, parts = self._walked.get(checkpoint_id, (Extent.CHANGES, []))
         self._walked = {walked: parts for walked, parts in self._walked.items() if walked > checkpoint_id}
         visited = {(part.table_name, part.spaced): part.visited for part in parts}
-        plain = next((part.visited for part in parts if not part.spaced), [])
         if extent is Extent.FULL:
-            self._bases = visited
-        for name, changed in [("", self._changed), *self._changed_spaced.items()]:
-            changed.confirm(checkpoint_id)
-            if extent is Extent.FULL:
-                changed.replace(checkpoint_id, [])
-            elif extent is Extent.MERGED:
-                changed.replace(checkpoint_id, visited.get((name, True), []) if name else plain)
+            self._bases, visited, parts = visited, {}, []
+        anew = extent is not Extent.CHANGES
+        held = next((part.visited for part in parts if not part.spaced), [])  # the same for all states
+        self._changed.confirm(checkpoint_id, held, anew=anew)
+        for name, changed in self._changed_spaced.items():
+            changed.confirm(checkpoint_id, visited.get((name, True), []), anew=anew)
 
     def restore(self, restored: RestoredKeyed) -> None:
         settings = self._settings
@@ -169,29 +167,33 @@ class HeapStateBackend:
     # -- inner --------------------------------------------------------------------------------------------------
 
     def _parts(self, checkpoint_id: int, extent: Extent) -> list[CapturedPart]:
-        changed = self._changed.take(checkpoint_id)
-        changed_spaced = {name: keys.take(checkpoint_id) for name, keys in self._changed_spaced.items()}
+        plain = self._changed.take(checkpoint_id)
+        spaced = {name: keys.take(checkpoint_id) for name, keys in self._changed_spaced.items()}
         parts: list[Part] = []
         for name, table in self._all_tables().items():
-            if extent is not Extent.FULL and isinstance(table, SavedTable):
-                continue  # nobody can have changed it
-            for spaced, rows in ((False, table.plain), (True, table.spaced)):
-                taken: Set[Any] = changed_spaced.get(name, frozenset()) if spaced else changed
-                changes = self._changed_spaced.get(name) if spaced else self._changed
-                lists = [] if changes is None else changes.since_full()
-                if extent is Extent.CHANGES and taken:
-                    parts.append(Part(table, spaced, KeyWalk(lists[:1]), wanted=taken))
-                elif extent is Extent.MERGED and any(lists):
-                    parts.append(Part(table, spaced, KeyWalk(lists)))
-                elif extent is Extent.FULL and rows:
-                    every = (
-                        KeyWalk(lists, self._bases.get((name, spaced), [])) if self._tracks else KeyWalk([list(rows)])
-                    )
-                    parts.append(Part(table, spaced, every, whole=True))
-        if extent is not Extent.CHANGES and self._tracks:
+            if extent is Extent.FULL:
+                parts += [self._whole(table, is_spaced) for is_spaced in (False, True) if table.rows(is_spaced)]
+            elif isinstance(table, StateTable):  # nobody can have changed the others
+                parts.append(self._changes(table, extent, self._changed, plain, False))
+                if name in spaced:
+                    parts.append(self._changes(table, extent, self._changed_spaced[name], spaced[name], True))
+        if self._tracks:
             self._walked[checkpoint_id] = (extent, parts)
         outside = [] if self.outside is None else self.outside(checkpoint_id, extent is Extent.FULL)
         return [*outside, *parts]
+
+    def _whole(self, table: StateTable | SavedTable, spaced: bool) -> Part:
+        if not self._tracks:
+            return Part(table, spaced, KeyWalk([list(table.rows(spaced))]), whole=True)
+        changed = self._changed_spaced.get(table.name) if spaced else self._changed
+        lists = [] if changed is None else changed.since_full()
+        return Part(table, spaced, KeyWalk(lists, self._bases.get((table.name, spaced), [])), whole=True)
+
+    @staticmethod
+    def _changes(table: StateTable, extent: Extent, changed: ChangedKeys, taken: list[set[Any]], spaced: bool) -> Part:
+        if extent is Extent.MERGED:
+            return Part(table, spaced, KeyWalk(changed.since_full()))
+        return Part(table, spaced, KeyWalk(taken), wanted=taken[0] if len(taken) == 1 else None)
 
     def _captured(self, rows: RowCapture) -> None:
         if self._capture is rows:

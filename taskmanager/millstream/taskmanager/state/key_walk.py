@@ -1,39 +1,39 @@
-"""Each key of some lists once, slice by slice: what a snapshot has to visit, not put together while the task stands."""
+"""The keys of some collections, each once and slice by slice: so a snapshot need not put them together while the task
+stands still."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 
 class KeyWalk:
-    """A key may be in several of ``lists``. Those of ``rest`` share none with each other; no list holds a key twice."""
+    """A key may be in several of ``overlapping``; those of ``rest`` share none with each other. Nobody changes them."""
 
-    def __init__(self, lists: Iterable[list[Any]], rest: Iterable[list[Any]] = ()) -> None:
-        overlapping = [keys for keys in lists if keys]
-        self._left = deque(overlapping)
-        self._left.extend(keys for keys in rest if keys)
-        self._overlapping = len(overlapping)
+    def __init__(self, overlapping: Iterable[Collection[Any]], rest: Iterable[Collection[Any]] = ()) -> None:
+        found = [keys for keys in overlapping if keys]
+        self._left = [*found, *(keys for keys in rest if keys)]
+        self._left.reverse()
+        self._overlapping = len(found)
+        self._checks = len(self._left) > 1 and bool(found)
         self._seen: set[Any] = set()
-        self._checks = len(self._left) > 1 and self._overlapping > 0
-        self._position = 0
+        self._current: Iterator[Any] = iter(())
 
     def take(self, count: int) -> list[Any]:
         """Up to ``count`` keys; none when all were taken."""
-        while self._left:
-            current = self._left[0]
-            keys = current[self._position : self._position + count]
+        while True:
+            keys = list(islice(self._current, count))
+            if not keys:
+                if not self._left:
+                    return []
+                self._current = iter(self._left.pop())
+                self._overlapping -= 1
+                continue
             if self._checks:
                 seen = self._seen
                 keys = [key for key in keys if key not in seen]
-                if self._overlapping:
+                if self._overlapping >= 0:
                     seen.update(keys)
-            self._position += count
-            if self._position >= len(current):
-                self._left.popleft()
-                self._overlapping = max(0, self._overlapping - 1)
-                self._position = 0
             if keys:
                 return keys
-        return []

@@ -170,7 +170,7 @@ class RocksStateBackend(HeapStateBackend):
         unwritten = leaving & self._unwritten
         if unwritten:
             self._unwritten -= unwritten
-            self._write([Part(table, False, KeyWalk([list(unwritten)])) for table in self._tables.values()])
+            self._write([Part(table, False, KeyWalk([unwritten])) for table in self._tables.values()])
         for table in self._tables.values():
             for key in leaving:
                 table.plain.pop(key, None)
@@ -179,7 +179,7 @@ class RocksStateBackend(HeapStateBackend):
     def _drop_spaced(self, table: StateTable, known: set[Any]) -> None:
         unwritten = self._unwritten_spaced.pop(table.name, set())
         if unwritten:
-            self._write([Part(table, True, KeyWalk([list(unwritten)]))])
+            self._write([Part(table, True, KeyWalk([unwritten]))])
         table.spaced.clear()
         known.clear()
 
@@ -241,11 +241,8 @@ class RocksStateBackend(HeapStateBackend):
             self._active.complete()
         unwritten, self._unwritten = self._unwritten, set()
         spaced, self._unwritten_spaced = self._unwritten_spaced, {}
-        listed = list(unwritten)
-        parts = [Part(table, False, KeyWalk([listed]), wanted=unwritten) for table in self._tables.values() if listed]
-        parts += [
-            Part(self._tables[name], True, KeyWalk([list(keys)]), wanted=keys) for name, keys in spaced.items() if keys
-        ]
+        parts = [Part(table, False, KeyWalk([unwritten]), wanted=unwritten) for table in self._tables.values()]
+        parts += [Part(self._tables[name], True, KeyWalk([keys]), wanted=keys) for name, keys in spaced.items()]
         batch = WriteBatch(raw_mode=True)
         rows = self._capture = RowCapture(parts, lambda chunk: self._put(batch, chunk))
 

@@ -46,6 +46,9 @@ class StateTable:
     def __len__(self) -> int:
         return len(self.plain) + len(self.spaced)
 
+    def rows(self, spaced: bool) -> dict[Any, Any]:
+        return self.spaced if spaced else self.plain
+
     def pack(self, stored: list[Any]) -> list[Any]:
         """What is stored, as it is saved."""
         return stored if self.ttl is None else list(map(self.ttl.form(self.kind).pack, stored))
@@ -82,6 +85,9 @@ class SavedTable:
 
     def __len__(self) -> int:
         return len(self.plain) + len(self.spaced)
+
+    def rows(self, spaced: bool) -> dict[Any, Any]:
+        return self.spaced if spaced else self.plain
 
     def pack(self, stored: list[Any]) -> list[Any]:
         return stored
