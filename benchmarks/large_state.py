@@ -62,7 +62,7 @@ rows = env.from_sequence(0, 10**12, rows_per_second=rate).map(row)
 rows.key_by(lambda row: row[0]).reduce(lambda a, b: b).uid("state").map(Pulse()).discard()
 env.execute("large")
 """
-SETTINGS = {"heartbeat.interval": "1 s", "heartbeat.timeout": "3 s"}
+SETTINGS = {"heartbeat.interval": "500 ms", "heartbeat.timeout": "2 s"}
 
 
 class Cluster:

@@ -13,6 +13,7 @@ from millstream.core.api.state import ListStateDescriptor, MapStateDescriptor, V
 from millstream.core.errors import CheckpointError, JobGraphError
 from millstream.core.keys import key_group
 from millstream.taskmanager.state import capture, runs
+from millstream.taskmanager.state.backend import RestoredKeyed
 from millstream.taskmanager.state.heap import HeapStateBackend
 from millstream.taskmanager.state.rocksdb import RocksStateBackend
 from tests.unit.state.backends import EVERYTHING, MAX_PARALLELISM, Checkpoints, everything, new_backend, restored_from
@@ -153,6 +154,28 @@ def test_state_moves_between_backends_and_to_two_subtasks(kind: str, to: str, tm
         Driven(backend, driven.model).check(half)
         backend.close()
     driven.backend.close()
+
+
+def test_databases_of_several_subtasks_become_one(tmp_path: Path) -> None:
+    chance = random.Random(5)
+    parts = [range(5), range(5, 11), range(11, MAX_PARALLELISM)]
+    whole = Driven(new_backend("memory"))
+    for _ in range(30):
+        whole.batch(chance)
+    rows = everything(whole.backend)
+    databases = []
+    for number, part in enumerate(parts):
+        backend = new_backend("rocksdb", groups=part)
+        backend.restore(restored_from(rows, part))
+        checkpoints = Checkpoints(tmp_path / str(number))
+        held = checkpoints.read(checkpoints.store(backend, 1), 1, part).databases
+        databases += [database._replace(groups=part) for database in held]
+        backend.close()
+    for groups in (EVERYTHING, range(3, 13)):
+        backend = small(new_backend("rocksdb", groups=groups))
+        backend.restore(RestoredKeyed(databases=databases))
+        Driven(backend, whole.model).check(groups)
+        backend.close()
 
 
 def test_rows_change_while_they_are_taken(kind: str) -> None:

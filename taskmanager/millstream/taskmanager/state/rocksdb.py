@@ -41,7 +41,13 @@ from millstream.taskmanager.state.chunks import Chunk, RowChunk, as_rows, readin
 from millstream.taskmanager.state.heap import HeapStateBackend
 from millstream.taskmanager.state.key_walk import KeyWalk
 from millstream.taskmanager.state.rocksdb_capture import DatabaseCapture, UploadedFiles
-from millstream.taskmanager.state.rocksdb_files import classes_in, fetch_database, rows_in, rows_of_database
+from millstream.taskmanager.state.rocksdb_files import (
+    classes_in,
+    copy_rows,
+    fetch_database,
+    fetched_database,
+    rows_in,
+)
 from millstream.taskmanager.state.rocksdb_rows import CLASSES_KEY, RowCodec, group_prefix, split_value
 from millstream.taskmanager.state.tables import StateTable, check_kind
 from millstream.taskmanager.state.ttl import Ttl
@@ -269,16 +275,16 @@ class RocksStateBackend(HeapStateBackend):
         self._uploads.confirm(checkpoint_id)
 
     def restore(self, restored: RestoredKeyed) -> None:
-        databases = list(restored.databases)
-        groups = self._settings.groups
-        if len(databases) == 1 and _covers(databases[0].groups, groups):
-            self._adopt(databases.pop())
-        for database in databases:
-            self._insert(rows_of_database(database, groups, self._settings.work_directory))
+        largest_first = sorted(restored.databases, key=lambda held: -sum(file.length for _, file in held.files))
+        for number, database in enumerate(largest_first):
+            if number == 0:
+                self._adopt(database)
+            else:
+                self._join(database)
         self._insert(restored.chunks)
 
     def _adopt(self, database: StoredDatabase) -> None:
-        """Go on with a database that holds all rows of this subtask, and perhaps those of others."""
+        """Go on with a database that holds rows of this subtask, and perhaps those of others."""
         target = self._directory / "db"
         fetch_database(database, target)
         self._db = self._open(target)
@@ -294,6 +300,23 @@ class RocksStateBackend(HeapStateBackend):
             return
         self._db.delete_range(group_prefix(0), group_prefix(groups.start))
         self._db.delete_range(group_prefix(groups.stop), b"\xff\xff\xff")
+
+    def _join(self, database: StoredDatabase) -> None:
+        """Add the subtask's rows of another database, as one sorted file if their bytes can stay as they are."""
+        held, mine = database.groups, self._settings.groups
+        groups = range(max(held.start, mine.start), min(held.stop, mine.stop))
+        with fetched_database(database, self._settings.work_directory) as opened:
+            saved = classes_in(opened)
+            if have_changed(saved) or have_changed(self._classes):
+                self._insert(rows_in(opened, groups))
+                return
+            joined = self._directory / "joined.sst"
+            if copy_rows(opened, groups, joined, self._options()):
+                self.db.ingest_external_file([str(joined)])
+                joined.unlink()
+        if not saved.items() <= self._classes.items():
+            self._classes |= saved
+            self.db.put(CLASSES_KEY, encode_value(self._classes), self._write_options)
 
     def _insert(self, chunks: Iterable[Chunk]) -> None:
         for chunk in map(as_rows, chunks):
@@ -311,6 +334,12 @@ class RocksStateBackend(HeapStateBackend):
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def _open(self, path: Path) -> Rdict:
+        try:
+            return Rdict(str(path), self._options())
+        except Exception as error:
+            raise ExternalError(f"RocksDB cannot open its database in {path}: {error}") from error
+
+    def _options(self) -> Options:
         options = Options(raw_mode=True)
         options.create_if_missing(True)
         options.set_write_buffer_manager(self._memory.write_buffers)
@@ -323,11 +352,4 @@ class RocksStateBackend(HeapStateBackend):
         table.set_bloom_filter(10, False)
         table.set_cache_index_and_filter_blocks(True)
         options.set_block_based_table_factory(table)
-        try:
-            return Rdict(str(path), options)
-        except Exception as error:
-            raise ExternalError(f"RocksDB cannot open its database in {path}: {error}") from error
-
-
-def _covers(held: range, wanted: range) -> bool:
-    return held.start <= wanted.start and wanted.stop <= held.stop
+        return options

@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
-from rocksdict import Options, Rdict
+from rocksdict import Options, Rdict, SstFileWriter
 
 from millstream.core.checkpoint.files import crc32c_of_file
 from millstream.core.checkpoint.storage import location_of
@@ -41,13 +42,39 @@ def fetch_database(database: StoredDatabase, target: Path) -> None:
 
 def rows_of_database(database: StoredDatabase, groups: range, work_directory: Path) -> Iterator[RowChunk]:
     """The rows of some key groups."""
+    with fetched_database(database, work_directory) as opened:
+        yield from rows_in(opened, groups)
+
+
+@contextmanager
+def fetched_database(database: StoredDatabase, work_directory: Path) -> Iterator[Rdict]:
+    """The database, open inside."""
     work_directory.mkdir(parents=True, exist_ok=True)
     directory = Path(tempfile.mkdtemp(prefix="rocksdb-read-", dir=work_directory))
     try:
         fetch_database(database, directory / "db")
-        yield from rows_in_directory(directory / "db", groups)
+        opened = Rdict(str(directory / "db"), Options(raw_mode=True))
+        try:
+            yield opened
+        finally:
+            opened.close()
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def copy_rows(opened: Rdict, groups: range, target: Path, options: Options) -> int:
+    """Write the rows of some key groups, as they are, into a sorted file that a database can take in. How many."""
+    writer = SstFileWriter(options)
+    writer.open(str(target))
+    end, count = _end_of(groups), 0
+    for key, value in _raw_rows(opened, groups):
+        if key >= end:
+            break
+        writer[key] = value
+        count += 1
+    if count:
+        writer.finish()
+    return count
 
 
 def rows_in_directory(directory: Path, groups: range) -> Iterator[RowChunk]:
@@ -68,10 +95,8 @@ def classes_in(opened: Rdict) -> ClassFields:
 def rows_in(opened: Rdict, groups: range) -> Iterator[RowChunk]:
     """The rows of some key groups of an open database, in chunks of one state each."""
     open_chunks: dict[tuple[str, str, bool, bool], RowChunk] = {}
-    end = group_prefix(groups.stop) if groups.stop < 1 << 16 else b"\xff\xff\xff"
-    classes = classes_in(opened)
-    rows = cast("Iterator[tuple[bytes, bytes]]", opened.items(from_key=group_prefix(groups.start)))
-    for key, value in rows:
+    end, classes = _end_of(groups), classes_in(opened)
+    for key, value in _raw_rows(opened, groups):
         if key >= end:
             break
         name, spaced, encoded = split_key(key)
@@ -87,3 +112,12 @@ def rows_in(opened: Rdict, groups: range) -> Iterator[RowChunk]:
         if len(chunk.keys) >= CHUNK_ROWS:
             yield open_chunks.pop(table)
     yield from open_chunks.values()
+
+
+def _raw_rows(opened: Rdict, groups: range) -> Iterator[tuple[bytes, bytes]]:
+    """From the first of these key groups on."""
+    return cast("Iterator[tuple[bytes, bytes]]", opened.items(from_key=group_prefix(groups.start)))
+
+
+def _end_of(groups: range) -> bytes:
+    return group_prefix(groups.stop) if groups.stop < 1 << 16 else b"\xff\xff\xff"
