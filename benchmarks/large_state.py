@@ -3,9 +3,9 @@
     .venv/bin/python benchmarks/large_state.py [--keys 10000000] [--backend memory] [--backend rocksdb] [--seconds 30]
 
 A job first gives each key a value of 100 bytes that hardly compress, then changes one key in a hundred between two
-checkpoints, one a second. From what the JobManager reports: the size of the state, what each later checkpoint wrote, how
-long the task stood still for it, and how long it took from trigger to completion. Then the TaskManager with the state is
-killed, and the job is rescaled from 1 to 2 to 4 and back.
+checkpoints, one a second. From what the JobManager reports: the size of the state, what each later checkpoint wrote,
+how long the task stood still for it, and how long it took from trigger to completion. Then the TaskManager with the
+state is killed, and the job is rescaled from 1 to 2 to 4 and back.
 
 The function behind the state notes when records come out. A pause lasts from the last record of the old subtasks (or
 SIGKILL) until each of the new ones has put out one.
@@ -95,7 +95,7 @@ class Cluster:
         return process
 
     def pulses(self) -> dict[Path, tuple[float, float]]:
-        """When each instance of the function behind the state had its first and its latest record, monotonic seconds."""
+        """When each instance of the function behind the state had its first and latest record, monotonic seconds."""
         found = {}
         for path in self.directory.glob("pulse-*"):
             lines = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
@@ -142,7 +142,7 @@ def incremental(backend: str, keys: int, rate: int, seconds: int) -> None:
                     seen[checkpoint["checkpoint_id"]] = checkpoint
             time.sleep(2)
         state_bytes = seen[max(seen)]["state_bytes"]
-        print(f"{backend}: {keys:,} keys, {state_bytes / 1e9:.2f} GB of state")
+        print(f"{backend}: {keys:,} keys, {state_bytes / 1e9:.2f} GB of state, load {os.getloadavg()[0]:.1f}")
         full = [c for c in seen.values() if c["written_bytes"] > c["state_bytes"] * 0.9]
         _figures("incremental", [c for c in seen.values() if c not in full])
         _figures("full", full)
@@ -168,7 +168,9 @@ def _killed(made: Cluster) -> None:
     killed_s = time.monotonic()
     os.killpg(victim.pid, signal.SIGKILL)
     flowing_s = until(lambda: _all_flow(made, killed_s, 1), "records after the kill")
-    print(f"  killed TaskManager to records coming out: {flowing_s - killed_s:.2f} s", flush=True)
+    print(
+        f"  killed TaskManager to records coming out: {flowing_s - killed_s:.2f} s; {_work(made, killed_s)}", flush=True
+    )
 
 
 def _rescaled(made: Cluster, parallelism: int) -> None:
@@ -178,9 +180,16 @@ def _rescaled(made: Cluster, parallelism: int) -> None:
     stopped_s = max(latest for first, latest in made.pulses().values() if first < asked_s)
     print(
         f"  rescaled to {parallelism}: command to records from all {flowing_s - asked_s:.2f} s, "
-        f"of which without records {flowing_s - stopped_s:.2f} s",
+        f"of which without records {flowing_s - stopped_s:.2f} s; {_work(made, asked_s)}",
         flush=True,
     )
+
+
+def _work(made: Cluster, since_s: float) -> str:
+    """Processor time of the new slots until now: what the restore takes where nothing else runs."""
+    pids = {int(path.name.split("-")[1]) for path, (first, _) in made.pulses().items() if first > since_s}
+    spent = [f"{sum(psutil.Process(pid).cpu_times()[:2]):.1f}" for pid in pids if psutil.pid_exists(pid)]
+    return f"processor time of the new slots {', '.join(spent)} s, load {os.getloadavg()[0]:.1f}"
 
 
 def _all_flow(made: Cluster, since_s: float, parallelism: int) -> float:
@@ -198,9 +207,7 @@ def _settle(made: Cluster) -> None:
 def _line(name: str, values: list[float]) -> None:
     ordered = sorted(values)
     p99 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
-    print(
-        f"  {name:28} median {statistics.median(ordered):9.1f}   p99 {p99:9.1f}   max {ordered[-1]:9.1f}", flush=True
-    )
+    print(f"  {name:28} median {statistics.median(ordered):9.1f}   p99 {p99:9.1f}   max {ordered[-1]:9.1f}", flush=True)
 
 
 def main() -> None:

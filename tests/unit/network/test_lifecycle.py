@@ -30,13 +30,13 @@ def test_consumer_waits_for_a_late_partition(slots: Any, rows: Any, place: str) 
     gate = consumer.gate(producer)
     slots.settle()
     assert producer.network.statistics().waiting_consumers == 1
-    slots.clock.advance(9_900)
+    slots.clock.advance(59_900)
     slots.settle()
     partition = producer.partition()
     partition.emit(ObjectBatch([1]))
     partition.finish()
     assert rows(slots.read(gate)) == [1]
-    slots.clock.advance(10_000)
+    slots.clock.advance(60_000)
     slots.settle()
     assert producer.network.statistics().waiting_consumers == 0
 
@@ -47,9 +47,9 @@ def test_partition_that_never_comes_is_named(slots: Any, place: str) -> None:
     consumer = producer if place == "local" else slots.new()
     gate = consumer.gate(producer)
     slots.settle()
-    slots.clock.advance(10_001)
+    slots.clock.advance(60_001)
     slots.until(gate.has_data)
-    with pytest.raises(ExternalError, match=r"edge-0/0#0.*was not there within 10 s"):
+    with pytest.raises(ExternalError, match=r"edge-0/0#0.*was not there within 60 s"):
         gate.poll()
     with pytest.raises(ExternalError):
         gate.poll()  # a failure stays
@@ -191,7 +191,7 @@ def test_slot_that_never_listens_is_named(slots: Any) -> None:
     producer, consumer = slots.new(unix=False), slots.new()
     producer.network._listener.close()
     gate = consumer.gate(producer)
-    for _ in range(30):
+    for _ in range(130):
         slots.clock.advance(500)
         slots.settle()
     with pytest.raises(UnavailableError, match=f"127.0.0.1:{producer.network.address.tcp_port}"):
