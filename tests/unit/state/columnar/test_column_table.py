@@ -123,6 +123,35 @@ def test_an_incremental_checkpoint_writes_what_changed(schema: pa.Schema, tmp_pa
     assert [run.full for run in restored_third.operators[0].runs] == [True, False, False]
 
 
+def test_what_a_failed_checkpoint_held_is_in_the_next_one(tmp_path: Path) -> None:
+    stored, backend = Stored(tmp_path), ColumnarBackend(Context())
+    table = backend.table("t", INT_KEY, VALUES)
+    put(table, [(1,), (2,), (3,)], [1, 2, 3])
+    stored.store(backend, 1)
+    backend.confirm(1)
+    for failed in range(2, 14):  # more than are remembered one by one
+        put(table, [(1,), (10 + failed,)], [failed, failed])
+        table.remove(table.find([pa.array([2 if failed == 2 else 9 + failed])]))
+        stored.store(backend, failed)
+    state = stored.store(backend, 14)
+    assert [run.full for run in state.operators[0].runs] == [True, False]
+    restored = ColumnarBackend(Context())
+    restored.restore(stored.read([state], 14, Context()))
+    assert content(restored.table("t", INT_KEY, VALUES)) == content(table) == {(1,): 13, (3,): 3, (23,): 13}
+
+
+def test_a_key_that_was_only_looked_up_is_a_row(tmp_path: Path) -> None:
+    stored, backend = Stored(tmp_path), ColumnarBackend(Context())
+    table = backend.table("t", INT_KEY, VALUES)
+    put(table, [(1,)], [1])
+    stored.store(backend, 1)
+    backend.confirm(1)
+    table.lookup([pa.array([7])])
+    restored = ColumnarBackend(Context())
+    restored.restore(stored.read([stored.store(backend, 2)], 2, Context()))
+    assert content(restored.table("t", INT_KEY, VALUES)) == {(1,): 1, (7,): None}
+
+
 def test_rows_are_as_of_the_barrier_however_they_change_while_they_are_taken(tmp_path: Path) -> None:
     backend = ColumnarBackend(Context())
     table = backend.table("t", INT_KEY, VALUES)

@@ -170,6 +170,29 @@ def test_rows_of_former_subtasks_are_told_apart(tmp_path: Path) -> None:
     assert texts == sorted(texts, key=lambda text: int(text[4:])) and not positions.any()
 
 
+def test_a_restored_table_goes_on_with_the_same_files(tmp_path: Path) -> None:
+    stored, schema = Stored(tmp_path), KEYS[0]
+    backend = ColumnarBackend(Context())
+    rows: list[Row] = [(1, "a", None), (1, "b", None), (2, "c", None)]
+    table = backend.row_table("t", schema, ROW)
+    table.append([pa.array([1, 1, 2])], batch_of(rows))
+    state = stored.store(backend, 1)
+    for step in (2, 3):
+        backend = ColumnarBackend(Context())
+        backend.restore(stored.read([state], step - 1, Context()))
+        table = backend.row_table("t", schema, ROW)
+        check(table, rows, schema)
+        added = batch_of([(3, f"added {step}", None)])
+        table.append([added.column("k")], added)
+        assert table.remove_matching([pa.array([rows[0][0]])], batch_of(rows[:1])).all()
+        rows = [*rows[1:], *listed(added)]
+        state = stored.store(backend, step)
+    assert [run.full for run in state.operators[0].runs] == [True, False, False]
+    backend = ColumnarBackend(Context())
+    backend.restore(stored.read([state], 3, Context()))
+    check(backend.row_table("t", schema, ROW), rows, schema)
+
+
 def test_rows_expire() -> None:
     context = Context()
     table = ColumnarBackend(context).row_table("t", KEYS[0], ROW, ttl_ms=100)

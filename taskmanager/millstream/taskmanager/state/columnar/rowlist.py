@@ -166,12 +166,14 @@ class RowTable:
     def find_matching(self, keys: Sequence[pa.Array], rows: pa.RecordBatch) -> Int64Array:
         """The slot of a row that has the key and equals the row in the ``matched`` fields; -1 when there is none.
 
-        Equal rows of the batch find different rows of the table. NULL equals NULL. ``rows`` has at least those fields.
+        Equal rows of the batch find different rows of the table, the oldest first. NULL equals NULL. ``rows`` has those
+        fields at least.
         """
         self._restoring = None
         if self._matches is None:
             self._matches = RowMatches(self._matched, self.hash_mask)
             live = self.live_slots()
+            live = live[np.argsort(self._ids[live])]
             self._matches.reserve(self._slots.end)
             self._matches.add(live, self.keys_of(live), self.gather(live))
         found = self._matches.find(keys, rows, lambda slots: (self.keys_of(slots), self.gather(slots)))
