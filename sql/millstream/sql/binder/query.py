@@ -1,0 +1,470 @@
+"""Binds queries: SELECT, set operations, VALUES, WITH.
+
+The clauses of a SELECT are bound in the order in which they mean something: FROM, WHERE, GROUP BY, HAVING, OVER, QUALIFY,
+SELECT, DISTINCT, ORDER BY, LIMIT. Each step replaces the relation of the scope by one that computes the clause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from sqlglot import exp
+
+from millstream.core.table.expressions import Expression, InputRef, Literal
+from millstream.core.table.functions.coercion import common_type
+from millstream.core.table.row_type import Column, RowType
+from millstream.core.table.specs import SortKey
+from millstream.sql.binder import from_clause, subqueries
+from millstream.sql.binder.aggregate_calls import contains_aggregate
+from millstream.sql.binder.columns import project, unique_names, with_expressions
+from millstream.sql.binder.expressions import ExpressionBinder, call_of, cast
+from millstream.sql.binder.grouping import Grouping, aggregated, auxiliary_column, bind_grouping
+from millstream.sql.binder.literals import integer_of
+from millstream.sql.binder.over_calls import order_item
+from millstream.sql.binder.over_columns import attach_overs
+from millstream.sql.binder.placeholders import OrderExpression
+from millstream.sql.binder.scope import Relation, Scope
+from millstream.sql.binder.services import BinderServices
+from millstream.sql.errors import query_error, unsupported
+from millstream.sql.plan.nodes import Aggregate, Filter, Node, SetOperation, Sort, Union, Values
+
+_DEPTH_MAX: Final = 64
+
+
+@dataclass
+class SelectParts:
+    """A SELECT on its way: expressions over the scope's relation, with what each is called and where it stands."""
+
+    expressions: list[Expression] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    texts: list[exp.Expr] = field(default_factory=list)
+
+
+class QueryBinder:
+    """Binds one query with its common table expressions."""
+
+    def __init__(
+        self,
+        services: BinderServices,
+        ctes: Mapping[str, exp.Expr] | None = None,
+        depth: int = 0,
+    ) -> None:
+        self.services = services
+        self.ctes: dict[str, exp.Expr] = dict(ctes or {})
+        self._depth = depth
+        self._grouping: Grouping | None = None
+
+    # -- queries ---------------------------------------------------------------------------------------------------------
+
+    def bind(self, query: exp.Expr, parent: Scope | None = None) -> Relation:
+        """The relation of a whole query. Raises ``QueryError``."""
+        if self._depth > _DEPTH_MAX:
+            raise unsupported(f"a query of more than {_DEPTH_MAX} levels", query)
+        binder = QueryBinder(self.services, self.ctes, self._depth + 1)
+        with_clause = query.args.get("with_")
+        if with_clause is not None:
+            if with_clause.args.get("recursive"):
+                raise unsupported("WITH RECURSIVE", with_clause)
+            for cte in with_clause.expressions:
+                binder.ctes[cte.alias] = cte
+        if isinstance(query, exp.Subquery | exp.Paren):
+            inner = binder.bind(query.this, parent)
+            return binder._ordered_whole(inner, query)
+        if isinstance(query, exp.SetOperation):
+            return binder._ordered_whole(binder._set_operation(query, parent), query)
+        if isinstance(query, exp.Select):
+            return binder._select(query, parent)
+        if isinstance(query, exp.Values):
+            return binder._ordered_whole(binder._values(query), query)
+        if isinstance(query, exp.Table):
+            return from_clause.bind_item(binder, query, None)
+        raise unsupported(f"{type(query).__name__} as a query", query)
+
+    def expressions(self, scope: Scope, clause: str, *, aggregates: bool = False, overs: bool = False) -> ExpressionBinder:
+        """A binder of expressions for one clause."""
+        return _SelectExpressions(self, scope, clause, aggregates, overs)
+
+    def scalar(self, query: exp.Expr, scope: Scope) -> Expression:
+        """Implements ``Subqueries``."""
+        return subqueries.scalar_subquery(self, query, scope)
+
+    def bind_correlated(self, query: exp.Expr, scope: Scope, *, select: bool) -> tuple[Node, list[Expression]]:
+        """A subquery of the relation of ``scope``, and the conditions that correlate the two.
+
+        ``select``: its SELECT list is wanted, as the last columns. Conditions are over left, then right columns.
+        """
+        width = len(scope.relation.row)
+        if isinstance(query, exp.Select) and not _is_grouped(query, self.services):
+            inner, conditions = self._from_where(query, scope)
+            if conditions:
+                node = inner.relation.node
+                if select:
+                    parts = self._select_list(query, inner, aggregates=False)
+                    own = [InputRef(column.type, index) for index, column in enumerate(node.row.columns)]
+                    node = project(node, [*own, *parts.expressions], [*node.row.names, *parts.names])
+                return node, subqueries.outer_to_left(conditions, width)
+        node = self.bind(query, None).node
+        return node, []
+
+    def bind_scalar(self, query: exp.Expr, scope: Scope) -> tuple[Node, list[Expression]]:
+        """A subquery that stands for a value: keys of the correlation first, the value last; and the correlation."""
+        if not (isinstance(query, exp.Select) and query.args.get("group") is None):
+            return self.bind(query, None).node, []
+        binder = QueryBinder(self.services, self.ctes, self._depth + 1)
+        inner, conditions = binder._from_where(query, scope)
+        if not conditions:
+            return self.bind(query, None).node, []
+        pairs = subqueries.equal_keys(conditions, query)
+        node, keys = with_expressions(inner.relation.node, [mine for _, mine in pairs])
+        inner.relation = inner.relation.over(node)
+        bound_keys: list[Expression] = [InputRef(node.row[key].type, key) for key in keys]
+        grouping = Grouping(bound_keys, [tuple(range(len(keys)))])
+        parts = binder._select_list(query, inner, aggregates=True)
+        aggregate, values = aggregated(binder, inner, grouping, parts.expressions, parts.texts)
+        key_refs = [InputRef(aggregate.row[i].type, i) for i in range(len(keys))]
+        names = [f"$k{i}" for i in range(len(keys))] + parts.names
+        conditions = [
+            self.expressions(scope, "").call("=", outer, InputRef(key.type, index))
+            for index, ((outer, _), key) in enumerate(zip(pairs, key_refs, strict=True))
+        ]
+        return project(aggregate, [*key_refs, *values], names), conditions
+
+    # -- SELECT ----------------------------------------------------------------------------------------------------------
+
+    def _select(self, select: exp.Select, parent: Scope | None) -> Relation:
+        scope, conditions = self._from_where(select, parent)
+        if conditions:
+            raise unsupported("a subquery that means columns of the query around it, here", select)
+        grouped = _is_grouped(select, self.services)
+        if grouped:
+            self._grouping = bind_grouping(self, scope, select.args.get("group"))
+        parts = self._select_list(select, scope, aggregates=grouped)
+        visible = len(parts.expressions)
+        having = self._clause(select, "having", scope, parts, aggregates=grouped)
+        qualify = self._clause(select, "qualify", scope, parts, aggregates=grouped)
+        order = self._order_items(select, scope, parts, visible, grouped)
+        relation, expressions = scope.relation, parts.expressions
+        if grouped:
+            assert self._grouping is not None
+            node, expressions = aggregated(self, scope, self._grouping, expressions, parts.texts)
+            relation = Relation.of(node)
+        elif having is not None:
+            raise query_error("HAVING needs GROUP BY or an aggregate", select.args["having"])
+        relation, expressions = subqueries.attach_scalars(relation, expressions)
+        if having is not None:
+            relation = relation.over(Filter(relation.node.row, relation.node, expressions[having]))
+        relation, expressions = attach_overs(relation, expressions)
+        if qualify is not None:
+            relation = relation.over(Filter(relation.node.row, relation.node, expressions[qualify]))
+        return self._projected(select, relation, expressions, parts.names, visible, order)
+
+    def _from_where(self, select: exp.Select, parent: Scope | None) -> tuple[Scope, list[Expression]]:
+        """The scope after FROM and WHERE, and the conditions that mean columns of ``parent``."""
+        relation = from_clause.bind_from(self, select, parent)
+        scope = Scope(relation, parent)
+        plain: list[Expression] = []
+        correlated: list[Expression] = []
+        later: list[exp.Expr] = []
+        where = select.args.get("where")
+        for condition in subqueries.conjuncts_of(where.this if where is not None else None):
+            if subqueries.is_subquery_condition(condition):
+                later.append(condition)
+                continue
+            bound = self.expressions(scope, "WHERE").bind_boolean(condition, "WHERE")
+            (correlated if subqueries.has_outer(bound) else plain).append(bound)
+        if plain:
+            relation, plain = subqueries.attach_scalars(scope.relation, plain)
+            condition_of_all = subqueries.all_of(plain)
+            assert condition_of_all is not None
+            scope.relation = relation.over(Filter(relation.node.row, relation.node, condition_of_all))
+        for condition in later:
+            subqueries.apply_condition(self, scope, condition)
+        return scope, correlated
+
+    def _select_list(self, select: exp.Select, scope: Scope, *, aggregates: bool) -> SelectParts:
+        parts = SelectParts()
+        binder = self.expressions(scope, "SELECT", aggregates=aggregates, overs=True)
+        for item in select.expressions:
+            qualifier = _star_qualifier(item)
+            if qualifier is not None:
+                self._add_star(scope, qualifier, item, parts)
+                continue
+            text = item.this if isinstance(item, exp.Alias) else item
+            parts.expressions.append(binder.bind(text))
+            parts.names.append(_name_of(item, len(parts.names)))
+            parts.texts.append(text)
+        return parts
+
+    def _add_star(self, scope: Scope, qualifier: str, item: exp.Expr, parts: SelectParts) -> None:
+        relation = scope.relation
+        columns = relation.visible(qualifier or None)
+        if not columns:
+            raise query_error(f"there is no table or alias {qualifier!r} here" if qualifier else "* needs FROM", item)
+        for index in columns:
+            parts.expressions.append(InputRef(relation.row[index].type, index))
+            parts.names.append(relation.names[index])
+            parts.texts.append(item)
+
+    def _clause(
+        self, select: exp.Select, key: str, scope: Scope, parts: SelectParts, *, aggregates: bool
+    ) -> int | None:
+        """Bind HAVING or QUALIFY behind the SELECT list; its position."""
+        clause = select.args.get(key)
+        if clause is None:
+            return None
+        name = key.upper()
+        condition = _aliases_replaced(clause.this, select) if key == "qualify" else clause.this
+        binder = self.expressions(scope, name, aggregates=aggregates, overs=key == "qualify")
+        parts.expressions.append(binder.bind_boolean(condition, name))
+        parts.names.append(f"${key}")
+        parts.texts.append(clause.this)
+        return len(parts.expressions) - 1
+
+    def _order_items(
+        self, select: exp.Select, scope: Scope, parts: SelectParts, visible: int, grouped: bool
+    ) -> list[tuple[int, OrderExpression]]:
+        """ORDER BY items as positions among the expressions; new ones are added behind."""
+        order = select.args.get("order")
+        items: list[tuple[int, OrderExpression]] = []
+        for item in order.expressions if order is not None else []:
+            text = item.this if isinstance(item, exp.Ordered) else item
+            binder = self.expressions(scope, "ORDER BY", aggregates=grouped, overs=True)
+            position = _ordinal(text, parts.names[:visible])
+            if position is None:
+                bound = order_item(binder, item)
+                if bound.expression in parts.expressions[:visible]:
+                    position = parts.expressions.index(bound.expression)
+                else:
+                    position = len(parts.expressions)
+                    parts.expressions.append(bound.expression)
+                    parts.names.append(f"$o{position}")
+                    parts.texts.append(text)
+            else:
+                bound = replace(order_item(_Nothing(binder), item), expression=parts.expressions[position])
+            items.append((position, bound))
+        return items
+
+    def _projected(
+        self,
+        select: exp.Select,
+        relation: Relation,
+        expressions: list[Expression],
+        names: list[str],
+        visible: int,
+        order: list[tuple[int, OrderExpression]],
+    ) -> Relation:
+        extra = [position for position, _ in order if position >= visible]
+        chosen = [*range(visible), *dict.fromkeys(extra)]
+        node: Node = project(
+            relation.node, [expressions[i] for i in chosen], [names[i] for i in chosen]
+        )
+        if select.args.get("distinct") is not None:
+            if select.args["distinct"].args.get("on") is not None:
+                raise unsupported("DISTINCT ON", select, "Use ROW_NUMBER() OVER (...) = 1.")
+            if extra:
+                raise query_error("with DISTINCT, ORDER BY may use columns of the SELECT list only", select)
+            node = Aggregate(node.row, node, tuple(range(visible)), ())
+        keys = tuple(
+            SortKey(chosen.index(position), item.ascending, item.nulls_first) for position, item in order
+        )
+        node = _sorted(node, keys, select)
+        if extra:
+            refs = [InputRef(node.row[i].type, i) for i in range(visible)]
+            node = project(node, refs, names[:visible])
+        return Relation(node, ("",) * visible, tuple(names[:visible]))
+
+    # -- other queries ---------------------------------------------------------------------------------------------------
+
+    def _set_operation(self, query: exp.SetOperation, parent: Scope | None) -> Relation:
+        left, right = self.bind(query.this, parent), self.bind(query.expression, parent)
+        name = type(query).__name__.upper()
+        if len(left.row) != len(right.row):
+            raise query_error(f"{name} needs as many columns on both sides, not {len(left.row)} and {len(right.row)}", query)
+        left_node, right_node = _with_common_types(left, right, name, query)
+        everything = not query.args.get("distinct", True)
+        node: Node
+        if isinstance(query, exp.Union):
+            parts = [*_union_parts(left_node), *_union_parts(right_node)]
+            node = Union(_union_row(parts), tuple(parts))
+            if not everything:
+                node = Aggregate(node.row, node, tuple(range(len(node.row))), ())
+        else:
+            node = SetOperation(left_node.row, left_node, right_node, isinstance(query, exp.Intersect), everything)
+        return Relation(node, ("",) * len(node.row), left.names)
+
+    def _values(self, values: exp.Values) -> Relation:
+        scope = Scope(Relation.of(Values(RowType(()), ((),))))
+        binder = self.expressions(scope, "VALUES")
+        rows = [
+            [binder.bind(item) for item in (line.expressions if isinstance(line, exp.Tuple) else [line])]
+            for line in values.expressions
+        ]
+        if len({len(line) for line in rows}) != 1:
+            raise query_error("all rows of VALUES must have the same number of columns", values)
+        kinds = []
+        for i in range(len(rows[0])):
+            kind = common_type([line[i].type for line in rows])
+            if kind is None:
+                kinds_here = " and ".join(dict.fromkeys(line[i].type.text() for line in rows))
+                raise query_error(f"column {i + 1} of VALUES has values of {kinds_here}", values)
+            kinds.append(kind)
+        names = [f"EXPR${i}" for i in range(len(kinds))]
+        parts: list[Node] = []
+        constant = []
+        for line in rows:
+            converted = [cast(value, kind) for value, kind in zip(line, kinds, strict=True)]
+            if all(isinstance(value, Literal) for value in converted):
+                constant.append(tuple(value.value for value in converted if isinstance(value, Literal)))
+            else:
+                parts.append(project(Values(RowType(()), ((),)), converted, names))
+        row = RowType(tuple(Column(name, kind) for name, kind in zip(names, kinds, strict=True)))
+        if constant:
+            parts.insert(0, Values(row, tuple(constant)))
+        node = parts[0] if len(parts) == 1 else Union(row, tuple(parts))
+        alias = values.args.get("alias")
+        relation = Relation.of(node)
+        if alias is not None:
+            relation = relation.aliased(alias.name, tuple(column.name for column in alias.columns))
+        return relation
+
+    def _ordered_whole(self, relation: Relation, query: exp.Expr) -> Relation:
+        """ORDER BY and LIMIT behind a set operation or a query in parentheses."""
+        order = query.args.get("order")
+        keys: list[SortKey] = []
+        for item in order.expressions if order is not None else []:
+            text = item.this if isinstance(item, exp.Ordered) else item
+            position = _ordinal(text, list(relation.names))
+            if position is None:
+                raise unsupported("ORDER BY of something other than a column of the whole query", text)
+            bound = order_item(_Nothing(self.expressions(Scope(relation), "ORDER BY")), item)
+            keys.append(SortKey(position, bound.ascending, bound.nulls_first))
+        return replace(relation, node=_sorted(relation.node, tuple(keys), query))
+
+
+class _SelectExpressions(ExpressionBinder):
+    """Knows TUMBLE_START and its like, whose columns the grouping has."""
+
+    def __init__(self, query: QueryBinder, scope: Scope, clause: str, aggregates: bool, overs: bool) -> None:
+        super().__init__(
+            scope, query.services, subqueries=query, clause=clause, aggregates=aggregates, overs=overs
+        )
+        self._query = query
+
+    def bind(self, node: exp.Expr) -> Expression:
+        grouping = self._query._grouping
+        if grouping is not None and grouping.window_columns is not None:
+            named = call_of(node)
+            auxiliary = None if named is None else auxiliary_column(grouping, self.scope, named[0])
+            if auxiliary is not None:
+                return auxiliary
+        return super().bind(node)
+
+
+class _Nothing:
+    """Stands for a binder where the expression is known already."""
+
+    def __init__(self, binder: ExpressionBinder) -> None:
+        self._binder = binder
+
+    def bind(self, node: exp.Expr) -> Any:
+        return None
+
+
+def _is_grouped(select: exp.Select, services: BinderServices) -> bool:
+    if select.args.get("group") is not None:
+        return True
+    having = select.args.get("having")
+    items = [*select.expressions, *([having.this] if having is not None else [])]
+    return any(contains_aggregate(item, services) for item in items)
+
+
+def _star_qualifier(item: exp.Expr) -> str | None:
+    """``""`` for ``*``, the table for ``t.*``, None for anything else."""
+    if isinstance(item, exp.Star):
+        return ""
+    if isinstance(item, exp.Column) and isinstance(item.this, exp.Star):
+        return str(item.table)
+    return None
+
+
+def _name_of(item: exp.Expr, position: int) -> str:
+    if isinstance(item, exp.Alias):
+        return str(item.alias)
+    if isinstance(item, exp.Column | exp.Dot) and item.name:
+        return str(item.name)
+    return f"EXPR${position}"
+
+
+def _ordinal(text: exp.Expr, names: list[str]) -> int | None:
+    """The position in the SELECT list that an ORDER BY item means by number or by name."""
+    if isinstance(text, exp.Literal) and not text.is_string:
+        number = integer_of(text, "ORDER BY")
+        if not 1 <= number <= len(names):
+            raise query_error(f"ORDER BY {number}: the query has {len(names)} columns", text)
+        return number - 1
+    if isinstance(text, exp.Column) and len(text.parts) == 1 and names.count(text.name) == 1:
+        return names.index(text.name)
+    return None
+
+
+def _aliases_replaced(condition: exp.Expr, select: exp.Select) -> exp.Expr:
+    """QUALIFY may use the names of the SELECT list."""
+    aliases = {item.alias: item.this for item in select.expressions if isinstance(item, exp.Alias)}
+
+    def change(node: exp.Expr) -> exp.Expr:
+        if isinstance(node, exp.Column) and len(node.parts) == 1 and node.name in aliases:
+            return exp.Paren(this=aliases[node.name].copy())
+        return node
+
+    return condition.copy().transform(change)
+
+
+def _sorted(node: Node, keys: tuple[SortKey, ...], query: exp.Expr) -> Node:
+    limit, offset = query.args.get("limit"), query.args.get("offset")
+    fetch = None
+    if limit is not None:
+        count = limit.args.get("count") if isinstance(limit, exp.Fetch) else limit.expression
+        fetch = integer_of(count, "LIMIT")
+    skipped = integer_of(offset.expression, "OFFSET") if offset is not None else 0
+    if not keys and fetch is None and not skipped:
+        return node
+    return Sort(node.row, node, keys, skipped, fetch)
+
+
+def _union_parts(node: Node) -> tuple[Node, ...]:
+    return node.parts if isinstance(node, Union) else (node,)
+
+
+def _union_row(parts: list[Node]) -> RowType:
+    columns = []
+    for index, column in enumerate(parts[0].row.columns):
+        others = [part.row[index] for part in parts]
+        kind = column.type.with_nullable(any(other.type.nullable for other in others))
+        same_time = all(other.time is column.time for other in others)
+        columns.append(replace(column if same_time else column.materialized(), type=kind))
+    return RowType(tuple(columns))
+
+
+def _with_common_types(left: Relation, right: Relation, name: str, query: exp.Expr) -> tuple[Node, Node]:
+    """Both sides with columns of the same types."""
+    sides: tuple[list[Expression], list[Expression]] = ([], [])
+    for index, (mine, other) in enumerate(zip(left.row.columns, right.row.columns, strict=True)):
+        if mine.type.same_kind(other.type):
+            kinds = (mine.type, other.type)
+        else:
+            common = common_type([mine.type, other.type])
+            if common is None:
+                raise query_error(
+                    f"column {index + 1} of {name} is {mine.type.text()} on one side and {other.type.text()} on the other",
+                    query,
+                )
+            kinds = (common.with_nullable(mine.type.nullable), common.with_nullable(other.type.nullable))
+        for side, column, kind in zip(sides, (mine, other), kinds, strict=True):
+            side.append(cast(InputRef(column.type, index), kind))
+    nodes = []
+    for relation, expressions in zip((left, right), sides, strict=True):
+        trivial = all(isinstance(expression, InputRef) for expression in expressions)
+        nodes.append(relation.node if trivial else project(relation.node, expressions, unique_names(left.names)))
+    return nodes[0], nodes[1]

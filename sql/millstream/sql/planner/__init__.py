@@ -1,0 +1,1 @@
+"""From a logical plan to the operators of a stream graph."""

@@ -1,0 +1,22 @@
+"""Rows that stand in the query, as a source."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+
+from millstream.connectors.arrow_values import ArrowValuesSource
+from millstream.sql.plan.nodes import Values
+
+
+def inline_source(node: Values) -> ArrowValuesSource:
+    """A bounded source of the rows of ``node``. One without columns has a row each all the same."""
+    schema = node.row.arrow_schema()
+    if not node.row.columns:
+        marker = pa.array([True] * len(node.rows))
+        return ArrowValuesSource(pa.RecordBatch.from_arrays([marker], names=["$row"]))
+    columns: list[Any] = [
+        pa.array([row[i] for row in node.rows], field.type) for i, field in enumerate(schema)
+    ]
+    return ArrowValuesSource(pa.RecordBatch.from_arrays(columns, schema=schema))

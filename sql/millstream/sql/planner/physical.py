@@ -1,0 +1,48 @@
+"""Operators with what they read: the plan as it will run, before it has node ids.
+
+A physical operator is compared by identity; the translator makes one for each relation that compares equal, so that a
+view used twice runs once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from millstream.core.graph.specs import OperatorSpec
+from millstream.core.graph.stream_graph import Exchange
+from millstream.core.table.row_type import RowType
+from millstream.core.table.specs import ColumnKey
+
+
+@dataclass(eq=False)
+class PhysicalOperator:
+    """One operator."""
+
+    name: str
+    spec: OperatorSpec
+    row: RowType
+    """Of what it emits."""
+    edges: tuple[PhysicalEdge, ...] = ()
+    parallelism: int | None = None
+    """None for the job's default."""
+    changes: str = "I"
+    """The row kinds that it sends, for EXPLAIN."""
+    uid: str | None = None
+    """Tells whose its state is; None for an operator without state."""
+    details: tuple[str, ...] = field(default=())
+    """For EXPLAIN."""
+
+
+@dataclass(frozen=True)
+class PhysicalEdge:
+    """From ``source`` into one input of an operator; several edges into the same input are a UNION ALL."""
+
+    source: PhysicalOperator
+    exchange: Exchange = Exchange.FORWARD
+    keys: tuple[int, ...] | None = None
+    """Columns that are hashed."""
+    input_index: int = 0
+
+    @property
+    def key_selector(self) -> ColumnKey | None:
+        return None if self.keys is None else ColumnKey(self.keys)

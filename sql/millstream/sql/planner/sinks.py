@@ -1,0 +1,168 @@
+"""The end of an INSERT: columns as the table has them, changes as its connector takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from millstream.core.elements.batch import RowKind
+from millstream.core.graph.specs import SinkSpec
+from millstream.core.graph.stream_graph import Exchange
+from millstream.core.table import specs as s
+from millstream.core.table.connectors import ALL_CHANGES, INSERT_ONLY, ChangelogMode
+from millstream.core.table.expressions import Expression, InputRef
+from millstream.core.table.row_type import Column, RowType
+from millstream.sql.binder.columns import project
+from millstream.sql.binder.expressions import cast
+from millstream.sql.binder.literals import null_literal
+from millstream.sql.errors import query_error
+from millstream.sql.plan import nodes as n
+from millstream.sql.plan.properties import changelog, unique_keys
+from millstream.sql.planner.physical import PhysicalEdge, PhysicalOperator
+from millstream.sql.planner.tables import SinkTable
+from millstream.sql.planner.translate import Translator
+
+_INSERTS: Final = INSERT_ONLY
+
+
+def fitted(node: n.Node, table: SinkTable, columns: Sequence[str]) -> n.Node:
+    """``node`` with the columns of ``table``; ``columns``: those the statement names, else all in order.
+
+    Raises ``QueryError`` that names the column and both types.
+    """
+    wanted = table.row
+    named = list(columns) or list(wanted.names)
+    unknown = [name for name in named if wanted.index_of(name) is None]
+    if unknown:
+        raise query_error(f"the table {table.name} has no column {unknown[0]!r} to write; it has {', '.join(wanted.names)}")
+    if len(node.row) != len(named):
+        raise query_error(
+            f"the query has {len(node.row)} columns ({', '.join(map(str, node.row.columns))}), but {table.name} takes "
+            f"{len(named)} ({', '.join(str(wanted[_at(wanted, name)]) for name in named)})"
+        )
+    sources = {name: index for index, name in enumerate(named)}
+    expressions: list[Expression] = []
+    for column in wanted.columns:
+        index = sources.get(column.name)
+        if index is None:
+            expressions.append(null_literal(column.type))
+            continue
+        given = node.row[index]
+        expressions.append(_converted(InputRef(given.type, index), given, column, table))
+    if all(isinstance(e, InputRef) and e.index == i for i, e in enumerate(expressions)) and node.row.names == wanted.names:
+        return node
+    return project(node, expressions, wanted.names)
+
+
+def _converted(value: Expression, given: Column, wanted: Column, table: SinkTable) -> Expression:
+    from millstream.core.table.functions.cast import implicitly_castable
+
+    if given.type.same_kind(wanted.type):
+        return value
+    if not implicitly_castable(given.type, wanted.type):
+        raise query_error(
+            f"column {wanted.name!r} of {table.name} is {wanted.type.text()}, but the query gives {given.type.text()} "
+            f"({given.name}). Write CAST({given.name} AS {wanted.type.text()})."
+        )
+    return cast(value, wanted.type.with_nullable(given.type.nullable))
+
+
+def _at(row: RowType, name: str) -> int:
+    index = row.index_of(name)
+    assert index is not None
+    return index
+
+
+def sink(translator: Translator, node: n.Node, table: SinkTable) -> PhysicalOperator:
+    """The sink operator that writes ``node`` (already fitted) to ``table``. Raises ``QueryError`` for changes that the
+    connector does not take."""
+    produced = _produced(node)
+    accepted = table.connector.accepted_changelog(table.description, produced)
+    refused = produced - accepted - {RowKind.UPDATE_BEFORE}
+    if refused:
+        kinds = ", ".join(sorted(_NAMES[kind] for kind in refused))
+        raise query_error(
+            f"the table {table.name} (connector {table.connector.identifier!r}) takes inserts only, but the query also "
+            f"{kinds} rows: {_culprit(node)}. Write to a table with a primary key whose connector takes changes, or make "
+            f"the query append-only, for instance with a window."
+        )
+    needs_before = RowKind.UPDATE_BEFORE in accepted and RowKind.UPDATE_BEFORE in produced
+    edges = [PhysicalEdge(part) for part in translator.parts(node, before=needs_before)]
+    operator = _enforced(translator, node, table, edges)
+    if operator is not None:
+        edges = [PhysicalEdge(operator)]
+    key = tuple(_at(table.row, name) for name in table.description.primary_key)
+    if key and len(produced) > 1:
+        edges = _keyed(translator, node, table, edges, key, needs_before)
+    spec = SinkSpec(table.connector.sink(table.description, accepted))
+    parallelism = table.connector.sink_parallelism(table.description)
+    written = PhysicalOperator(f"Sink: {table.name}", spec, table.row, tuple(edges), parallelism)
+    written.changes = edges[0].source.changes
+    return written
+
+
+def _produced(node: n.Node) -> ChangelogMode:
+    found = changelog(node)
+    if found.append_only:
+        return _INSERTS
+    kinds = {RowKind.INSERT}
+    if found.updates:
+        kinds |= {RowKind.UPDATE_BEFORE, RowKind.UPDATE_AFTER}
+    if found.deletes:
+        kinds.add(RowKind.DELETE)
+    return frozenset(kinds) & ALL_CHANGES
+
+
+_NAMES: Final = {
+    RowKind.INSERT: "inserts",
+    RowKind.UPDATE_BEFORE: "updates",
+    RowKind.UPDATE_AFTER: "updates",
+    RowKind.DELETE: "deletes",
+}
+
+
+def _culprit(node: n.Node) -> str:
+    """The first relation below which everything is append-only."""
+    for child in node.inputs:
+        if not changelog(child).append_only:
+            return _culprit(child)
+    return f"they come from {type(node).__name__} of ({', '.join(node.row.names)})"
+
+
+def _enforced(
+    translator: Translator, node: n.Node, table: SinkTable, edges: list[PhysicalEdge]
+) -> PhysicalOperator | None:
+    """A check of columns that must not be NULL and may be."""
+    columns = tuple(
+        index
+        for index, column in enumerate(table.row.columns)
+        if not column.type.nullable and node.row[index].type.nullable
+    )
+    if not columns:
+        return None
+    spec = s.NotNullSpec(node.row, node.row, columns, translator.settings.drop_nulls, table.name)
+    operator = PhysicalOperator("NotNullEnforcer", spec, node.row, tuple(edges))
+    operator.changes = edges[0].source.changes
+    return operator
+
+
+def _keyed(
+    translator: Translator,
+    node: n.Node,
+    table: SinkTable,
+    edges: list[PhysicalEdge],
+    key: tuple[int, ...],
+    has_before: bool,
+) -> list[PhysicalEdge]:
+    """Changes of one key go through one subtask; where the query's key is another one, the last row of each wins."""
+    keyed = [PhysicalEdge(edge.source, Exchange.HASH, key) for edge in edges]
+    mode = translator.settings.upsert_materialize
+    known = any(unique <= set(key) for unique in unique_keys(node))
+    if mode == "NONE" or (mode == "AUTO" and known) or has_before:
+        return keyed
+    parts = translator.parts(node, before=True)
+    keyed = [PhysicalEdge(part, Exchange.HASH, key) for part in parts]
+    spec = s.UpsertMaterializeSpec(table.row, table.row, key, translator.settings.state_ttl_ms)
+    operator = PhysicalOperator("SinkUpsertMaterializer", spec, table.row, tuple(keyed))
+    operator.changes = "I,UA,D"
+    return [PhysicalEdge(operator)]

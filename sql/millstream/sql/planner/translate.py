@@ -1,0 +1,372 @@
+"""A relation to the operator that computes it, with the exchange that brings each row to where its key lives.
+
+What was before an update (-U) is sent only where somebody needs it: each relation is asked for with ``before``, and asks
+its inputs in turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+from millstream.core.graph.specs import OperatorSpec, SourceSpec
+from millstream.core.graph.stream_graph import Exchange
+from millstream.core.table import specs as s
+from millstream.core.table.expressions import Expression, InputRef
+from millstream.core.table.row_type import RowType, TimeAttribute
+from millstream.sql.errors import query_error, unsupported
+from millstream.sql.plan import nodes as n
+from millstream.sql.plan.properties import changelog, is_time_sort, time_columns, unique_keys
+from millstream.sql.planner import translate_joins
+from millstream.sql.planner.physical import PhysicalEdge, PhysicalOperator
+from millstream.sql.planner.settings import PlannerSettings
+
+Parts = list[PhysicalOperator]
+"""Several operators that one consumer reads as one input: UNION ALL."""
+
+
+class Translator:
+    """Translates the relations of one job."""
+
+    def __init__(self, settings: PlannerSettings) -> None:
+        self.settings = settings
+        self._done: dict[tuple[n.Node, bool], Parts] = {}
+
+    def parts(self, node: n.Node, *, before: bool) -> Parts:
+        """The operators whose rows together are the relation's."""
+        before = before and changelog(node).updates
+        done = self._done.get((node, before))
+        if done is None:
+            if isinstance(node, n.Union):
+                done = [operator for part in node.parts for operator in self.parts(part, before=before)]
+            else:
+                done = [_HANDLERS[type(node)](self, node, before)]
+            self._done[(node, before)] = done
+        return done
+
+    # -- making operators ------------------------------------------------------------------------------------------------
+
+    def operator(
+        self,
+        name: str,
+        spec: OperatorSpec,
+        row: RowType,
+        edges: list[PhysicalEdge],
+        *,
+        node: n.Node | None = None,
+        before: bool = False,
+        single: bool = False,
+        parallelism: int | None = None,
+    ) -> PhysicalOperator:
+        """An operator; ``single``: in one subtask."""
+        return PhysicalOperator(
+            name,
+            spec,
+            row,
+            tuple(edges),
+            1 if single else parallelism,
+            "I" if node is None else _changes(node, before),
+        )
+
+    def forward(self, node: n.Node, *, before: bool, index: int = 0) -> list[PhysicalEdge]:
+        """Edges from a relation whose rows may stay where they are."""
+        return [PhysicalEdge(part, input_index=index) for part in self.parts(node, before=before)]
+
+    def keyed(self, parts: Parts, keys: tuple[int, ...], index: int = 0) -> list[PhysicalEdge]:
+        """Edges that bring rows with equal keys to the same subtask; without keys, all rows to one."""
+        exchange = Exchange.HASH if keys else Exchange.GLOBAL
+        return [PhysicalEdge(part, exchange, keys, index) for part in parts]
+
+    def keyed_by(self, node: n.Node, keys: tuple[int, ...], *, before: bool) -> list[PhysicalEdge]:
+        return self.keyed(self.parts(node, before=before), keys)
+
+    def calc(
+        self, parts: Parts, row: RowType, projections: tuple[Expression, ...], condition: Expression | None = None
+    ) -> PhysicalOperator:
+        """A calculation over ``parts``, which have the same columns."""
+        spec = s.CalcSpec(parts[0].row, row, projections, condition)
+        edges = [PhysicalEdge(part) for part in parts]
+        return replace_changes(PhysicalOperator("Calc", spec, row, tuple(edges)), parts)
+
+
+def replace_changes(operator: PhysicalOperator, parts: Parts) -> PhysicalOperator:
+    operator.changes = parts[0].changes
+    return operator
+
+
+def _changes(node: n.Node, before: bool) -> str:
+    found = changelog(node)
+    kinds = ["I"]
+    if found.updates:
+        kinds += ["UB", "UA"] if before else ["UA"]
+    if found.deletes:
+        kinds.append("D")
+    return ",".join(kinds)
+
+
+def identity(row: RowType) -> tuple[Expression, ...]:
+    """Projections that hand the columns on."""
+    return tuple(InputRef(column.type, index) for index, column in enumerate(row.columns))
+
+
+# -- sources and rows ----------------------------------------------------------------------------------------------------
+
+
+def _scan(t: Translator, node: n.Scan, before: bool) -> PhysicalOperator:
+    planned = node.table.open(node)
+    source = t.operator(
+        f"Source: {node.table.name}", SourceSpec(planned.source), node.row, [], parallelism=planned.parallelism
+    )
+    source.changes = str(changelog(node)) if not node.table.needs_normalize else "I,UA,D"
+    if not node.table.needs_normalize:
+        return source
+    keys = tuple(sorted(min(unique_keys(node), key=len)))
+    spec = s.ChangelogNormalizeSpec(node.row, node.row, keys, before, t.settings.state_ttl_ms)
+    return t.operator("ChangelogNormalize", spec, node.row, t.keyed([source], keys), node=node, before=before)
+
+
+def _values(t: Translator, node: n.Values, before: bool) -> PhysicalOperator:
+    from millstream.sql.planner.inline_rows import inline_source
+
+    return t.operator("Source: Values", SourceSpec(inline_source(node)), node.row, [], single=True)
+
+
+def _watermark(t: Translator, node: n.WatermarkAssigner, before: bool) -> PhysicalOperator:
+    spec = s.WatermarkAssignerSpec(node.input.row, node.row, node.rowtime, node.expression, t.settings.idle_timeout_ms)
+    edges = t.forward(node.input, before=before)
+    return t.operator("WatermarkAssigner", spec, node.row, edges, node=node, before=before)
+
+
+def _project(t: Translator, node: n.Project, before: bool) -> PhysicalOperator:
+    inner, condition = node.input, None
+    if isinstance(inner, n.Filter):
+        condition = inner.condition
+        inner = inner.input
+    needs = before or (condition is not None and changelog(inner).updates)
+    spec = s.CalcSpec(inner.row, node.row, node.expressions, condition)
+    return t.operator("Calc", spec, node.row, t.forward(inner, before=needs), node=node, before=needs)
+
+
+def _filter(t: Translator, node: n.Filter, before: bool) -> PhysicalOperator:
+    """An updated row may pass where the one before it did not: both must be seen."""
+    needs = changelog(node.input).updates
+    spec = s.CalcSpec(node.input.row, node.row, identity(node.row), node.condition)
+    return t.operator("Calc", spec, node.row, t.forward(node.input, before=needs), node=node, before=needs)
+
+
+def _expand(t: Translator, node: n.Expand, before: bool) -> PhysicalOperator:
+    spec = s.ExpandSpec(node.input.row, node.row, node.projections)
+    return t.operator("Expand", spec, node.row, t.forward(node.input, before=before), node=node, before=before)
+
+
+def _correlate(t: Translator, node: n.Correlate, before: bool) -> PhysicalOperator:
+    call = node.arguments[0] if node.arguments else InputRef(node.row[0].type, 0)
+    spec = s.CorrelateSpec(
+        node.input.row,
+        node.row,
+        call,
+        node.function,
+        node.arguments,
+        node.left_outer,
+        with_ordinality=node.with_ordinality,
+    )
+    needs = changelog(node.input).updates
+    return t.operator("Correlate", spec, node.row, t.forward(node.input, before=needs), node=node, before=needs)
+
+
+def _window_table(t: Translator, node: n.WindowTable, before: bool) -> PhysicalOperator:
+    event_time = _event_time(node.input, node.time, node.window.kind.value)
+    spec = s.WindowTableSpec(node.input.row, node.row, node.window, node.time, event_time)
+    edges = t.forward(node.input, before=before)
+    return t.operator("WindowTableFunction", spec, node.row, edges, node=node, before=before)
+
+
+# -- aggregates ----------------------------------------------------------------------------------------------------------
+
+
+def _aggregate(t: Translator, node: n.Aggregate, before: bool) -> PhysicalOperator:
+    spec = s.GroupAggregateSpec(
+        node.input.row,
+        node.row,
+        node.keys,
+        node.calls,
+        retracts=not changelog(node.input).append_only,
+        update_before=before,
+        ttl_ms=t.settings.state_ttl_ms if node.ttl_ms is None else node.ttl_ms,
+        final_only=t.settings.batch,
+        global_row=not node.keys,
+    )
+    edges = t.keyed_by(node.input, node.keys, before=True)
+    return t.operator(
+        "GroupAggregate", spec, node.row, edges, node=node, before=before, single=not node.keys
+    )
+
+
+def _window_aggregate(t: Translator, node: n.WindowAggregate, before: bool) -> PhysicalOperator:
+    attached = node.attached_start is not None
+    event_time = True
+    if not attached:
+        event_time = _event_time(node.input, node.time, node.window.kind.value)
+    spec = s.WindowAggregateSpec(
+        node.input.row,
+        node.row,
+        node.keys,
+        node.calls,
+        node.window,
+        node.time,
+        node.properties,
+        event_time,
+        node.attached_start,
+        retracts=not changelog(node.input).append_only,
+    )
+    edges = t.keyed_by(node.input, node.keys, before=True)
+    return t.operator("WindowAggregate", spec, node.row, edges, node=node, single=not node.keys)
+
+
+def _over(t: Translator, node: n.Over, before: bool) -> PhysicalOperator:
+    if not changelog(node.input).append_only:
+        raise unsupported("OVER over a table whose rows are updated")
+    times = time_columns(node.input)
+    if len(node.order) != 1 or node.order[0].column not in times or not node.order[0].ascending:
+        raise unsupported(
+            "OVER (ORDER BY ...) by something other than one time attribute, ascending",
+            instead="For the first rows of each group write ROW_NUMBER() OVER (...) AS n in a subquery and WHERE n <= 10 "
+            "around it.",
+        )
+    order = node.order[0].column
+    event_time = times[order] is TimeAttribute.ROWTIME
+    spec = s.OverSpec(
+        node.input.row,
+        node.row,
+        node.partition,
+        order,
+        event_time,
+        node.frame,
+        node.preceding,
+        node.calls,
+        t.settings.state_ttl_ms,
+    )
+    edges = t.keyed_by(node.input, node.partition, before=False)
+    return t.operator("OverAggregate", spec, node.row, edges, node=node, single=not node.partition)
+
+
+# -- the first rows ------------------------------------------------------------------------------------------------------
+
+
+def _rank(t: Translator, node: n.Rank, before: bool) -> PhysicalOperator:
+    if node.window is not None:
+        return _window_rank(t, node)
+    spec = s.RankSpec(
+        node.input.row,
+        node.row,
+        node.function,
+        node.partition,
+        node.order,
+        node.first,
+        node.last,
+        node.with_rank,
+        retracts=not changelog(node.input).append_only,
+        update_before=before,
+        ttl_ms=t.settings.state_ttl_ms,
+    )
+    edges = t.keyed_by(node.input, node.partition, before=True)
+    return t.operator("Rank", spec, node.row, edges, node=node, before=before, single=not node.partition)
+
+
+def _window_rank(t: Translator, node: n.Rank) -> PhysicalOperator:
+    assert node.window is not None and node.last is not None
+    if node.function != "ROW_NUMBER":
+        raise unsupported(f"{node.function} in a window", instead="Use ROW_NUMBER.")
+    start, end = node.window
+    spec = s.WindowRankSpec(
+        node.input.row,
+        node.row,
+        node.partition,
+        node.order,
+        start,
+        end,
+        node.first,
+        node.last,
+        node.with_rank,
+    )
+    edges = t.keyed_by(node.input, node.partition, before=True)
+    return t.operator("WindowRank", spec, node.row, edges, node=node, single=not node.partition)
+
+
+def _deduplicate(t: Translator, node: n.Deduplicate, before: bool) -> PhysicalOperator:
+    event_time = time_columns(node.input)[node.order] is TimeAttribute.ROWTIME
+    spec = s.DeduplicateSpec(
+        node.input.row,
+        node.row,
+        node.keys,
+        node.order if event_time else None,
+        node.keep_last,
+        before,
+        ttl_ms=t.settings.state_ttl_ms,
+    )
+    edges = t.keyed_by(node.input, node.keys, before=False)
+    return t.operator("Deduplicate", spec, node.row, edges, node=node, before=before, single=not node.keys)
+
+
+def _sort(t: Translator, node: n.Sort, before: bool) -> PhysicalOperator:
+    if t.settings.batch or not node.order:
+        spec: OperatorSpec = s.SortLimitSpec(node.input.row, node.row, node.order, node.offset, node.fetch)
+        edges = t.keyed_by(node.input, (), before=True)
+        return t.operator("SortLimit" if node.order else "Limit", spec, node.row, edges, node=node, single=True)
+    if is_time_sort(node) and node.fetch is None and not node.offset:
+        spec = s.TemporalSortSpec(node.input.row, node.row, node.order)
+        edges = t.keyed_by(node.input, (), before=True)
+        return t.operator("TemporalSort", spec, node.row, edges, node=node, single=True)
+    if node.fetch is None:
+        raise unsupported(
+            "ORDER BY in a stream, by something other than event time first and without LIMIT",
+            instead="Add LIMIT, or SET 'execution.runtime-mode' = 'batch' when all input is bounded.",
+        )
+    spec = s.RankSpec(
+        node.input.row,
+        node.row,
+        "ROW_NUMBER",
+        (),
+        node.order,
+        node.offset + 1,
+        node.offset + node.fetch,
+        False,
+        retracts=not changelog(node.input).append_only,
+        update_before=before,
+    )
+    edges = t.keyed_by(node.input, (), before=True)
+    return t.operator("SortLimit", spec, node.row, edges, node=node, before=before, single=True)
+
+
+def _event_time(node: n.Node, time: int, what: str) -> bool:
+    """Whether a window goes by event time. Raises ``QueryError`` when the column is no longer a time attribute."""
+    found = time_columns(node).get(time)
+    if found is None:
+        raise query_error(
+            f"{what} goes by {node.row[time].name!r}, whose rows no longer come in the order of their time: it has passed "
+            f"a regular join or an updating aggregate. Window the inputs of the join, or join them within an interval of time"
+        )
+    return found is TimeAttribute.ROWTIME
+
+
+_HANDLERS: Final[dict[type, Callable[[Translator, Any, bool], PhysicalOperator]]] = {
+    n.Scan: _scan,
+    n.Values: _values,
+    n.WatermarkAssigner: _watermark,
+    n.Project: _project,
+    n.Filter: _filter,
+    n.Expand: _expand,
+    n.Correlate: _correlate,
+    n.WindowTable: _window_table,
+    n.Aggregate: _aggregate,
+    n.WindowAggregate: _window_aggregate,
+    n.Over: _over,
+    n.Rank: _rank,
+    n.Deduplicate: _deduplicate,
+    n.Sort: _sort,
+    n.Join: translate_joins.regular,
+    n.IntervalJoin: translate_joins.interval,
+    n.WindowJoin: translate_joins.window,
+    n.TemporalJoin: translate_joins.temporal,
+}
