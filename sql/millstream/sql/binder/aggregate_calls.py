@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from millstream.sql.binder.expressions import ExpressionBinder, UserFunctions
 
 AGGREGATES: Final = frozenset(
-    "COUNT SUM SUM0 $SUM0 AVG MIN MAX STDDEV_POP STDDEV_SAMP STDDEV VAR_POP VAR_SAMP VARIANCE COLLECT LISTAGG ARRAY_AGG "
-    "FIRST_VALUE LAST_VALUE APPROX_COUNT_DISTINCT PERCENTILE JSON_OBJECTAGG JSON_ARRAYAGG".split()
+    {
+        *("COUNT", "SUM", "SUM0", "$SUM0", "AVG", "MIN", "MAX", "STDDEV_POP", "STDDEV_SAMP", "STDDEV", "VAR_POP"),
+        *("VAR_SAMP", "VARIANCE", "COLLECT", "LISTAGG", "ARRAY_AGG", "FIRST_VALUE", "LAST_VALUE"),
+        *("APPROX_COUNT_DISTINCT", "PERCENTILE", "JSON_OBJECTAGG", "JSON_ARRAYAGG"),
+    }
 )
-OVER_ONLY: Final = frozenset("ROW_NUMBER RANK DENSE_RANK LAG LEAD NTILE PERCENT_RANK CUME_DIST".split())
+OVER_ONLY: Final = frozenset(["ROW_NUMBER", "RANK", "DENSE_RANK", "LAG", "LEAD", "NTILE", "PERCENT_RANK", "CUME_DIST"])
 _SYNONYMS: Final = {"STDDEV": "STDDEV_SAMP", "VARIANCE": "VAR_SAMP", "$SUM0": "SUM0"}
 _CONSTANTS: Final = {"LISTAGG": 1, "PERCENTILE": 1, "LAG": 1, "LEAD": 1, "NTILE": 0, "JSON_OBJECTAGG": 2}
 """From which argument on a function takes constants."""
@@ -104,5 +107,3 @@ def _call(node: exp.Expr) -> tuple[str, list[exp.Expr], bool] | None:
     if arguments and isinstance(arguments[0], exp.Distinct):
         return name, [*arguments[0].expressions, *arguments[1:]], True
     return name, arguments, False
-
-

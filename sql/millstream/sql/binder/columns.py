@@ -35,8 +35,7 @@ def column_of(expression: Expression, name: str, row: RowType) -> Column:
 def project(node: Node, expressions: Sequence[Expression], names: Sequence[str]) -> Project:
     """``expressions`` over ``node``."""
     columns = [
-        column_of(expression, name, node.row)
-        for expression, name in zip(expressions, unique_names(names), strict=True)
+        column_of(expression, name, node.row) for expression, name in zip(expressions, unique_names(names), strict=True)
     ]
     return Project(RowType(tuple(columns)), node, tuple(expressions))
 

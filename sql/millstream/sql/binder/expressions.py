@@ -1,8 +1,8 @@
 """Binds expressions: syntax nodes of sqlglot to typed expressions over the columns of a scope.
 
-A handler a kind of syntax node; functions, operators included, are resolved by the registry of ``core.table.functions``,
-which also inserts the casts. What is not an expression over one row, aggregates and OVER, becomes a placeholder
-(``placeholders``) where the clause allows it and an error where it does not.
+A handler a kind of syntax node; functions, operators included, are resolved by the registry of
+``core.table.functions``, which also inserts the casts. What is not an expression over one row, aggregates and OVER,
+becomes a placeholder (``placeholders``) where the clause allows it and an error where it does not.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from sqlglot import exp
 from millstream.core.errors import JobGraphError
 from millstream.core.table import logical_types as lt
 from millstream.core.table.expressions import Call, Expression, Literal
-from millstream.core.table.functions.registry import bind_call
-from millstream.core.table.logical_types import LogicalType
+from millstream.core.table.functions.registry import bind_call, cast_call
 from millstream.sql.binder import aggregate_calls, over_calls
 from millstream.sql.binder.literals import (
     boolean_literal,
@@ -32,6 +31,10 @@ from millstream.sql.binder.scope import Scope
 from millstream.sql.errors import QueryError, did_you_mean, query_error, unsupported
 from millstream.sql.parser.query_nodes import TypedLiteral
 from millstream.sql.parser.types import parse_type
+
+
+GROUPING_FUNCTIONS: Final = frozenset({"GROUPING", "GROUPING_ID"})
+"""They speak of the grouping set; ``grouping`` gives them their meaning."""
 
 
 class Subqueries(Protocol):
@@ -107,16 +110,18 @@ class ExpressionBinder:
         """A call of the built-in function ``name``."""
         return bind_call(name, [self.bind(item) if isinstance(item, exp.Expr) else item for item in arguments])
 
-    # -- functions -----------------------------------------------------------------------------------------------------
+    # -- functions --------------------------------------------------------------------------------------------------
 
     def _function(self, node: exp.Expr, name: str, arguments: list[exp.Expr]) -> Expression:
         bound = [self.bind(argument) for argument in arguments]
+        if name in GROUPING_FUNCTIONS and self.aggregates:
+            return Call(lt.BIGINT.with_nullable(False), name, tuple(bound))
         user = self.functions.bind_function(name, bound)
         if user is not None:
             return user
         return bind_call(name, bound)
 
-    # -- leaves --------------------------------------------------------------------------------------------------------
+    # -- leaves -----------------------------------------------------------------------------------------------------
 
     def _column(self, node: exp.Column) -> Expression:
         parts = [part.name for part in node.parts]
@@ -148,7 +153,7 @@ class ExpressionBinder:
             raise query_error("[...] takes one index or key", node)
         return self.call("ITEM", node.this, node.expressions[0])
 
-    # -- predicates ----------------------------------------------------------------------------------------------------
+    # -- predicates -------------------------------------------------------------------------------------------------
 
     def _between(self, node: exp.Between) -> Expression:
         value = self.bind(node.this)
@@ -161,7 +166,8 @@ class ExpressionBinder:
     def _in(self, node: exp.In) -> Expression:
         if node.args.get("query") is not None:
             raise unsupported(
-                f"IN (SELECT ...){self._in_clause()} other than as a condition joined by AND in WHERE", node,
+                f"IN (SELECT ...){self._in_clause()} other than as a condition joined by AND in WHERE",
+                node,
                 "Join the two queries instead.",
             )
         if node.args.get("unnest") is not None:
@@ -170,7 +176,8 @@ class ExpressionBinder:
 
     def _exists(self, node: exp.Exists) -> Expression:
         raise unsupported(
-            f"EXISTS{self._in_clause()} other than as a condition joined by AND in WHERE", node,
+            f"EXISTS{self._in_clause()} other than as a condition joined by AND in WHERE",
+            node,
             "Join the two queries instead.",
         )
 
@@ -202,7 +209,7 @@ class ExpressionBinder:
         name = "SIMILAR TO" if isinstance(like, exp.SimilarTo) else "LIKE"
         return self.call(name, like.this, like.expression, node.expression)
 
-    # -- conditionals, casts, constructors -------------------------------------------------------------------------------
+    # -- conditionals, casts, constructors --------------------------------------------------------------------------
 
     def _case(self, node: exp.Case) -> Expression:
         arguments: list[Expression] = []
@@ -219,7 +226,7 @@ class ExpressionBinder:
     def _cast(self, node: exp.Cast) -> Expression:
         target = parse_type(node.args["to"])
         inner = node.this
-        return cast(self.bind(inner), target, attempt=isinstance(node, exp.TryCast))
+        return cast_call(self.bind(inner), target, attempt=isinstance(node, exp.TryCast))
 
     def _typed_literal(self, node: TypedLiteral) -> Expression:
         return typed_literal(parse_type(str(node.args["kind"])), node.this.name, node)
@@ -254,14 +261,6 @@ def call_of(node: exp.Expr) -> tuple[str, list[exp.Expr]] | None:
         elif isinstance(value, exp.Expr):
             arguments.append(value)
     return node.sql_name().upper(), arguments
-
-
-def cast(value: Expression, target: LogicalType, *, attempt: bool = False) -> Expression:
-    """``value`` as ``target``; unchanged where it is that already."""
-    if value.type.same_kind(target):
-        return value
-    kind = target.with_nullable(True if attempt else value.type.nullable)
-    return Call(kind, "TRY_CAST" if attempt else "CAST", (value,))
 
 
 def field_of(value: Expression, name: str, node: exp.Expr) -> Expression:
@@ -326,4 +325,3 @@ _HANDLERS: Final[dict[type, Callable[[ExpressionBinder, Any], Expression]]] = {
     exp.NullSafeEQ: _named("IS NOT DISTINCT FROM"),
     exp.NullSafeNEQ: _named("IS DISTINCT FROM"),
 }
-

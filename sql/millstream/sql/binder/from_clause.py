@@ -11,11 +11,11 @@ from millstream.core.table.row_type import Column, RowType, TimeAttribute
 from millstream.core.table.specs import JoinKind
 from millstream.sql.binder import table_functions
 from millstream.sql.binder.columns import appended, nullable_columns
+from millstream.sql.binder.hints import table_options
 from millstream.sql.binder.literals import boolean_literal
 from millstream.sql.binder.scope import Relation, Scope
 from millstream.sql.binder.subqueries import all_of, has_outer
 from millstream.sql.errors import query_error, unsupported
-from millstream.sql.binder.hints import table_options
 from millstream.sql.plan.nodes import Filter, Join, Node, TemporalJoin, Values
 
 if TYPE_CHECKING:
@@ -31,7 +31,9 @@ def bind_from(binder: QueryBinder, select: exp.Select, parent: Scope | None) -> 
     for join in [*(clause.this.args.get("joins") or []), *(select.args.get("joins") or [])]:
         relation = _joined(binder, relation, join, parent)
     for lateral in select.args.get("laterals") or []:
-        relation = table_functions.bind_lateral(binder, relation, lateral, parent, left_outer=bool(lateral.args.get("outer")))
+        relation = table_functions.bind_lateral(
+            binder, relation, lateral, parent, left_outer=bool(lateral.args.get("outer"))
+        )
     return relation
 
 
@@ -86,7 +88,7 @@ def _aliased(relation: Relation, item: exp.Expr) -> Relation:
     return relation.aliased(alias.name or relation.qualifiers[0], columns) if alias.name or columns else relation
 
 
-# -- joins ---------------------------------------------------------------------------------------------------------------
+# -- joins ---------------------------------------------------------------------------------------------------------
 
 
 def _joined(binder: QueryBinder, left: Relation, join: exp.Join, parent: Scope | None) -> Relation:
@@ -187,7 +189,8 @@ def _temporal(
     time = binder.expressions(Scope(left), "FOR SYSTEM_TIME AS OF").bind(version.expression)
     if not isinstance(time, InputRef) or left.row[time.index].time is TimeAttribute.NONE:
         raise query_error(
-            "FOR SYSTEM_TIME AS OF takes a time attribute of the left side: its event time or a PROCTIME() column", version
+            "FOR SYSTEM_TIME AS OF takes a time attribute of the left side: its event time or a PROCTIME() column",
+            version,
         )
     row = _joined_row(left.row, right.row, kind)
     return TemporalJoin(row, left.node, right.node, kind, condition, time.index)

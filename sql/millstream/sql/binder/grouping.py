@@ -10,10 +10,11 @@ from sqlglot import exp
 
 from millstream.core.table import logical_types as lt
 from millstream.core.table.expressions import Call, Expression, InputRef, Literal
+from millstream.core.table.functions.registry import implicit_cast
 from millstream.core.table.row_type import Column, RowType
 from millstream.core.table.specs import WindowKind
 from millstream.sql.binder.columns import unique_names, with_expressions
-from millstream.sql.binder.expressions import call_of, cast
+from millstream.sql.binder.expressions import GROUPING_FUNCTIONS, call_of
 from millstream.sql.binder.literals import null_literal
 from millstream.sql.binder.placeholders import AggregateExpression, OverExpression
 from millstream.sql.binder.scope import Scope
@@ -109,7 +110,7 @@ def _over_groups(
     known = replacements.get(expression)
     if known is not None:
         return known
-    if isinstance(expression, Call) and expression.name in ("GROUPING", "GROUPING_ID"):
+    if isinstance(expression, Call) and expression.name in GROUPING_FUNCTIONS:
         return _grouping_function(expression, grouping, row, text)
     if isinstance(expression, InputRef):
         name = scope.relation.names[expression.index] if expression.index < len(scope.relation.names) else "?"
@@ -162,7 +163,9 @@ def _expanded(node: Node, keys: list[int], sets: list[tuple[int, ...]]) -> tuple
         shown: list[Expression] = []
         for position, key in enumerate(keys):
             kind = node.row[key].type.with_nullable(True)
-            shown.append(cast(InputRef(node.row[key].type, key), kind) if position in one else null_literal(kind))
+            shown.append(
+                implicit_cast(InputRef(node.row[key].type, key), kind) if position in one else null_literal(kind)
+            )
         projections.append((*own, *shown, Literal(lt.BIGINT.with_nullable(False), number)))
     columns = list(node.row.columns)
     for key in keys:
@@ -175,7 +178,7 @@ def _expanded(node: Node, keys: list[int], sets: list[tuple[int, ...]]) -> tuple
     return Expand(row, node, tuple(projections)), [width + i for i in range(len(keys))], width + len(keys)
 
 
-# -- windows of the old syntax -------------------------------------------------------------------------------------------
+# -- windows of the old syntax -------------------------------------------------------------------------------------
 
 
 def _group_window_name(item: exp.Expr) -> str | None:
@@ -183,9 +186,7 @@ def _group_window_name(item: exp.Expr) -> str | None:
     return named[0] if named is not None and named[0] in GROUP_WINDOWS else None
 
 
-def _bind_window(
-    binder: QueryBinder, scope: Scope, grouping: Grouping, item: exp.Expr, others: list[exp.Expr]
-) -> None:
+def _bind_window(binder: QueryBinder, scope: Scope, grouping: Grouping, item: exp.Expr, others: list[exp.Expr]) -> None:
     name = _group_window_name(item)
     assert name is not None
     partition: list[int] = []
@@ -209,7 +210,7 @@ def auxiliary_column(grouping: Grouping, scope: Scope, name: str) -> Expression 
     return InputRef(scope.relation.row[position].type, position)
 
 
-# -- grouping sets -------------------------------------------------------------------------------------------------------
+# -- grouping sets -------------------------------------------------------------------------------------------------
 
 
 def _is_set(item: exp.Expr) -> bool:
@@ -243,5 +244,3 @@ def _keys_of(binder: QueryBinder, scope: Scope, grouping: Grouping, item: exp.Ex
     if bound not in grouping.keys:
         grouping.keys.append(bound)
     return (grouping.keys.index(bound),)
-
-

@@ -32,7 +32,7 @@ def number_literal(text: str, node: exp.Expr | None = None) -> Literal:
         if value in _BIGINT:
             return Literal(lt.BIGINT.with_nullable(False), value)
     number = decimal.Decimal(text)
-    sign, digits, exponent = number.as_tuple()
+    _, digits, exponent = number.as_tuple()
     scale = -int(exponent) if isinstance(exponent, int) and exponent < 0 else 0
     precision = max(len(digits), scale)
     if precision > lt.MAX_DECIMAL_PRECISION:
@@ -121,7 +121,9 @@ def _interval_parts(node: exp.Interval) -> tuple[str, str, str]:
 def _unit(name: str, node: exp.Expr) -> str:
     unit = name.upper().removesuffix("S")
     if unit not in _UNIT_MS and unit not in _UNIT_MONTHS:
-        raise query_error(f"{name} is no unit of an interval: use YEAR, QUARTER, MONTH, WEEK, DAY, HOUR, MINUTE or SECOND", node)
+        raise query_error(
+            f"{name} is no unit of an interval: use YEAR, QUARTER, MONTH, WEEK, DAY, HOUR, MINUTE or SECOND", node
+        )
     return unit
 
 
@@ -147,5 +149,3 @@ def integer_of(node: exp.Expr | None, what: str) -> int:
     if isinstance(node, exp.Literal) and not node.is_string and node.this.isdigit():
         return int(node.this)
     raise query_error(f"{what} takes a whole number, not {node.sql() if node is not None else 'nothing'}", node)
-
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from millstream.core.table.expressions import Expression, InputRef
+from millstream.core.table.logical_types import TypeRoot
 from millstream.sql.binder.scope import OuterRef, Scope
 from millstream.sql.errors import did_you_mean, query_error
 
@@ -34,6 +35,8 @@ def _find(scope: Scope, parts: list[str], node: exp.Expr) -> tuple[int, list[str
         if matches and at <= 3:
             return _only(matches, ".".join(parts[: at + 1]), scope, node), parts[at + 1 :]
     matches = relation.matches(parts[0])
+    if len(parts) > 1:
+        matches = [index for index in matches if relation.row[index].type.root is TypeRoot.ROW]
     if matches:
         return _only(matches, parts[0], scope, node), parts[1:]
     return None
@@ -53,7 +56,9 @@ def _unknown(scope: Scope, parts: list[str], node: exp.Expr) -> Exception:
     if len(parts) > 1 and parts[-2] not in relation.qualifiers and not relation.matches(parts[0]):
         tables = sorted({qualifier for qualifier in relation.qualifiers if qualifier})
         known = f"; known here are {', '.join(tables)}" if tables else ""
-        return query_error(f"there is no table or alias {parts[-2]!r} here{known}.{did_you_mean(parts[-2], tables)}", node)
+        return query_error(
+            f"there is no table or alias {parts[-2]!r} here{known}.{did_you_mean(parts[-2], tables)}", node
+        )
     qualifier = parts[-2] if len(parts) > 1 else None
     known_names = [relation.names[index] for index in relation.visible(qualifier)]
     where = f" in {qualifier!r}" if qualifier else ""

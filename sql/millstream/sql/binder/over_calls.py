@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from millstream.core.table.expressions import Literal
+from millstream.core.table.expressions import Expression, Literal
 from millstream.core.table.specs import FrameKind
 from millstream.sql.binder.aggregate_calls import bind_aggregate
 from millstream.sql.binder.literals import interval_ms
@@ -55,13 +55,14 @@ def bind_order(binder: ExpressionBinder, order: exp.Order | None) -> tuple[Order
 
 
 def order_item(binder: ExpressionBinder, item: exp.Expr) -> OrderExpression:
-    if not isinstance(item, exp.Ordered):
-        return OrderExpression(binder.bind(item), True, True)
-    descending = bool(item.args.get("desc"))
-    nulls_first = item.args.get("nulls_first")
-    return OrderExpression(
-        binder.bind(item.this), not descending, not descending if nulls_first is None else bool(nulls_first)
-    )
+    return ordered_by(item, binder.bind(item.this if isinstance(item, exp.Ordered) else item))
+
+
+def ordered_by(item: exp.Expr, expression: Expression) -> OrderExpression:
+    """``expression`` in the direction that ``item`` says."""
+    descending = bool(item.args.get("desc")) if isinstance(item, exp.Ordered) else False
+    nulls_first = item.args.get("nulls_first") if isinstance(item, exp.Ordered) else None
+    return OrderExpression(expression, not descending, not descending if nulls_first is None else bool(nulls_first))
 
 
 def _frame(

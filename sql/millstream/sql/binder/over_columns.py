@@ -39,9 +39,7 @@ def _computed(
 ) -> Relation:
     partition, order, frame, preceding = window
     operands = [operand for part in parts for operand in part.call.children]
-    node, positions = with_expressions(
-        relation.node, [*partition, *(item.expression for item in order), *operands]
-    )
+    node, positions = with_expressions(relation.node, [*partition, *(item.expression for item in order), *operands])
     ordered = positions[len(partition) : len(partition) + len(order)]
     rest = iter(positions[len(partition) + len(order) :])
     calls = [part.call.over_columns(rest) for part in parts]

@@ -80,9 +80,7 @@ class OverExpression(Expression):
         call, rest = children[0], children[1:]
         assert isinstance(call, AggregateExpression)
         count = len(self.partition)
-        order = tuple(
-            replace(item, expression=child) for item, child in zip(self.order, rest[count:], strict=True)
-        )
+        order = tuple(replace(item, expression=child) for item, child in zip(self.order, rest[count:], strict=True))
         return replace(self, call=call, partition=rest[:count], order=order)
 
     def __str__(self) -> str:

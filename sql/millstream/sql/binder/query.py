@@ -1,28 +1,30 @@
 """Binds queries: SELECT, set operations, VALUES, WITH.
 
-The clauses of a SELECT are bound in the order in which they mean something: FROM, WHERE, GROUP BY, HAVING, OVER, QUALIFY,
-SELECT, DISTINCT, ORDER BY, LIMIT. Each step replaces the relation of the scope by one that computes the clause.
+The clauses of a SELECT are bound in the order in which they mean something: FROM, WHERE, GROUP BY, HAVING, OVER,
+QUALIFY, SELECT, DISTINCT, ORDER BY, LIMIT. Each step replaces the relation of the scope by one that computes the
+clause.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
 from sqlglot import exp
 
 from millstream.core.table.expressions import Expression, InputRef, Literal
 from millstream.core.table.functions.coercion import common_type
+from millstream.core.table.functions.registry import implicit_cast
 from millstream.core.table.row_type import Column, RowType
 from millstream.core.table.specs import SortKey
 from millstream.sql.binder import from_clause, subqueries
 from millstream.sql.binder.aggregate_calls import contains_aggregate
 from millstream.sql.binder.columns import project, unique_names, with_expressions
-from millstream.sql.binder.expressions import ExpressionBinder, call_of, cast
+from millstream.sql.binder.expressions import ExpressionBinder, call_of
 from millstream.sql.binder.grouping import Grouping, aggregated, auxiliary_column, bind_grouping
 from millstream.sql.binder.literals import integer_of
-from millstream.sql.binder.over_calls import order_item
+from millstream.sql.binder.over_calls import order_item, ordered_by
 from millstream.sql.binder.over_columns import attach_overs
 from millstream.sql.binder.placeholders import OrderExpression
 from millstream.sql.binder.scope import Relation, Scope
@@ -56,7 +58,7 @@ class QueryBinder:
         self._depth = depth
         self._grouping: Grouping | None = None
 
-    # -- queries ---------------------------------------------------------------------------------------------------------
+    # -- queries ----------------------------------------------------------------------------------------------------
 
     def bind(self, query: exp.Expr, parent: Scope | None = None) -> Relation:
         """The relation of a whole query. Raises ``QueryError``."""
@@ -82,7 +84,9 @@ class QueryBinder:
             return from_clause.bind_item(binder, query, None)
         raise unsupported(f"{type(query).__name__} as a query", query)
 
-    def expressions(self, scope: Scope, clause: str, *, aggregates: bool = False, overs: bool = False) -> ExpressionBinder:
+    def expressions(
+        self, scope: Scope, clause: str, *, aggregates: bool = False, overs: bool = False
+    ) -> ExpressionBinder:
         """A binder of expressions for one clause."""
         return _SelectExpressions(self, scope, clause, aggregates, overs)
 
@@ -131,7 +135,7 @@ class QueryBinder:
         ]
         return project(aggregate, [*key_refs, *values], names), conditions
 
-    # -- SELECT ----------------------------------------------------------------------------------------------------------
+    # -- SELECT -----------------------------------------------------------------------------------------------------
 
     def _select(self, select: exp.Select, parent: Scope | None) -> Relation:
         scope, conditions = self._from_where(select, parent)
@@ -242,7 +246,7 @@ class QueryBinder:
                     parts.names.append(f"$o{position}")
                     parts.texts.append(text)
             else:
-                bound = replace(order_item(_Nothing(binder), item), expression=parts.expressions[position])
+                bound = ordered_by(item, parts.expressions[position])
             items.append((position, bound))
         return items
 
@@ -257,31 +261,29 @@ class QueryBinder:
     ) -> Relation:
         extra = [position for position, _ in order if position >= visible]
         chosen = [*range(visible), *dict.fromkeys(extra)]
-        node: Node = project(
-            relation.node, [expressions[i] for i in chosen], [names[i] for i in chosen]
-        )
+        node: Node = project(relation.node, [expressions[i] for i in chosen], [names[i] for i in chosen])
         if select.args.get("distinct") is not None:
             if select.args["distinct"].args.get("on") is not None:
                 raise unsupported("DISTINCT ON", select, "Use ROW_NUMBER() OVER (...) = 1.")
             if extra:
                 raise query_error("with DISTINCT, ORDER BY may use columns of the SELECT list only", select)
             node = Aggregate(node.row, node, tuple(range(visible)), ())
-        keys = tuple(
-            SortKey(chosen.index(position), item.ascending, item.nulls_first) for position, item in order
-        )
+        keys = tuple(SortKey(chosen.index(position), item.ascending, item.nulls_first) for position, item in order)
         node = _sorted(node, keys, select)
         if extra:
             refs = [InputRef(node.row[i].type, i) for i in range(visible)]
             node = project(node, refs, names[:visible])
         return Relation(node, ("",) * visible, tuple(names[:visible]))
 
-    # -- other queries ---------------------------------------------------------------------------------------------------
+    # -- other queries ----------------------------------------------------------------------------------------------
 
     def _set_operation(self, query: exp.SetOperation, parent: Scope | None) -> Relation:
         left, right = self.bind(query.this, parent), self.bind(query.expression, parent)
         name = type(query).__name__.upper()
         if len(left.row) != len(right.row):
-            raise query_error(f"{name} needs as many columns on both sides, not {len(left.row)} and {len(right.row)}", query)
+            raise query_error(
+                f"{name} needs as many columns on both sides, not {len(left.row)} and {len(right.row)}", query
+            )
         left_node, right_node = _with_common_types(left, right, name, query)
         everything = not query.args.get("distinct", True)
         node: Node
@@ -314,7 +316,7 @@ class QueryBinder:
         parts: list[Node] = []
         constant = []
         for line in rows:
-            converted = [cast(value, kind) for value, kind in zip(line, kinds, strict=True)]
+            converted = [implicit_cast(value, kind) for value, kind in zip(line, kinds, strict=True)]
             if all(isinstance(value, Literal) for value in converted):
                 constant.append(tuple(value.value for value in converted if isinstance(value, Literal)))
             else:
@@ -338,7 +340,7 @@ class QueryBinder:
             position = _ordinal(text, list(relation.names))
             if position is None:
                 raise unsupported("ORDER BY of something other than a column of the whole query", text)
-            bound = order_item(_Nothing(self.expressions(Scope(relation), "ORDER BY")), item)
+            bound = ordered_by(item, InputRef(relation.row[position].type, position))
             keys.append(SortKey(position, bound.ascending, bound.nulls_first))
         return replace(relation, node=_sorted(relation.node, tuple(keys), query))
 
@@ -347,9 +349,7 @@ class _SelectExpressions(ExpressionBinder):
     """Knows TUMBLE_START and its like, whose columns the grouping has."""
 
     def __init__(self, query: QueryBinder, scope: Scope, clause: str, aggregates: bool, overs: bool) -> None:
-        super().__init__(
-            scope, query.services, subqueries=query, clause=clause, aggregates=aggregates, overs=overs
-        )
+        super().__init__(scope, query.services, subqueries=query, clause=clause, aggregates=aggregates, overs=overs)
         self._query = query
 
     def bind(self, node: exp.Expr) -> Expression:
@@ -360,16 +360,6 @@ class _SelectExpressions(ExpressionBinder):
             if auxiliary is not None:
                 return auxiliary
         return super().bind(node)
-
-
-class _Nothing:
-    """Stands for a binder where the expression is known already."""
-
-    def __init__(self, binder: ExpressionBinder) -> None:
-        self._binder = binder
-
-    def bind(self, node: exp.Expr) -> Any:
-        return None
 
 
 def _is_grouped(select: exp.Select, services: BinderServices) -> bool:
@@ -457,12 +447,13 @@ def _with_common_types(left: Relation, right: Relation, name: str, query: exp.Ex
             common = common_type([mine.type, other.type])
             if common is None:
                 raise query_error(
-                    f"column {index + 1} of {name} is {mine.type.text()} on one side and {other.type.text()} on the other",
+                    f"column {index + 1} of {name} is {mine.type.text()} on one side and {other.type.text()} on the "
+                    f"other",
                     query,
                 )
             kinds = (common.with_nullable(mine.type.nullable), common.with_nullable(other.type.nullable))
         for side, column, kind in zip(sides, (mine, other), kinds, strict=True):
-            side.append(cast(InputRef(column.type, index), kind))
+            side.append(implicit_cast(InputRef(column.type, index), kind))
     nodes = []
     for relation, expressions in zip((left, right), sides, strict=True):
         trivial = all(isinstance(expression, InputRef) for expression in expressions)

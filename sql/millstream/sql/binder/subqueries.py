@@ -1,7 +1,7 @@
 """Subqueries in conditions: IN, EXISTS and their negations become semi and anti joins, scalar ones a column.
 
-A subquery may mean columns of the query around it, as far as that stands in conditions joined by AND in its WHERE: these
-become part of the join condition.
+A subquery may mean columns of the query around it, as far as that stands in conditions joined by AND in its WHERE:
+these become part of the join condition.
 """
 
 from __future__ import annotations
@@ -75,6 +75,7 @@ def apply_condition(binder: QueryBinder, scope: Scope, node: exp.Expr) -> None:
         if not conditions:
             conditions = [boolean_literal(True)]
     else:
+        assert isinstance(inner, exp.In)
         right, conditions = _in_conditions(binder, scope, inner, negated)
         left = scope.relation.node
     condition = all_of(conditions)
@@ -83,9 +84,7 @@ def apply_condition(binder: QueryBinder, scope: Scope, node: exp.Expr) -> None:
     scope.relation = scope.relation.over(Join(left.row, left, right, kind, condition))
 
 
-def _in_conditions(
-    binder: QueryBinder, scope: Scope, node: exp.In, negated: bool
-) -> tuple[Node, list[Expression]]:
+def _in_conditions(binder: QueryBinder, scope: Scope, node: exp.In, negated: bool) -> tuple[Node, list[Expression]]:
     query = _query(node.args["query"])
     items = list(node.this.expressions) if isinstance(node.this, exp.Tuple) else [node.this]
     values = [binder.expressions(scope, "IN").bind(item) for item in items]
@@ -116,9 +115,7 @@ def scalar_subquery(binder: QueryBinder, query: exp.Expr, scope: Scope) -> Scala
     if len(right.row) != 1 + (len(conditions)):
         raise query_error(f"a subquery that stands for a value must have one column, not {len(right.row)}", query)
     if not conditions and not _single_row(right):
-        raise unsupported(
-            "a subquery that may have several rows as a value", query, "Aggregate it (MAX, COUNT, ...)."
-        )
+        raise unsupported("a subquery that may have several rows as a value", query, "Aggregate it (MAX, COUNT, ...).")
     value = right.row[len(right.row) - 1].type.with_nullable(True)
     return ScalarSubquery(value, right, all_of(conditions))
 
@@ -204,5 +201,3 @@ def equal_keys(conditions: list[Expression], query: exp.Expr) -> list[tuple[Expr
 
 def _has_inner(expression: Expression) -> bool:
     return any(isinstance(part, InputRef) for part in walk(expression))
-
-

@@ -1,7 +1,7 @@
 """Table functions in FROM: windows, UNNEST, and those of users.
 
-A window table function is a ``exp.Table`` whose ``this`` is a call of TUMBLE, HOP, CUMULATE or SESSION; a table function
-of rows is a ``exp.Lateral`` around the call; UNNEST is sqlglot's own node.
+A window table function is a ``exp.Table`` whose ``this`` is a call with a ``TableArgument``; a table function of rows
+is a ``exp.Lateral`` around the call; UNNEST is sqlglot's own node.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlglot import exp
 
 from millstream.core.table import logical_types as lt
-from millstream.core.table.expressions import Expression, InputRef
+from millstream.core.table.expressions import Expression, InputRef, Literal
 from millstream.core.table.logical_types import LogicalType, TypeRoot
 from millstream.core.table.row_type import Column, RowType, TimeAttribute
 from millstream.core.table.specs import Window, WindowKind
@@ -85,7 +85,9 @@ def bind_table_function(binder: QueryBinder, item: exp.Expr) -> Relation:
     kind = WindowKind(call.name)
     scope = Scope(relation)
     time = _column(binder, scope, call.time, "DESCRIPTOR")
-    partition = tuple(_column(binder, scope, part, "PARTITION BY") for part in call.table.args.get("partition_by") or [])
+    partition = tuple(
+        _column(binder, scope, part, "PARTITION BY") for part in call.table.args.get("partition_by") or []
+    )
     if partition and kind is not WindowKind.SESSION:
         raise query_error("PARTITION BY inside a window table function is for SESSION only", item)
     node = _window_table(relation.node, _window(binder, scope, kind, call, item), time, partition, item)
@@ -113,7 +115,7 @@ def _window(binder: QueryBinder, scope: Scope, kind: WindowKind, call: _WindowCa
     widths: list[int] = []
     for argument in call.intervals:
         bound = binder.expressions(scope, kind.value).bind(argument)
-        width = interval_ms(bound) if hasattr(bound, "value") else None
+        width = interval_ms(bound) if isinstance(bound, Literal) else None
         if width is None:
             raise query_error(f"{kind.value} takes intervals such as INTERVAL '10' MINUTE", argument)
         widths.append(width)
@@ -130,9 +132,7 @@ def _window(binder: QueryBinder, scope: Scope, kind: WindowKind, call: _WindowCa
     return Window(kind, size, step, offset)
 
 
-def _window_table(
-    node: Node, window: Window, time: int, partition: tuple[int, ...], item: exp.Expr
-) -> WindowTable:
+def _window_table(node: Node, window: Window, time: int, partition: tuple[int, ...], item: exp.Expr) -> WindowTable:
     column = node.row[time]
     if column.time is TimeAttribute.NONE:
         raise query_error(
@@ -158,7 +158,7 @@ def _column(binder: QueryBinder, scope: Scope, node: exp.Expr, where: str) -> in
     return bound.index
 
 
-# -- rows of a row -------------------------------------------------------------------------------------------------------
+# -- rows of a row -------------------------------------------------------------------------------------------------
 
 
 def bind_lateral(
@@ -209,5 +209,7 @@ def _unnested(kind: LogicalType, item: exp.Expr) -> list[tuple[str, LogicalType]
         raise query_error(f"UNNEST takes an ARRAY, MULTISET or MAP, not {kind.text()}", item)
     assert kind.element is not None
     if kind.element.root is TypeRoot.ROW:
-        return [(name, field.with_nullable(field.nullable or kind.element.nullable)) for name, field in kind.element.fields]
+        return [
+            (name, field.with_nullable(field.nullable or kind.element.nullable)) for name, field in kind.element.fields
+        ]
     return [("EXPR$0", kind.element)]

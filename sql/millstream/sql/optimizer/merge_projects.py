@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from millstream.core.table.evaluation import is_deterministic
 from millstream.core.table.expressions import InputRef, walk
-from millstream.core.table.functions.registry import is_deterministic
 from millstream.sql.optimizer.push_filters import substituted
 from millstream.sql.plan import nodes as n
 

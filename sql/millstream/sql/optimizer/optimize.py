@@ -14,7 +14,6 @@ from millstream.sql.optimizer.window_aggregate import recognise_window_aggregate
 from millstream.sql.plan import nodes as n
 
 
-
 def optimize(node: n.Node) -> n.Node:
     """A plan that computes the same. Raises ``QueryError`` for what only the whole plan shows to be impossible."""
     node = n.transform(node, _fold)

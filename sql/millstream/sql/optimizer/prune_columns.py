@@ -18,7 +18,7 @@ from millstream.core.table.specs import JoinKind, SortKey
 from millstream.sql.binder.columns import unique_names
 from millstream.sql.optimizer.conditions import conjuncts
 from millstream.sql.plan import nodes as n
-from millstream.sql.plan.properties import time_columns, unique_keys
+from millstream.sql.plan.properties import smallest, time_columns, unique_keys
 
 Path = tuple[int, ...]
 """A column, then positions of fields."""
@@ -27,7 +27,7 @@ Pruned = tuple[n.Node, dict[Path, int]]
 
 def prune_columns(node: n.Node) -> n.Node:
     """The plan with the same columns at its top and fewer below."""
-    wanted = {(i,) for i in range(len(node.row))}
+    wanted: set[Path] = {(i,) for i in range(len(node.row))}
     pruned, places = _prune(node, wanted)
     refs = tuple(InputRef(column.type, places[(i,)]) for i, column in enumerate(node.row.columns))
     if len(pruned.row) == len(node.row) and all(ref.index == i for i, ref in enumerate(refs)):
@@ -122,7 +122,9 @@ def _filter(node: n.Filter, wanted: set[Path]) -> Pruned:
 def _watermark(node: n.WatermarkAssigner, wanted: set[Path]) -> Pruned:
     inner, places = _prune(node.input, wanted | {(node.rowtime,)} | paths_of(node.expression))
     rowtime = places[(node.rowtime,)]
-    columns = [replace(c, time=node.row[node.rowtime].time) if i == rowtime else c for i, c in enumerate(inner.row.columns)]
+    columns = [
+        replace(c, time=node.row[node.rowtime].time) if i == rowtime else c for i, c in enumerate(inner.row.columns)
+    ]
     expression = _moved(node.expression, places)
     return n.WatermarkAssigner(RowType(tuple(columns)), inner, rowtime, expression), places
 
@@ -297,7 +299,8 @@ def _union(node: n.Union, wanted: set[Path]) -> Pruned:
         pruned, places = _prune(part, _whole(chosen))
         refs = tuple(InputRef(part.row[i].type, places[(i,)]) for i in chosen)
         columns = tuple(
-            replace(column, type=part.row[i].type, time=part.row[i].time) for column, i in zip(row.columns, chosen, strict=True)
+            replace(column, type=part.row[i].type, time=part.row[i].time)
+            for column, i in zip(row.columns, chosen, strict=True)
         )
         parts.append(n.Project(RowType(columns), pruned, refs))
     return n.Union(row, tuple(parts)), {(old,): new for new, old in enumerate(chosen)}
@@ -361,7 +364,7 @@ def _join(node: _AnyJoin, wanted: set[Path]) -> Pruned:
 def _version_columns(node: n.Node) -> set[int]:
     """The time attributes of a relation: a versioned table is read by them, and by its key."""
     keys = unique_keys(node)
-    return set(time_columns(node)) | (set(min(keys, key=len)) if keys else set())
+    return set(time_columns(node)) | (set(smallest(keys)) if keys else set())
 
 
 def _joined_row(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from millstream.core.table.evaluation import is_deterministic
 from millstream.core.table.expressions import (
     Expression,
     InputRef,
@@ -16,7 +17,6 @@ from millstream.core.table.expressions import (
     shifted,
     walk,
 )
-from millstream.core.table.functions.registry import is_deterministic
 from millstream.core.table.specs import JoinKind
 from millstream.sql.binder.literals import boolean_literal
 from millstream.sql.optimizer.conditions import conjunction, conjuncts

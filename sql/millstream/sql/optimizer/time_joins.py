@@ -70,9 +70,7 @@ def _interval_join(node: n.Join) -> n.Node | None:
             bound[1] = high if bound[1] is None else min(bound[1], high)
     for (left, right), (lower, upper) in bounds.items():
         if lower is not None and upper is not None:
-            return n.IntervalJoin(
-                node.row, node.left, node.right, node.join, node.condition, left, right, lower, upper
-            )
+            return n.IntervalJoin(node.row, node.left, node.right, node.join, node.condition, left, right, lower, upper)
     return None
 
 

@@ -34,7 +34,11 @@ def _recognise(node: n.Node) -> n.Node:
     if not isinstance(node, n.Aggregate):
         return node
     windows = window_columns(node.input)
-    if windows is None or not any(k in windows.starts for k in node.keys) or not any(k in windows.ends for k in node.keys):
+    if (
+        windows is None
+        or not any(k in windows.starts for k in node.keys)
+        or not any(k in windows.ends for k in node.keys)
+    ):
         return node
     stripped = _strip(node.input)
     if stripped is not None:
@@ -44,7 +48,7 @@ def _recognise(node: n.Node) -> n.Node:
     return _attached(node, windows)
 
 
-# -- taking the table function in --------------------------------------------------------------------------------------
+# -- taking the table function in ----------------------------------------------------------------------------------
 
 
 @dataclass
@@ -172,7 +176,7 @@ def _origin(stripped: _Stripped, column: int) -> int | None:
     return place
 
 
-# -- windows that stay attached ----------------------------------------------------------------------------------------
+# -- windows that stay attached ------------------------------------------------------------------------------------
 
 
 def _attached(node: n.Aggregate, windows: WindowColumns) -> n.Node:
@@ -216,9 +220,7 @@ def _assembled(
         columns.append(column if name == TIME else replace(column, time=TimeAttribute.NONE))
     names = unique_names(column.name for column in columns)
     row = RowType(tuple(column.renamed(name) for column, name in zip(columns, names, strict=True)))
-    aggregate = n.WindowAggregate(
-        row, source, tuple(keys), calls, table.window, time, properties, attached_start
-    )
+    aggregate = n.WindowAggregate(row, source, tuple(keys), calls, table.window, time, properties, attached_start)
     first_property = len(keys) + len(node.calls)
     refs: list[InputRef] = []
     for output in outputs:
@@ -227,9 +229,7 @@ def _assembled(
     for i in range(len(node.calls)):
         position = len(keys) + i
         refs.append(InputRef(row[position].type, position))
-    result = tuple(
-        row[ref.index].renamed(column.name) for ref, column in zip(refs, node.row.columns, strict=True)
-    )
+    result = tuple(row[ref.index].renamed(column.name) for ref, column in zip(refs, node.row.columns, strict=True))
     return n.Project(RowType(result), aggregate, tuple(refs))
 
 
@@ -244,4 +244,3 @@ def _refuse_loose_sessions(node: n.Node) -> None:
         raise query_error("the rows of SESSION must be aggregated by its window before anything else is done with them")
     for child in node.inputs:
         _refuse_loose_sessions(child)
-

@@ -31,7 +31,8 @@ class Node:
     def with_inputs(self, inputs: tuple[Node, ...]) -> Node:
         """A copy over other inputs, whose columns are the same in number and type."""
         names = [field.name for field in fields(self) if isinstance(getattr(self, field.name), Node)]
-        return replace(self, **dict(zip(names, inputs, strict=True)))
+        changes: dict[str, Any] = dict(zip(names, inputs, strict=True))
+        return replace(self, **changes)
 
 
 @dataclass(frozen=True)

@@ -129,6 +129,11 @@ def unique_keys(node: n.Node) -> frozenset[frozenset[int]]:
     return frozenset()
 
 
+def smallest(keys: frozenset[frozenset[int]]) -> frozenset[int]:
+    """The key of the fewest columns, the first of several."""
+    return min(keys, key=lambda key: (len(key), sorted(key)))
+
+
 def _projected_keys(node: n.Project) -> frozenset[frozenset[int]]:
     places: dict[int, int] = {}
     for position, expression in enumerate(node.expressions):
@@ -177,7 +182,9 @@ def time_columns(node: n.Node) -> dict[int, TimeAttribute]:
 
     A regular join, an updating aggregate and their like let rows out at any time: there, event time is plain data.
     """
-    declared = {i: column.time for i, column in enumerate(node.row.columns) if column.time is not TimeAttribute.NONE}
+    declared: dict[int, TimeAttribute] = {
+        i: column.time for i, column in enumerate(node.row.columns) if column.time is not TimeAttribute.NONE
+    }
     match node:
         case n.Scan() | n.StreamScan() | n.WatermarkAssigner() | n.Values():
             return declared

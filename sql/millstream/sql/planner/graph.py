@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from millstream.core.graph.specs import SinkSpec, SourceSpec
 from millstream.core.graph.stream_graph import Exchange, StreamEdge, StreamGraph, StreamNode
+from millstream.core.table.specs import ColumnKey
 from millstream.sql.planner.physical import PhysicalOperator
 
 
@@ -27,9 +28,9 @@ def _add(
         return known
     sources = [_add(graph, edge.source, nodes, parallelism, defined_at) for edge in operator.edges]
     inputs = 1 + max((edge.input_index for edge in operator.edges), default=-1)
-    selectors = [None] * inputs
+    selectors: list[ColumnKey | None] = [None] * inputs
     for edge in operator.edges:
-        selectors[edge.input_index] = edge.key_selector  # type: ignore[call-overload]
+        selectors[edge.input_index] = edge.key_selector
     node = StreamNode(
         node_id=1 + max(graph.nodes, default=0),
         name=operator.name,
@@ -67,6 +68,10 @@ def _parallelism(operator: PhysicalOperator, default: int) -> int:
         return operator.parallelism
     if isinstance(operator.spec, SourceSpec):
         return min(default, operator.spec.source.parallelism_max or default)
-    if isinstance(operator.spec, SinkSpec) and len(operator.edges) == 1 and operator.edges[0].exchange is Exchange.FORWARD:
+    if (
+        isinstance(operator.spec, SinkSpec)
+        and len(operator.edges) == 1
+        and operator.edges[0].exchange is Exchange.FORWARD
+    ):
         return _parallelism(operator.edges[0].source, default)
     return default

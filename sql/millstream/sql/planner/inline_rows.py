@@ -16,7 +16,5 @@ def inline_source(node: Values) -> ArrowValuesSource:
     if not node.row.columns:
         marker = pa.array([True] * len(node.rows))
         return ArrowValuesSource(pa.RecordBatch.from_arrays([marker], names=["$row"]))
-    columns: list[Any] = [
-        pa.array([row[i] for row in node.rows], field.type) for i, field in enumerate(schema)
-    ]
+    columns: list[Any] = [pa.array([row[i] for row in node.rows], field.type) for i, field in enumerate(schema)]
     return ArrowValuesSource(pa.RecordBatch.from_arrays(columns, schema=schema))

@@ -8,12 +8,15 @@ from typing import Final
 from millstream.core.elements.batch import RowKind
 from millstream.core.graph.specs import SinkSpec
 from millstream.core.graph.stream_graph import Exchange
+from millstream.core.table import logical_types as lt
 from millstream.core.table import specs as s
 from millstream.core.table.connectors import ALL_CHANGES, INSERT_ONLY, ChangelogMode
 from millstream.core.table.expressions import Expression, InputRef
+from millstream.core.table.functions.coercion import common_type
+from millstream.core.table.functions.registry import implicit_cast
+from millstream.core.table.logical_types import LogicalType
 from millstream.core.table.row_type import Column, RowType
 from millstream.sql.binder.columns import project
-from millstream.sql.binder.expressions import cast
 from millstream.sql.binder.literals import null_literal
 from millstream.sql.errors import query_error
 from millstream.sql.plan import nodes as n
@@ -34,7 +37,9 @@ def fitted(node: n.Node, table: SinkTable, columns: Sequence[str]) -> n.Node:
     named = list(columns) or list(wanted.names)
     unknown = [name for name in named if wanted.index_of(name) is None]
     if unknown:
-        raise query_error(f"the table {table.name} has no column {unknown[0]!r} to write; it has {', '.join(wanted.names)}")
+        raise query_error(
+            f"the table {table.name} has no column {unknown[0]!r} to write; it has {', '.join(wanted.names)}"
+        )
     if len(node.row) != len(named):
         raise query_error(
             f"the query has {len(node.row)} columns ({', '.join(map(str, node.row.columns))}), but {table.name} takes "
@@ -49,22 +54,32 @@ def fitted(node: n.Node, table: SinkTable, columns: Sequence[str]) -> n.Node:
             continue
         given = node.row[index]
         expressions.append(_converted(InputRef(given.type, index), given, column, table))
-    if all(isinstance(e, InputRef) and e.index == i for i, e in enumerate(expressions)) and node.row.names == wanted.names:
+    if (
+        all(isinstance(e, InputRef) and e.index == i for i, e in enumerate(expressions))
+        and node.row.names == wanted.names
+    ):
         return node
     return project(node, expressions, wanted.names)
 
 
 def _converted(value: Expression, given: Column, wanted: Column, table: SinkTable) -> Expression:
-    from millstream.core.table.functions.cast import implicitly_castable
-
     if given.type.same_kind(wanted.type):
         return value
-    if not implicitly_castable(given.type, wanted.type):
+    if not _fits(given.type, wanted.type):
         raise query_error(
             f"column {wanted.name!r} of {table.name} is {wanted.type.text()}, but the query gives {given.type.text()} "
             f"({given.name}). Write CAST({given.name} AS {wanted.type.text()})."
         )
-    return cast(value, wanted.type.with_nullable(given.type.nullable))
+    return implicit_cast(value, wanted.type.with_nullable(given.type.nullable))
+
+
+def _fits(given: LogicalType, wanted: LogicalType) -> bool:
+    """Whether a column may be written without a CAST: no value changes but for digits that the column cannot hold."""
+    for family in (lt.TEXT, lt.BYTES_ROOTS, (lt.TypeRoot.DECIMAL,), lt.TIMESTAMPS):
+        if given.root in family and wanted.root in family:
+            return True
+    common = common_type([given, wanted])
+    return common is not None and (common.root is wanted.root or given.root is lt.TypeRoot.NULL)
 
 
 def _at(row: RowType, name: str) -> int:
@@ -83,8 +98,8 @@ def sink(translator: Translator, node: n.Node, table: SinkTable) -> PhysicalOper
         kinds = ", ".join(sorted(_NAMES[kind] for kind in refused))
         raise query_error(
             f"the table {table.name} (connector {table.connector.identifier!r}) takes inserts only, but the query also "
-            f"{kinds} rows: {_culprit(node)}. Write to a table with a primary key whose connector takes changes, or make "
-            f"the query append-only, for instance with a window."
+            f"{kinds} rows: {_culprit(node)}. Write to a table with a primary key whose connector takes changes, or "
+            f"make the query append-only, for instance with a window."
         )
     needs_before = RowKind.UPDATE_BEFORE in accepted and RowKind.UPDATE_BEFORE in produced
     edges = [PhysicalEdge(part) for part in translator.parts(node, before=needs_before)]

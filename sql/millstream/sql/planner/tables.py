@@ -167,7 +167,9 @@ def _computed(node: n.Node, table: TableDefinition, bind: BindExpression) -> n.N
 def _timed(node: n.Node, watermark: Watermark, name: str, bind: BindExpression) -> n.Node:
     index = node.row.index_of(watermark.column)
     if index is None:
-        raise query_error(f"WATERMARK FOR {watermark.column}: the table {name} has no such column", watermark.expression)
+        raise query_error(
+            f"WATERMARK FOR {watermark.column}: the table {name} has no such column", watermark.expression
+        )
     column = node.row[index]
     if not column.type.is_a(*lt.TIMESTAMPS):
         raise query_error(

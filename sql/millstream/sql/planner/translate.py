@@ -1,13 +1,12 @@
 """A relation to the operator that computes it, with the exchange that brings each row to where its key lives.
 
-What was before an update (-U) is sent only where somebody needs it: each relation is asked for with ``before``, and asks
-its inputs in turn.
+What was before an update (-U) is sent only where somebody needs it: each relation is asked for with ``before``, and
+asks its inputs in turn.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final
 
 from millstream.core.graph.specs import OperatorSpec, SourceSpec
@@ -17,7 +16,7 @@ from millstream.core.table.expressions import Expression, InputRef
 from millstream.core.table.row_type import RowType, TimeAttribute
 from millstream.sql.errors import query_error, unsupported
 from millstream.sql.plan import nodes as n
-from millstream.sql.plan.properties import changelog, is_time_sort, time_columns, unique_keys
+from millstream.sql.plan.properties import changelog, is_time_sort, smallest, time_columns, unique_keys
 from millstream.sql.planner import translate_joins
 from millstream.sql.planner.physical import PhysicalEdge, PhysicalOperator
 from millstream.sql.planner.settings import PlannerSettings
@@ -45,7 +44,7 @@ class Translator:
             self._done[(node, before)] = done
         return done
 
-    # -- making operators ------------------------------------------------------------------------------------------------
+    # -- making operators -------------------------------------------------------------------------------------------
 
     def operator(
         self,
@@ -110,7 +109,7 @@ def identity(row: RowType) -> tuple[Expression, ...]:
     return tuple(InputRef(column.type, index) for index, column in enumerate(row.columns))
 
 
-# -- sources and rows ----------------------------------------------------------------------------------------------------
+# -- sources and rows ----------------------------------------------------------------------------------------------
 
 
 def _scan(t: Translator, node: n.Scan, before: bool) -> PhysicalOperator:
@@ -121,7 +120,7 @@ def _scan(t: Translator, node: n.Scan, before: bool) -> PhysicalOperator:
     source.changes = str(changelog(node)) if not node.table.needs_normalize else "I,UA,D"
     if not node.table.needs_normalize:
         return source
-    keys = tuple(sorted(min(unique_keys(node), key=len)))
+    keys = tuple(sorted(smallest(unique_keys(node))))
     spec = s.ChangelogNormalizeSpec(node.row, node.row, keys, before, t.settings.state_ttl_ms)
     return t.operator("ChangelogNormalize", spec, node.row, t.keyed([source], keys), node=node, before=before)
 
@@ -182,7 +181,7 @@ def _window_table(t: Translator, node: n.WindowTable, before: bool) -> PhysicalO
     return t.operator("WindowTableFunction", spec, node.row, edges, node=node, before=before)
 
 
-# -- aggregates ----------------------------------------------------------------------------------------------------------
+# -- aggregates ----------------------------------------------------------------------------------------------------
 
 
 def _aggregate(t: Translator, node: n.Aggregate, before: bool) -> PhysicalOperator:
@@ -198,9 +197,7 @@ def _aggregate(t: Translator, node: n.Aggregate, before: bool) -> PhysicalOperat
         global_row=not node.keys,
     )
     edges = t.keyed_by(node.input, node.keys, before=True)
-    return t.operator(
-        "GroupAggregate", spec, node.row, edges, node=node, before=before, single=not node.keys
-    )
+    return t.operator("GroupAggregate", spec, node.row, edges, node=node, before=before, single=not node.keys)
 
 
 def _window_aggregate(t: Translator, node: n.WindowAggregate, before: bool) -> PhysicalOperator:
@@ -231,8 +228,8 @@ def _over(t: Translator, node: n.Over, before: bool) -> PhysicalOperator:
     if len(node.order) != 1 or node.order[0].column not in times or not node.order[0].ascending:
         raise unsupported(
             "OVER (ORDER BY ...) by something other than one time attribute, ascending",
-            instead="For the first rows of each group write ROW_NUMBER() OVER (...) AS n in a subquery and WHERE n <= 10 "
-            "around it.",
+            instead="For the first rows of each group write ROW_NUMBER() OVER (...) AS n in a subquery and "
+            "WHERE n <= 10 around it.",
         )
     order = node.order[0].column
     event_time = times[order] is TimeAttribute.ROWTIME
@@ -251,7 +248,7 @@ def _over(t: Translator, node: n.Over, before: bool) -> PhysicalOperator:
     return t.operator("OverAggregate", spec, node.row, edges, node=node, single=not node.partition)
 
 
-# -- the first rows ------------------------------------------------------------------------------------------------------
+# -- the first rows ------------------------------------------------------------------------------------------------
 
 
 def _rank(t: Translator, node: n.Rank, before: bool) -> PhysicalOperator:
@@ -344,8 +341,9 @@ def _event_time(node: n.Node, time: int, what: str) -> bool:
     found = time_columns(node).get(time)
     if found is None:
         raise query_error(
-            f"{what} goes by {node.row[time].name!r}, whose rows no longer come in the order of their time: it has passed "
-            f"a regular join or an updating aggregate. Window the inputs of the join, or join them within an interval of time"
+            f"{what} goes by {node.row[time].name!r}, whose rows no longer come in the order of their time: it has "
+            f"passed a regular join or an updating aggregate. Window the inputs of the join, or join them within an "
+            f"interval of time"
         )
     return found is TimeAttribute.ROWTIME
 

@@ -84,9 +84,7 @@ class _Sides:
         """The join, and a calculation that leaves out the columns of computed keys."""
         t, node = self._t, self._node
         edges = t.keyed(self.left.parts, self.left.positions, 0) + t.keyed(self.right.parts, self.right.positions, 1)
-        joined = t.operator(
-            name, spec, self.output, edges, node=node, before=before, single=not self.left.positions
-        )
+        joined = t.operator(name, spec, self.output, edges, node=node, before=before, single=not self.left.positions)
         if len(self.output) == len(node.row):
             return joined
         width, wider = len(node.left.row), len(self.left.row)
@@ -148,15 +146,20 @@ def window(t: Translator, node: n.WindowJoin, before: bool) -> PhysicalOperator:
 def temporal(t: Translator, node: n.TemporalJoin, before: bool) -> PhysicalOperator:
     time = time_columns(node.left).get(node.left_time)
     if time is None:
-        raise query_error("the time of FOR SYSTEM_TIME AS OF is not a time attribute any more: it has passed a regular join")
+        raise query_error(
+            "the time of FOR SYSTEM_TIME AS OF is not a time attribute any more: it has passed a regular join"
+        )
     sides = _Sides(t, node)
     right_times = [i for i, kind in time_columns(node.right).items() if kind is TimeAttribute.ROWTIME]
     if time is TimeAttribute.ROWTIME and not right_times:
-        raise query_error("a table that is joined FOR SYSTEM_TIME AS OF event time needs a WATERMARK: its versions have times")
+        raise query_error(
+            "a table that is joined FOR SYSTEM_TIME AS OF event time needs a WATERMARK: its versions have times"
+        )
     keys = unique_keys(node.right)
     if not any(key <= set(sides.right.positions[: len(sides.keys.right)]) for key in keys):
         raise query_error(
-            "a table that is joined FOR SYSTEM_TIME AS OF needs a primary key, and the join condition must equate all of it"
+            "a table that is joined FOR SYSTEM_TIME AS OF needs a primary key, and the join condition must equate all "
+            "of it"
         )
     spec = s.TemporalJoinSpec(
         sides.left.input(t, 0),
@@ -169,4 +172,3 @@ def temporal(t: Translator, node: n.TemporalJoin, before: bool) -> PhysicalOpera
         sides.condition,
     )
     return sides.finish("TemporalJoin", spec, before)
-

@@ -1,0 +1,100 @@
+"""A statement's queries to the operators of one job."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from millstream.core.graph.specs import CollectSpec
+from millstream.core.graph.stream_graph import StreamGraph
+from millstream.core.table.row_type import RowType
+from millstream.sql.binder.query import QueryBinder
+from millstream.sql.binder.services import BinderServices
+from millstream.sql.optimizer.merge_projects import merge_projects
+from millstream.sql.optimizer.optimize import optimize
+from millstream.sql.optimizer.share_scans import share_scans
+from millstream.sql.plan.nodes import Node
+from millstream.sql.planner.explain import logical_text, physical_text
+from millstream.sql.planner.graph import add_to_graph
+from millstream.sql.planner.physical import PhysicalEdge, PhysicalOperator
+from millstream.sql.planner.settings import PlannerSettings
+from millstream.sql.planner.sinks import fitted, sink
+from millstream.sql.planner.tables import SinkTable
+from millstream.sql.planner.translate import Translator
+
+COLLECT = "collect"
+
+
+@dataclass(frozen=True)
+class InsertPlan:
+    """A query, the table that takes it, and the columns that the statement names (none for all)."""
+
+    query: exp.Expr | Node
+    table: SinkTable
+    columns: tuple[str, ...] = ()
+
+
+@dataclass
+class PlannedJob:
+    """The logical plans before and after optimisation, and the operators at the ends of the job."""
+
+    bound: list[Node]
+    optimized: list[Node]
+    ends: list[PhysicalOperator]
+    row: RowType
+    """Of a query's result; of an INSERT the columns that are written."""
+
+    def graph(self, name: str, parallelism: int, defined_at: str = "") -> tuple[StreamGraph, list[int]]:
+        """The stream graph, and the ids of the nodes at the ends."""
+        graph = StreamGraph(name)
+        nodes = add_to_graph(graph, self.ends, parallelism, defined_at)
+        return graph, [node.node_id for node in nodes]
+
+    def explain(self, *, changelog_mode: bool = False) -> str:
+        """The three plans as text, as EXPLAIN shows them."""
+        parts = [
+            ("== Abstract Syntax Tree ==", "\n".join(logical_text(node) for node in self.bound)),
+            ("== Optimized Plan ==", "\n".join(logical_text(node) for node in self.optimized)),
+            ("== Operators ==", physical_text(self.ends, changelog_mode=changelog_mode)),
+        ]
+        return "\n\n".join(f"{title}\n{text}" for title, text in parts) + "\n"
+
+
+class Planner:
+    """Plans with the tables and functions of ``services``. Raises ``QueryError``."""
+
+    def __init__(self, services: BinderServices, settings: PlannerSettings) -> None:
+        self.services = services
+        self.settings = settings
+
+    def bind(self, query: exp.Expr | Node) -> Node:
+        """The logical plan of a query as it is written."""
+        if isinstance(query, Node):
+            return query
+        return QueryBinder(self.services).bind(query).node
+
+    def plan_query(self, query: exp.Expr | Node) -> PlannedJob:
+        """A job whose result the client fetches."""
+        bound = self.bind(query)
+        (optimized,) = _optimized([bound])
+        translator = Translator(self.settings)
+        parts = translator.parts(optimized, before=True)
+        collect = PhysicalOperator(COLLECT, CollectSpec(), bound.row, tuple(PhysicalEdge(part) for part in parts))
+        collect.changes = parts[0].changes
+        if len(parts) == 1:
+            collect.parallelism = parts[0].parallelism
+        return PlannedJob([bound], [optimized], [collect], bound.row)
+
+    def plan_inserts(self, inserts: Sequence[InsertPlan]) -> PlannedJob:
+        """One job for all ``inserts``; what they have in common runs once."""
+        bound = [fitted(self.bind(insert.query), insert.table, insert.columns) for insert in inserts]
+        optimized = _optimized(bound)
+        translator = Translator(self.settings)
+        ends = [sink(translator, node, insert.table) for node, insert in zip(optimized, inserts, strict=True)]
+        return PlannedJob(bound, optimized, ends, bound[0].row)
+
+
+def _optimized(nodes: Sequence[Node]) -> list[Node]:
+    return [merge_projects(node) for node in share_scans([optimize(node) for node in nodes])]
