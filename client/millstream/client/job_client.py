@@ -14,6 +14,7 @@ from millstream.core.errors import Blame, MillstreamError
 
 if TYPE_CHECKING:
     from millstream.client.connection import ClusterConnection
+    from millstream.core.elements import Batch
     from millstream.proto.v1.jobmanager_pb2 import FetchResultsResponse, JobDetails
 
 R = TypeVar("R")
@@ -140,10 +141,19 @@ class JobClient:
         """
         from millstream.client.results import result_values
 
+        return result_values(self.job_id, self.name, self._fetch(operator_id))
+
+    def result_batches(self, operator_id: str) -> Iterator[Batch]:
+        """The same in batches, with the row kinds of a changelog."""
+        from millstream.client.results import result_batches
+
+        return result_batches(self.job_id, self.name, self._fetch(operator_id))
+
+    def _fetch(self, operator_id: str) -> Callable[[int, int], FetchResultsResponse]:
         def fetch(token: int, wait_ms: int) -> FetchResultsResponse:
             return self._guarded(lambda: self._connection.fetch_results(self.job_id, operator_id, token, wait_ms))
 
-        return result_values(self.job_id, self.name, fetch)
+        return fetch
 
     def _guarded(self, call: Callable[[], R]) -> R:
         """``call``; if it cannot reach an embedded cluster, say which of its processes died rather than "no answer"."""

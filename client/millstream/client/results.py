@@ -18,13 +18,23 @@ WAIT_MS = 5000
 """How long one request may wait in the JobManager for a first batch."""
 
 
-def result_values(job_id: str, job_name: str, fetch: Callable[[int, int], FetchResultsResponse]) -> Iterator[Any]:
-    """All records; ``fetch(token, wait_ms)`` asks for batches after the first ``token`` ones."""
+Fetch = Callable[[int, int], "FetchResultsResponse"]
+"""``fetch(token, wait_ms)`` asks for batches after the first ``token`` ones."""
+
+
+def result_values(job_id: str, job_name: str, fetch: Fetch) -> Iterator[Any]:
+    """All records as Python values."""
+    for batch in result_batches(job_id, job_name, fetch):
+        yield from batch_values(batch)
+
+
+def result_batches(job_id: str, job_name: str, fetch: Fetch) -> Iterator[Batch]:
+    """All records in the batches in which they come."""
     token = 0
     while True:
         response = fetch(token, WAIT_MS)
         for encoded in response.batches:
-            yield from batch_values(decode_batch(encoded))
+            yield decode_batch(encoded)
         token = response.next_token
         if response.HasField("error"):
             error = from_proto(response.error)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import secrets
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 from millstream.client.session import current_session
+from millstream.core.errors import JobGraphError
 
 if TYPE_CHECKING:
     from millstream.client.job_client import JobClient
     from millstream.client.translate import TranslatedJob
+    from millstream.core.graph.stream_graph import StreamGraph
+    from millstream.core.ids import OperatorId
     from millstream.proto.v1.job_graph_pb2 import JobGraph
 
 
@@ -42,6 +47,20 @@ def set_submitter(submitter: Submitter | None) -> None:
     """Send the jobs of this process to ``submitter`` instead of the session's cluster; None: as before."""
     global _override
     _override = submitter
+
+
+def submit_graph(graph: StreamGraph, settings: Mapping[str, Any]) -> tuple[JobClient, Mapping[int, OperatorId]]:
+    """Translate a program and send it off; the job, and the ids of its operators by node. Raises ``JobGraphError``.
+
+    ``settings``: flattened, durations in milliseconds.
+    """
+    from millstream.client.translate import translate
+
+    try:
+        translated = translate(graph, secrets.token_hex(16), settings)
+    except JobGraphError as error:
+        raise error.with_traceback(None) from None
+    return default_submitter().submit(translated), translated.operator_ids
 
 
 def default_submitter() -> Submitter:

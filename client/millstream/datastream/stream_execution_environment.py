@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -11,7 +10,7 @@ from millstream.common.configuration import Configuration
 from millstream.common.execution_config import ExecutionConfig
 from millstream.core.api.time import DurationLike, parse_duration_ms
 from millstream.core.config import options
-from millstream.core.errors import JobGraphError, PicklingError
+from millstream.core.errors import PicklingError
 from millstream.datastream.arguments import parallelism_argument, text_argument
 from millstream.datastream.call_site import refuse
 from millstream.datastream.checkpoint_config import CheckpointConfig, CheckpointingMode
@@ -162,16 +161,10 @@ class StreamExecutionEnvironment(ReadingEnvironment):
         return current_session().configuration.with_values(self._settings.to_dict(), ORIGIN)
 
     def _submit(self, job_name: str | None) -> tuple[JobClient, Mapping[int, OperatorId]]:
-        from millstream.client.submit import default_submitter
-        from millstream.client.translate import translate
+        from millstream.client.submit import submit_graph
 
         settings = self._effective().flatten()
         settings[options.EXECUTION_BUFFER_TIMEOUT.key] = self.get_buffer_timeout()
-        graph = self.get_stream_graph(job_name)
-        try:
-            translated = translate(graph, secrets.token_hex(16), settings)
-        except JobGraphError as error:
-            raise error.with_traceback(None) from None
-        job = default_submitter().submit(translated)
+        submitted = submit_graph(self.get_stream_graph(job_name), settings)
         self._program.start_next_job()
-        return job, translated.operator_ids
+        return submitted

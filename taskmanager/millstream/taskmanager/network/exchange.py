@@ -6,8 +6,10 @@ import random
 
 from millstream.core.errors import invariant
 from millstream.core.graph.specs import OutputPayload
+from millstream.core.table.specs import ColumnKey
 from millstream.proto.v1 import job_graph_pb2, taskmanager_pb2
 from millstream.taskmanager.network.partitioners import (
+    ByColumns,
     ByFunction,
     ByKey,
     Partitioner,
@@ -33,6 +35,8 @@ def create_partitioner(
         case job_graph_pb2.EXCHANGE_HASH:
             invariant(payload.key_selector is not None, f"edge {edge.edge_id} hashes but has no key selector")
             assert payload.key_selector is not None
+            if isinstance(payload.key_selector, ColumnKey):
+                return ByColumns(payload.key_selector, max_parallelism, consumers)
             return ByKey(payload.key_selector, max_parallelism, consumers)
         case job_graph_pb2.EXCHANGE_REBALANCE | job_graph_pb2.EXCHANGE_RESCALE:
             return RoundRobin(consumers, subtask_index)

@@ -17,8 +17,16 @@ import numpy.typing as npt
 
 from millstream.core.api.record_fields import arrow_columns
 from millstream.core.elements.batch import ArrowBatch, Batch, ObjectBatch
-from millstream.core.errors import ErrorPlace, MillstreamError, RecordTypeError, UserCodeError
-from millstream.core.keys import KeyGroupCache, arrow_key_groups, key_groups, subtasks_of_key_groups
+from millstream.core.errors import ErrorPlace, MillstreamError, RecordTypeError, UserCodeError, invariant
+from millstream.core.keys import (
+    GroupArray,
+    KeyGroupCache,
+    arrow_key_groups,
+    key_groups,
+    subtasks_of_key_groups,
+    table_key_groups,
+)
+from millstream.core.table.specs import ColumnKey
 from millstream.taskmanager.operators.user_code import NO_RECORD, current, function_name, preview_of, user_frames
 
 Routed = list[tuple[int, Batch]]
@@ -111,6 +119,29 @@ class ByKey:
             groups = key_groups(keys, self._max_parallelism, self._cache)
         targets = subtasks_of_key_groups(groups, self._max_parallelism, self._consumers)
         return scatter(batch, targets, self._consumers)
+
+
+class ByColumns:
+    """SQL rows by the columns of their key."""
+
+    def __init__(self, key: ColumnKey, max_parallelism: int, consumers: int) -> None:
+        self._key = key
+        self._max_parallelism = max_parallelism
+        self._consumers = consumers
+
+    def route(self, batch: Batch) -> Routed:
+        if self._consumers == 1:
+            return [(0, batch)]
+        groups = column_key_groups(self._key, batch, self._max_parallelism)
+        return scatter(batch, subtasks_of_key_groups(groups, self._max_parallelism, self._consumers), self._consumers)
+
+
+def column_key_groups(key: ColumnKey, batch: Batch, max_parallelism: int) -> GroupArray:
+    """The key group of each row of a batch of columns."""
+    invariant(isinstance(batch, ArrowBatch), f"{batch!r} is to be distributed by columns")
+    assert isinstance(batch, ArrowBatch)
+    columns = [batch.records.column(index) for index in key.columns]
+    return table_key_groups(columns, max_parallelism, batch.num_rows)
 
 
 class ByFunction:

@@ -20,11 +20,13 @@ from millstream.core.graph.specs import ChainedOperator, VertexPayload
 from millstream.core.ids import PartitionId
 from millstream.core.keys import KeyGroupCache, key_group_range, key_groups
 from millstream.core.serde.evolution import loading_code, saved_with
+from millstream.core.table.specs import ColumnKey
 from millstream.proto.v1 import taskmanager_pb2
 from millstream.taskmanager.checkpointing.state_files import StateReader
 from millstream.taskmanager.network.environment import NetworkEnvironment
 from millstream.taskmanager.network.gate import InputGate
 from millstream.taskmanager.network.partition import ResultPartition
+from millstream.taskmanager.network.partitioners import column_key_groups
 from millstream.taskmanager.operators.registry import create_operator
 from millstream.taskmanager.operators.rows import as_rows, keys_of
 from millstream.taskmanager.task.chain import OperatorChain, build_chain
@@ -120,9 +122,12 @@ def _own_rows(chain: OperatorChain, task: Task, groups: range) -> dict[int, Call
 
     def of_input(input_index: int) -> Callable[[Batch], Batch]:
         def own(batch: Batch) -> Batch:
-            rows = as_rows(batch)
-            keys = keys_of(rows, chained.key_selectors[input_index], chained)
-            found = key_groups(keys, task.info.max_parallelism, cache)
+            selector = chained.key_selectors[input_index]
+            if isinstance(selector, ColumnKey):
+                found = column_key_groups(selector, batch, task.info.max_parallelism)
+            else:
+                keys = keys_of(as_rows(batch), selector, chained)
+                found = key_groups(keys, task.info.max_parallelism, cache)
             return batch.take(np.flatnonzero((found >= groups.start) & (found < groups.stop)))
 
         return own
