@@ -8,8 +8,13 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
+from hypothesis import settings
 
 GRACE_S = 10.0
+
+# How long an example takes says nothing: machines are shared, and kernels are compiled at their first call.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)
