@@ -16,6 +16,7 @@ from millstream.taskmanager.operators.operator import OperatorContext, Output
 from millstream.taskmanager.operators.snapshots import WATERMARK, OperatorSnapshot, restored_watermark
 from millstream.taskmanager.operators.table.table_operator import SpecT, TableOperator
 from millstream.taskmanager.state.columnar.backend import ColumnarBackend
+from millstream.taskmanager.state.columnar.rowlist import RowTable
 from millstream.taskmanager.state.columnar.table import ColumnTable
 
 EXPIRY_SWEEP_MS: Final = 1000
@@ -29,7 +30,7 @@ class KeyedTableOperator(TableOperator[SpecT]):
         self.ttl_ms = ttl_ms
         self._restored: OperatorSnapshot | None = None
         self._opened = False
-        self._tables: list[ColumnTable] = []
+        self._tables: list[ColumnTable | RowTable] = []
 
     def open(self, context: OperatorContext, output: Output) -> None:
         super().open(context, output)

@@ -16,9 +16,13 @@ _MODULES: Final[dict[type, tuple[str, str]]] = {
     specs.DropUpdateBeforeSpec: ("drop_update_before", "DropUpdateBeforeOperator"),
     specs.ExpandSpec: ("expand", "ExpandOperator"),
     specs.GroupAggregateSpec: ("group_aggregate", "GroupAggregateOperator"),
+    specs.IntervalJoinSpec: ("joins.interval", "IntervalJoinOperator"),
+    specs.JoinSpec: ("joins.regular", "JoinOperator"),
     specs.NotNullSpec: ("not_null", "NotNullOperator"),
     specs.WatermarkAssignerSpec: ("watermark_assigner", "WatermarkAssignerOperator"),
+    specs.TemporalJoinSpec: ("joins.temporal", "TemporalJoinOperator"),
     specs.WindowAggregateSpec: ("window_aggregate", "WindowAggregateOperator"),
+    specs.WindowJoinSpec: ("joins.window", "WindowJoinOperator"),
     specs.WindowTableSpec: ("window_table", "WindowTableOperator"),
 }
 """Module within this package, and the class in it."""

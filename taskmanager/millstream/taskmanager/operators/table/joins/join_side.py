@@ -37,7 +37,9 @@ class JoinSide:
         self.counted = counted
         self.names = [f"c{index}" for index in range(len(spec.type))]
         """Of the row's columns in state."""
-        fields = [pa.field(name, column.type.arrow()) for name, column in zip(self.names, spec.type.columns, strict=True)]
+        fields = [
+            pa.field(name, column.type.arrow()) for name, column in zip(self.names, spec.type.columns, strict=True)
+        ]
         more = [*([pa.field(MATCHES, pa.int64())] if counted else []), *extra]
         keys = [pa.field(f"k{index}", spec.type[key].type.arrow()) for index, key in enumerate(spec.keys)]
         self.schema = pa.schema([*fields, *more])
@@ -74,8 +76,7 @@ class JoinSide:
 
     def rows(self, slots: Int64Array) -> list[pa.Array]:
         """The row's own columns at ``slots``."""
-        gathered = self.table.gather(slots)
-        return gathered.columns[: len(self.names)]
+        return [self.table.column(name).gather(slots) for name in self.names]
 
     def some_columns(self, slots: Int64Array, indexes: Sequence[int]) -> list[pa.Array]:
         """Some of the row's columns at ``slots``."""

@@ -7,6 +7,8 @@ row has: when that leaves or reaches 0, the row without a partner is taken back 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -104,11 +106,11 @@ class JoinOperator(KeyedTableOperator[JoinSpec]):
         mine = columns_of(records, positions)
         other = self._sides[1 - index]
 
-        def theirs(indexes: object) -> list[pa.Array]:
-            return other.some_columns(slots, indexes)  # type: ignore[arg-type]
+        def theirs(indexes: Sequence[int]) -> list[pa.Array]:
+            return other.some_columns(slots, indexes)
 
-        sides = (mine, theirs) if index == _LEFT else (theirs, mine)
-        holds = self._condition.holds(*sides, self.evaluation(len(positions)))
+        left, right = (mine, theirs) if index == _LEFT else (theirs, mine)
+        holds = self._condition.holds(left, right, self.evaluation(len(positions)))
         return positions[holds], slots[holds]
 
     def _keep(
@@ -176,7 +178,7 @@ class JoinOperator(KeyedTableOperator[JoinSpec]):
         if not final:
             self._emit_alone(other.rows(found), filled(len(found), DELETE), 1 - index)
         counts = np.bincount(positions, minlength=records.num_rows) if side.counted else None
-        kinds: Kinds = np.where(signs < 0, DELETE, INSERT).astype(np.int8) if signs is not None else None  # type: ignore[assignment]
+        kinds: Kinds | None = None if signs is None else np.where(signs < 0, DELETE, INSERT).astype(np.int8)
         self._emit_pairs(records, kinds, positions, slots, counts, index)
         if not final:
             self._emit_alone(other.rows(lost), filled(len(lost), INSERT), 1 - index)
