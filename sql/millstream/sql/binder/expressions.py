@@ -32,7 +32,6 @@ from millstream.sql.errors import QueryError, did_you_mean, query_error, unsuppo
 from millstream.sql.parser.query_nodes import TypedLiteral
 from millstream.sql.parser.types import parse_type
 
-
 GROUPING_FUNCTIONS: Final = frozenset({"GROUPING", "GROUPING_ID"})
 """They speak of the grouping set; ``grouping`` gives them their meaning."""
 
