@@ -12,6 +12,13 @@ from millstream.taskmanager.operators.operator import Operator
 _PACKAGE: Final = "millstream.taskmanager.operators.table"
 
 _MODULES: Final[dict[type, tuple[str, str]]] = {
+    specs.ChangelogNormalizeSpec: ("deduplicate", "ChangelogNormalizeOperator"),
+    specs.DeduplicateSpec: ("deduplicate", "DeduplicateOperator"),
+    specs.RankSpec: ("rank", "RankOperator"),
+    specs.SortLimitSpec: ("sort_limit", "SortLimitOperator"),
+    specs.TemporalSortSpec: ("temporal_sort", "TemporalSortOperator"),
+    specs.UpsertMaterializeSpec: ("upsert_materialize", "UpsertMaterializeOperator"),
+    specs.WindowRankSpec: ("window_rank", "WindowRankOperator"),
     specs.CalcSpec: ("calc", "CalcOperator"),
     specs.DropUpdateBeforeSpec: ("drop_update_before", "DropUpdateBeforeOperator"),
     specs.ExpandSpec: ("expand", "ExpandOperator"),
@@ -35,6 +42,17 @@ def is_table_spec(spec: object) -> bool:
 
 def create_table_operator(chained: ChainedOperator) -> Operator:
     """A new operator, not opened."""
-    module, name = _MODULES[type(chained.spec)]
+    spec = chained.spec
+    module, name = _MODULES[type(spec)]
+    if _finds_sessions(spec):
+        module, name = "session_aggregate", "SessionAggregateOperator"
     operator: Operator = getattr(import_module(f"{_PACKAGE}.{module}"), name)(chained, chained.spec)
     return operator
+
+
+def _finds_sessions(spec: object) -> bool:
+    return (
+        isinstance(spec, specs.WindowAggregateSpec)
+        and spec.attached_start is None
+        and spec.window.kind is specs.WindowKind.SESSION
+    )

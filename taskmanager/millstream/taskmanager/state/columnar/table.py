@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from typing import Final, cast
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from millstream.core.clock import Clock
@@ -150,6 +151,13 @@ class ColumnTable:
                 f"the column {name!r} of table {self.name!r} has type {column.kind}, which is not of fixed width"
             )
         return column
+
+    def alive(self, slots: Int64Array) -> npt.NDArray[np.bool_]:
+        """Whether there is a row, which has not expired, at each of ``slots``."""
+        there: npt.NDArray[np.bool_] = self._index.live[slots]
+        if self.expiry is not None:
+            there = there & ~np.isin(slots, self.expiry.expired_among(slots))
+        return there
 
     def live_slots(self) -> Int64Array:
         """The slots of all rows, ascending."""

@@ -43,10 +43,19 @@ class _DistinctCalls:
 
 
 class AggregateSet:
-    """``keys`` are the fields of a group; ``make_table`` makes a table, or finds the restored one."""
+    """``keys`` are the fields of a group, ``more`` fields that the operator keeps beside the aggregates.
+
+    ``make_table`` makes a table, or finds the restored one.
+    """
 
     def __init__(
-        self, name: str, keys: pa.Schema, calls: Sequence[AggregateCall], retracts: bool, make_table: MakeTable
+        self,
+        name: str,
+        keys: pa.Schema,
+        calls: Sequence[AggregateCall],
+        retracts: bool,
+        make_table: MakeTable,
+        more: Sequence[pa.Field] = (),
     ) -> None:
         self.calls: Final = tuple(calls)
         self.retracts = retracts
@@ -57,7 +66,7 @@ class AggregateSet:
             accumulator_for(call, position, retracts) for position, call in enumerate(calls)
         ]
         fields = [field for accumulator in self._accumulators for field in accumulator.fields()]
-        self.table: Final = make_table(name, keys, pa.schema([pa.field(_ROWS, pa.int64()), *fields]))
+        self.table: Final = make_table(name, keys, pa.schema([pa.field(_ROWS, pa.int64()), *more, *fields]))
         self._rows = self.table.fixed(_ROWS)
         self._grouping = Grouping()
         stores = Stores(self.table, self._table)

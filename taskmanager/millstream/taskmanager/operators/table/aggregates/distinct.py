@@ -61,7 +61,12 @@ class ValueCounts:
 
     def of(self, owners: Int64Array) -> tuple[Int64Array, Int64Array, Int64Array]:
         """``(entries, positions in owners, starts)`` as of ``EntryLists``, in no order."""
-        return self._lists.of(owners)
+        entries, positions, starts = self._lists.of(owners)
+        if self.table.expiry is not None:
+            alive = self.table.alive(entries)
+            entries, positions = entries[alive], positions[alive]
+            starts = np.searchsorted(positions, np.arange(len(owners) + 1))
+        return entries, positions, starts
 
     def values(self, entries: Int64Array) -> list[pa.Array]:
         """The values of entries."""

@@ -36,10 +36,15 @@ class ValueLog:
             owners = stores.group.find(self.table.rows(live).columns[: self._group_keys], len(live))
             self._lists.link(live[owners >= 0], owners[owners >= 0])
 
-    def append(self, owners: Int64Array, keys: Sequence[pa.Array], values: Sequence[pa.Array]) -> None:
+    @property
+    def next_number(self) -> int:
+        """Entries have numbers in the order in which they come; the next new one has this."""
+        return self._next
+
+    def append(self, owners: Int64Array, keys: Sequence[pa.Array], values: Sequence[pa.Array]) -> Int64Array:
         """A new entry for each row; ``owners`` are slots of groups, ``keys`` theirs."""
         if not len(owners):
-            return
+            return np.empty(0, np.int64)
         numbers = pa.array(np.arange(self._next, self._next + len(owners)))
         self._next += len(owners)
         entries, _ = self.table.lookup([*keys, numbers], len(owners))
@@ -48,14 +53,18 @@ class ValueLog:
             self.table.column(f"v{index}").set(entries, column)
         self._lists.unlink(entries)  # what expired left its links
         self._lists.link(entries, owners)
+        return entries
 
     def take_back(self, owners: Int64Array, values: Sequence[pa.Array]) -> None:
         """For each row, the oldest entry of its group with equal values goes; nothing where there is none."""
-        if not len(owners):
-            return
+        if len(owners):
+            self.forget(self.equal_entries(owners, values, range(len(values))))
+
+    def equal_entries(self, owners: Int64Array, values: Sequence[pa.Array], columns: Sequence[int]) -> Int64Array:
+        """For each row, the oldest entry of its group with these values in ``columns``, if there is one."""
         wanted, of_rows = np.unique(owners, return_inverse=True)
         entries, positions = self.of(wanted)
-        known = self.values(entries)
+        known = [self.column(index, entries) for index in columns]
         index = RowIndex()
         groups = pa.array(np.concatenate([positions, of_rows]))
         both = [pa.concat_arrays([mine, its.cast(mine.type)]) for mine, its in zip(known, values, strict=True)]
@@ -65,11 +74,14 @@ class ValueLog:
         number_of = len(groups) + 1
         have = codes[: len(entries)] * number_of + occurrences
         ask = codes[len(entries) :] * number_of + asked
-        self._forget(entries[np.isin(have, ask)])
+        return entries[np.isin(have, ask)]
 
     def of(self, owners: Int64Array) -> tuple[Int64Array, Int64Array]:
         """``(entries, positions in owners)``: by owner, the oldest first."""
         entries, positions, _ = self._lists.of(owners)
+        if self.table.expiry is not None:
+            alive = self.table.alive(entries)
+            entries, positions = entries[alive], positions[alive]
         order = np.lexsort((self._numbers.values[entries], positions))
         return entries[order], positions[order]
 
@@ -78,11 +90,21 @@ class ValueLog:
         columns: list[pa.Array] = self.table.rows(entries).columns[len(self.table.key_schema) :]
         return columns
 
+    def column(self, index: int, entries: Int64Array) -> pa.Array:
+        """One column of entries."""
+        return self.table.column(f"v{index}").gather(entries)
+
+    def numbers(self, entries: Int64Array) -> Int64Array:
+        """The numbers of entries."""
+        numbers: Int64Array = self._numbers.values[entries]
+        return numbers
+
     def remove(self, owners: Int64Array) -> None:
         """Groups that are no more."""
-        self._forget(self._lists.of(owners)[0])
+        self.forget(self._lists.of(owners)[0])
 
-    def _forget(self, entries: Int64Array) -> None:
+    def forget(self, entries: Int64Array) -> None:
+        """Entries that are no more, each once."""
         if len(entries):
             self._lists.unlink(entries)
             self.table.remove(entries)

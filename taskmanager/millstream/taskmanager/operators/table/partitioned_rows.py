@@ -1,0 +1,59 @@
+"""All rows of each partition in the order of their arrival, found by partition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import pyarrow as pa
+
+from millstream.core.clock import Clock
+from millstream.core.kernels.groups import Grouping, Groups
+from millstream.core.table.row_type import RowType
+from millstream.taskmanager.operators.table.aggregates.accumulator import Stores
+from millstream.taskmanager.operators.table.aggregates.value_log import ValueLog
+from millstream.taskmanager.operators.table.timestamps import Int64Array
+from millstream.taskmanager.state.columnar.table import ColumnTable
+
+
+class PartitionedRows:
+    """``keys`` are the fields of a partition. Only the rows are saved: partitions are numbered anew after a restore."""
+
+    def __init__(
+        self,
+        row_type: RowType,
+        keys: pa.Schema,
+        make_table: Callable[[str, pa.Schema, pa.Schema], ColumnTable],
+        clock: Clock,
+    ) -> None:
+        self._partitions = ColumnTable("partitions", keys, pa.schema([]), clock=clock, tracks_changes=False)
+        kinds = [column.type.arrow() for column in row_type.columns]
+        made: dict[str, ColumnTable] = {}
+
+        def table(name: str, more: list[pa.Field], values: list[pa.Field]) -> ColumnTable:
+            rows = make_table(name, pa.schema([*keys, *more]), pa.schema(values))
+            live = rows.live_slots()
+            if len(live):  # restored
+                self._partitions.lookup(rows.rows(live).columns[: len(keys)], len(live))
+            made[name] = rows
+            return rows
+
+        self.log: Final = ValueLog(Stores(self._partitions, table), "rows", kinds)
+        self._grouping = Grouping()
+
+    def place(self, keys: Sequence[pa.Array], rows: int) -> Groups:
+        """The partitions of a batch."""
+        slots, _ = self._partitions.lookup(keys, rows)
+        return self._grouping.of(slots)
+
+    def all_partitions(self) -> Int64Array:
+        """Every partition that has had rows."""
+        return self._partitions.live_slots()
+
+    def keys(self, partitions: Int64Array) -> list[pa.Array]:
+        """The key columns of partitions."""
+        return list(self._partitions.rows(partitions).columns)
+
+    def forget_partitions(self, partitions: Int64Array) -> None:
+        """Partitions without rows."""
+        self._partitions.remove(partitions)
