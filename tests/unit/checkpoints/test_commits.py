@@ -185,6 +185,7 @@ def test_files_of_killed_attempts_are_removed_but_for_those_of_the_checkpoint(tm
         operator_id = harness.chained.operator_id
         attempt = 1
         subtask_index = 0
+        parallelism = 1
 
     Later.job_id = left[0].name.split("-")[2]
     assert isinstance(sink, FileSink)
@@ -193,24 +194,41 @@ def test_files_of_killed_attempts_are_removed_but_for_those_of_the_checkpoint(tm
     harness.close()
 
 
+def context_of(operator: str, subtask: int, attempt_number: int, of: int) -> SinkContext:
+    class Given(SinkContext):
+        job_id, operator_id, subtask_index, parallelism = "0" * 32, operator * 32, subtask, of
+        attempt, clock, has_checkpoints = attempt_number, ManualClock(), True
+
+    return Given()
+
+
+def test_files_of_killed_subtasks_that_are_no_more_are_removed_too(tmp_path: Path) -> None:
+    plain = text_sink(str(tmp_path))
+    assert isinstance(plain, FileSink)
+    sink = FileSink(str(tmp_path), plain.file_format, prefix="[a]")
+    for subtask in range(4):
+        for attempt in (0, 2):
+            writer = sink.create_writer(context_of("a", subtask, attempt, 4))
+            writer.open()
+            writer.write(ObjectBatch(["x"]))
+            writer.prepare_commit()
+    assert len(hidden(tmp_path)) == 8
+    sink.clean_up(context_of("a", 1, 2, 2), [])
+    left = [(name.split("-")[1], name.split("-")[4]) for name in hidden(tmp_path)]
+    assert sorted(left) == [("0", "0"), ("0", "2"), ("1", "2"), ("2", "0"), ("2", "2"), ("3", "2")]
+
+
 def test_sinks_that_share_a_directory_leave_each_other_alone(tmp_path: Path) -> None:
     """Their subtasks have the same number, and one may be in a later attempt than the other."""
     sink = text_sink(str(tmp_path))
     assert isinstance(sink, FileSink)
 
-    def context_of(operator: str, number: int) -> SinkContext:
-        class Given(SinkContext):
-            job_id, operator_id, subtask_index, parallelism = "0" * 32, operator * 32, 0, 1
-            attempt, clock, has_checkpoints = number, ManualClock(), True
-
-        return Given()
-
-    writers = [sink.create_writer(context_of(operator, 0)) for operator in "ab"]
+    writers = [sink.create_writer(context_of(operator, 0, 0, 1)) for operator in "ab"]
     for number, writer in enumerate(writers):
         writer.open()
         writer.write(ObjectBatch([str(number)]))
     committables = [committable for writer in writers for committable in writer.prepare_commit()]
-    sink.clean_up(context_of("a", 1), committables[:1])
+    sink.clean_up(context_of("a", 0, 1, 1), committables[:1])
     for committable in committables:
         sink.commit(committable)
     assert visible(tmp_path) == ["0", "1"]

@@ -9,6 +9,8 @@ decided.
 
 from __future__ import annotations
 
+import glob
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -103,19 +105,22 @@ class FileSink(CommittingSink):
             raise ExternalError(f"cannot complete {final}: {error.strerror or error}") from error
 
     def clean_up(self, context: SinkContext, kept: list[PendingFile]) -> None:
-        """Remove the hidden files of attempts that were killed."""
+        """Remove the hidden files of attempts that were killed; those of subtasks that are no more are shared out."""
         names = {Path(file.hidden).name for file in kept}
         directory = Path(self.directory).expanduser().absolute()
-        for attempt in range(context.attempt):
-            pattern = f".{_stem(self, context, attempt)}-*.inprogress"
-            for file in directory.glob(pattern) if self.partitioning is None else directory.rglob(pattern):
-                if file.name not in names:
-                    file.unlink(missing_ok=True)
+        pattern = f".{glob.escape(self.prefix)}-*.inprogress"
+        ours = re.compile(rf"\.{re.escape(self.prefix)}-(\d+)-{_owner(context)}-(\d+)-\d+.*")
+        for file in directory.glob(pattern) if self.partitioning is None else directory.rglob(pattern):
+            found = ours.fullmatch(file.name)
+            if found is None or file.name in names or int(found[2]) >= context.attempt:
+                continue
+            if int(found[1]) % context.parallelism == context.subtask_index:
+                file.unlink(missing_ok=True)
 
 
-def _stem(sink: FileSink, context: SinkContext, attempt: int) -> str:
-    """What the names of a subtask's files begin with. No two sinks of a job share a name, and no two attempts."""
-    return f"{sink.prefix}-{context.subtask_index}-{context.job_id[:8]}-{context.operator_id[:8]}-{attempt}"
+def _owner(context: SinkContext) -> str:
+    """No two sinks have the same, of one job or of many."""
+    return f"{context.job_id[:8]}-{context.operator_id[:8]}"
 
 
 class _FileWriter(CommittingSinkWriter):
@@ -123,7 +128,8 @@ class _FileWriter(CommittingSinkWriter):
         self._sink = sink
         self._clock = context.clock
         self._directory = Path(sink.directory).expanduser().absolute()
-        self._name = _stem(sink, context, context.attempt)
+        # No two attempts share a name.
+        self._name = f"{sink.prefix}-{context.subtask_index}-{_owner(context)}-{context.attempt}"
         self._number = 0
         self._open: dict[str, _OpenFile] = {}
         """By directory below the sink's, the file started first in front."""
