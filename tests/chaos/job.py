@@ -56,13 +56,17 @@ Row = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Load:
-    """What a run works on. ``pressure``: the source is faster than the running count, so that records queue."""
+    """What a run works on. ``pressure``: the source is faster than the running count, so that records queue.
+
+    ``regions``: the windows have a source and slots of their own, so that they need not fail with the running count.
+    """
 
     directory: Path
     keys: int = 16
     records_per_key: int = 3000
     rows_per_second: int = 3600
     pressure: bool = False
+    regions: bool = False
 
     @property
     def finish(self) -> Path:
@@ -104,6 +108,9 @@ class Load:
         records = env.from_source(NumbersInTurn(self), times, "numbers").uid("numbers")
         counts = records.key_by(lambda record: record[0]).process(RunningCount(self)).uid("counts")
         counts.write_csv(str(self.directory / "counts"), header=False).uid("counts sink")
+        if self.regions:
+            records = env.from_source(NumbersInTurn(self), times, "numbers again").uid("numbers again")
+            records = records.slot_sharing_group("windows")
         ones = records.map(lambda record: (record[0], record[1], 1, record[1])).uid("ones")
         size = TumblingEventTimeWindows.of(f"{WINDOW_RECORDS * MILLISECONDS_APART} ms")
         windows = ones.key_by(lambda row: row[0]).window(size).reduce(add).uid("windows")

@@ -68,7 +68,7 @@ class Round:
         """Never raises for what the product does."""
         directory = Path(tempfile.mkdtemp(prefix="chaos-round-"))
         outcome = self._outcome
-        self._load = Load(directory, pressure=self._variant.pressure)
+        self._load = Load(directory, pressure=self._variant.pressure, regions=self._variant.regions)
         try:
             self._job = self.submit(PARALLELISM, {})
             for fault in self._faults:

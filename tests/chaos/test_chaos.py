@@ -24,6 +24,7 @@ SELECTION = [
     ("concurrent-rocksdb", 4, "slot,taskmanager"),
     ("concurrent", 5, "freeze,slot"),
     ("aligned-pressure", 6, "slot,slot"),
+    ("regions", 9, "slot,taskmanager,slot,freeze"),
     ("rescaling-rocksdb", 7, "rescale,slot,rescale-live,rescale"),
     ("rescaling-unaligned", 8, "rescale-live,slot,rescale,rescale-live"),
 ]

@@ -36,6 +36,8 @@ class Variant:
     settings: Mapping[str, Any] = field(default_factory=dict)
     pressure: bool = False
     rescales: bool = False
+    regions: bool = False
+    """The two halves of the job share nothing."""
 
 
 VARIANTS: Final = {
@@ -50,6 +52,8 @@ VARIANTS: Final = {
         Variant("timeout-rocksdb", {**TIMEOUT, **ROCKSDB}, pressure=True),
         Variant("concurrent", CONCURRENT),
         Variant("concurrent-rocksdb", {**CONCURRENT, **ROCKSDB}),
+        Variant("regions", {}, regions=True),
+        Variant("regions-timeout-rocksdb", {**TIMEOUT, **ROCKSDB}, pressure=True, regions=True),
         Variant("rescaling", {}, rescales=True),
         Variant("rescaling-rocksdb", ROCKSDB, rescales=True),
         Variant("rescaling-unaligned", UNALIGNED, pressure=True, rescales=True),
