@@ -13,7 +13,7 @@ from millstream.core.errors import AuthenticationError, MillstreamError, Protoco
 from millstream.core.rpc.channel import Peer, RetryPolicy
 from millstream.proto.v1 import checkpoint_pb2, jobmanager_pb2, taskmanager_pb2
 from millstream.proto.v1.jobmanager_pb2_grpc import ResourceManagerStub
-from millstream.taskmanager.slot_process import SlotProcess
+from millstream.taskmanager.slot_process import ENDED, SlotProcess
 from millstream.taskmanager.slots import Slots
 
 METRICS_INTERVAL_S: Final = 1.0
@@ -159,7 +159,7 @@ class Registration:
                 request.final_metrics.CopyFrom(report.final_metrics)
             try:
                 response = await self._jobmanager.call(self._stub.ReportSubtask, request, retry=_RETRY)
-                if not response.accepted:
+                if not response.accepted and report.status not in ENDED:  # of a former attempt, or of no job any more
                     self._slots.cancel([report.subtask], timeout_s=10.0)
             except MillstreamError as error:
                 log.warning("a report did not reach the JobManager: %s", error)
