@@ -12,13 +12,24 @@ from millstream.core.table.expressions import Call, Expression, Literal
 from millstream.core.table.functions import (
     arithmetic,
     cast,
+    clock,
+    collection,
     comparison,
     conditional,
+    construct,
+    hash,
+    json_make,
+    json_read,
+    like,
     logic,
+    math,
     regexp,
     string,
     temporal,
     temporal_parts,
+    text_more,
+    type_of,
+    url,
 )
 from millstream.core.table.functions.cast import castable, refuse_cast
 from millstream.core.table.functions.function import NOT_LITERAL, ScalarFunction, TypeMismatch
@@ -29,10 +40,15 @@ _THEMES: Final = (
     ("Logic", logic.FUNCTIONS),
     ("Conditional", conditional.FUNCTIONS),
     ("Arithmetic", arithmetic.FUNCTIONS),
-    ("String", string.FUNCTIONS),
+    ("Mathematics", math.FUNCTIONS),
+    ("String", (*string.FUNCTIONS, *text_more.FUNCTIONS, *like.FUNCTIONS)),
     ("Regular expressions", regexp.FUNCTIONS),
-    ("Temporal", (*temporal_parts.FUNCTIONS, *temporal.FUNCTIONS)),
-    ("Conversion", cast.FUNCTIONS),
+    ("Temporal", (*temporal_parts.FUNCTIONS, *temporal.FUNCTIONS, *clock.FUNCTIONS)),
+    ("Conversion", (*cast.FUNCTIONS, *type_of.FUNCTIONS)),
+    ("Collections", (*construct.FUNCTIONS, *collection.FUNCTIONS)),
+    ("JSON", (*json_read.FUNCTIONS, *json_make.FUNCTIONS)),
+    ("Hashes", hash.FUNCTIONS),
+    ("URLs and addresses", url.FUNCTIONS),
 )
 ALIASES: Final = {
     "!=": "<>",
@@ -45,6 +61,13 @@ ALIASES: Final = {
     "CEILING": "CEIL",
     "MOD": "%",
     "DAY": "DAYOFMONTH",
+    "TRUNC": "TRUNCATE",
+    "POW": "POWER",
+    "REGEXP_LIKE": "REGEXP",
+    "RLIKE": "REGEXP",
+    "AT": "ITEM",
+    "GET": "FIELD",
+    "NVL": "IFNULL",
 }
 """Other names; a call gets the name on the right."""
 MISSPELLING_CUTOFF: Final = 0.6
@@ -90,6 +113,10 @@ def bind_call(name: str, arguments: Sequence[Expression]) -> Expression:
         near = difflib.get_close_matches(name.upper(), function_names(), n=1, cutoff=MISSPELLING_CUTOFF)
         hint = f" Did you mean {near[0]}?" if near else " SHOW FUNCTIONS lists all."
         raise UnknownFunction(f"there is no function {name.upper()}.{hint}")
+    if function.name == "TYPEOF" and arguments:
+        return type_of.type_of(arguments)
+    if function.name in json_make.NESTING:
+        arguments = json_make.marked(function.name, arguments)
     types = [argument.type for argument in arguments]
     literals = [argument.value if isinstance(argument, Literal) else NOT_LITERAL for argument in arguments]
     signature = function.bind(types, literals)
