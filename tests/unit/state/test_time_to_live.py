@@ -18,6 +18,7 @@ from millstream.core.api.state import (
 )
 from millstream.core.clock import ManualClock
 from millstream.core.errors import ConfigError
+from millstream.taskmanager.state.chunks import RowChunk
 from tests.unit.state.backends import everything, new_backend, restored_from
 
 TTL_MS = 100
@@ -213,3 +214,31 @@ def test_a_time_to_live_must_be_positive_and_can_be_switched_off() -> None:
     disabled = StateTtlConfig.new_builder("1s").set_update_type(StateTtlConfig.UpdateType.Disabled).build()
     descriptor.enable_time_to_live(disabled)
     assert descriptor.ttl is None
+
+
+def test_in_rocksdb_values_expire_in_the_database_too() -> None:
+    """Rows that have left the cache are seen while they live; one that is read too late leaves the database."""
+    keys = range(5000)
+    descriptor = ValueStateDescriptor("v")
+    descriptor.enable_time_to_live(StateTtlConfig.new_builder(TTL_MS).build())
+    clock = ManualClock(1_000_000)
+    backend = new_backend("rocksdb", clock=clock, memory_bytes=1 << 16)
+    state: Any = backend.state(descriptor)
+
+    def seen(key: int) -> Any:
+        backend.focus(key)
+        return state.value()
+
+    for key in keys:
+        backend.focus(key)
+        state.update(key)
+    assert len(backend.table("v")) < len(keys), "some have left the cache"
+    clock.advance(TTL_MS - 1)
+    assert [seen(key) for key in keys] == list(keys)
+    backend.focus(7)
+    state.update(-7)
+    clock.advance(1)
+    assert [key for key in keys if seen(key) is not None] == [7]
+    left = [key for chunk in everything(backend) if isinstance(chunk, RowChunk) for key in chunk.keys]
+    assert left == [7]
+    backend.close()
