@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from millstream.core.table import logical_types as lt
 from millstream.core.table.aggregate_calls import AggregateCall
 from millstream.core.table.logical_types import LogicalType
+from millstream.core.table.python_functions import PythonAggregateFunction
 from millstream.core.table.row_type import Column, RowType
 from millstream.core.table.specs import GroupAggregateSpec
 from millstream.testing.harness import OperatorHarness
@@ -228,3 +229,36 @@ def test_approximate_counts_are_near() -> None:
     changes: list[Change] = [("+I", (1, "x", value % 20_000, None, None, None, None, None)) for value in range(40_000)]
     emitted = run(calls, changes, RunMode(batch_rows=10_000), update_before=False)
     assert abs(emitted[-1][1][2] - 20_000) < 20_000 * 0.08
+
+
+class Longest:
+    """The longest text, with retractions."""
+
+    def create_accumulator(self) -> list[str]:
+        return []
+
+    def accumulate(self, accumulator: list[str], text: str | None) -> None:
+        accumulator.append(text or "")
+
+    def retract(self, accumulator: list[str], text: str | None) -> None:
+        accumulator.remove(text or "")
+
+    def merge(self, accumulator: list[str], others: list[list[str]]) -> None:
+        for other in others:
+            accumulator.extend(other)
+
+    def get_value(self, accumulator: list[str]) -> str:
+        return max(accumulator, key=lambda text: (len(text), text), default="")
+
+
+@pytest.mark.parametrize("mode", MODES, ids=str)
+@given(changes=changelogs(ROWS))
+@settings(max_examples=15, deadline=None)
+def test_functions_of_users(mode: RunMode, changes: list[Change]) -> None:
+    function = PythonAggregateFunction("longest", Longest(), (lt.STRING,), lt.STRING)
+    emitted = run((call("longest", S, lt.STRING, function=function),), changes, mode)
+    groups: dict[Any, list[str]] = {}
+    for row in surviving(changes):
+        groups.setdefault(row[:2], []).append(row[S] or "")
+    expected = {(*key, max(texts, key=lambda text: (len(text), text))) for key, texts in groups.items()}
+    assert set(materialized(emitted)) == expected

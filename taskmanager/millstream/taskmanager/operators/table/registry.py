@@ -13,6 +13,7 @@ _PACKAGE: Final = "millstream.taskmanager.operators.table"
 
 _MODULES: Final[dict[type, tuple[str, str]]] = {
     specs.ChangelogNormalizeSpec: ("deduplicate", "ChangelogNormalizeOperator"),
+    specs.CorrelateSpec: ("correlate", "CorrelateOperator"),
     specs.DeduplicateSpec: ("deduplicate", "DeduplicateOperator"),
     specs.RankSpec: ("rank", "RankOperator"),
     specs.SortLimitSpec: ("sort_limit", "SortLimitOperator"),

@@ -18,6 +18,7 @@ from millstream.taskmanager.operators.table.aggregates.extremes import Extreme, 
 from millstream.taskmanager.operators.table.aggregates.first_last import FirstLast
 from millstream.taskmanager.operators.table.aggregates.hyperloglog import ApproximateCount
 from millstream.taskmanager.operators.table.aggregates.moments import Moments
+from millstream.taskmanager.operators.table.aggregates.python_aggregate import PythonAggregate
 from millstream.taskmanager.operators.table.aggregates.retracting_extremes import RetractingExtreme
 from millstream.taskmanager.operators.table.aggregates.summing import DecimalSum, Sum
 
@@ -40,6 +41,9 @@ _ACCUMULATORS: Final[dict[str, Callable[[AggregateCall, int], Accumulator]]] = {
 def accumulator_for(call: AggregateCall, position: int, retracts: bool) -> Accumulator:
     """``retracts``: rows may be taken back. Raises ``JobGraphError`` for a call that cannot be made."""
     name = call.name
+    if call.function is not None:
+        _check_function(call, retracts)
+        return PythonAggregate(call, position)
     if name in ("SUM", "SUM0", "AVG"):
         kind = call.argument_types[0].arrow()
         return DecimalSum(call, position) if pa.types.is_decimal(kind) else Sum(call, position)
@@ -58,3 +62,11 @@ def accumulator_for(call: AggregateCall, position: int, retracts: bool) -> Accum
     if make is None:
         raise JobGraphError(f"there is no aggregate function {name} in GROUP BY and windows.")
     return make(call, position)
+
+
+def _check_function(call: AggregateCall, retracts: bool) -> None:
+    if retracts and not call.function.can_retract:
+        raise JobGraphError(
+            f"the aggregate function {call.function.name} has no method retract, and its input has updates or deletes. "
+            "Give it retract(accumulator, *values)."
+        )
