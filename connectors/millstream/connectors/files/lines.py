@@ -16,6 +16,8 @@ from millstream.core.errors import MalformedRecordError
 FIRST_CHUNK_BYTES: Final = 16 * 1024
 READ_BYTES_MIN: Final = 4 * 1024
 CHUNK_BYTES_MAX: Final = 4 * 1024 * 1024
+SAMPLE_BYTES: Final = 64 * 1024
+"""Of a chunk, from which the length of its lines is estimated."""
 LINE_BYTES_MAX: Final = 64 * 1024 * 1024
 
 
@@ -55,8 +57,8 @@ class LineChunks:
         if self._stop is not None and offset + len(data) > self._stop:
             data = self._cut_at_stop(data, self._stop - offset)
         self.position = offset + len(data)
-        rows = max(1, data.count(b"\n"))
-        self._line_bytes = len(data) / rows
+        sample_bytes = min(len(data), SAMPLE_BYTES)
+        self._line_bytes = sample_bytes / max(1, data.count(b"\n", 0, sample_bytes))
         return offset, data
 
     def close(self) -> None:
