@@ -20,6 +20,7 @@ from millstream.core.errors import MillstreamError
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "run": ("run", "Run a script on an embedded or a real cluster."),
+    "sql": ("sql", "Execute SQL: in a shell, from a file, from the command line."),
     "info": ("info", "Show the plan of a script's job without running it."),
     "list": ("list_jobs", "List jobs."),
     "cancel": ("cancel", "Cancel a job."),

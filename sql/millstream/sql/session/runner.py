@@ -41,7 +41,7 @@ class RunningJob(Protocol):
         """Until it has finished. Raises what made it fail."""
         ...
 
-    def cancel(self) -> None: ...
+    def cancel(self) -> object: ...
 
 
 class QueryResult(Protocol):
@@ -59,7 +59,9 @@ class QueryResult(Protocol):
     def job_id(self) -> str: ...
 
     def __iter__(self) -> Iterator[ArrowBatch]:
-        """Batches in the order of the changes. Raises what made the job fail."""
+        """Batches in the order of the changes; an update is two rows, UPDATE_BEFORE and UPDATE_AFTER.
+
+        Raises what made the job fail."""
         ...
 
     def close(self) -> None:

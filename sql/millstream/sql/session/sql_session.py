@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from millstream.core.config import Configuration, options
-from millstream.core.errors import ConfigError
+from millstream.core.errors import ConfigError, UserError
 from millstream.core.table.row_type import Column
 from millstream.sql.catalog.catalog_manager import CatalogError, CatalogManager
 from millstream.sql.parser.errors import SqlError, SqlValidationError
@@ -46,23 +46,18 @@ from millstream.sql.session.view_types import RelationTypes
 
 
 class SqlSession:
-    """Settings, catalogs and the open statement set of one user. Not thread-safe.
-
-    ``script_name`` is how messages name the text that statements come from.
-    """
+    """Settings, catalogs and the open statement set of one user. Not thread-safe."""
 
     def __init__(
         self,
         configuration: Configuration,
         catalogs: CatalogManager | None = None,
         runner: QueryRunner | None = None,
-        *,
-        script_name: str = "",
     ) -> None:
         self._settings = SessionSettings(configuration)
         self.catalogs = catalogs or CatalogManager(configuration)
         self._runner = runner
-        self._script_name = script_name
+        self._script_name = ""
         self._collected: list[Insert] | None = None
 
     @property
@@ -79,10 +74,19 @@ class SqlSession:
         """BEGIN STATEMENT SET was executed and END was not: inserts are collected."""
         return self._collected is not None
 
-    def execute_script(self, source: str) -> Iterator[tuple[Statement, StatementResult]]:
-        """Parse and execute one statement after the other; those before a wrong one have run."""
+    def execute_script(self, source: str, name: str = "") -> Iterator[tuple[Statement, StatementResult]]:
+        """Parse and execute one statement after the other; those before a wrong one have run.
+
+        ``name`` is how tables remember where they were defined.
+        """
+        self._script_name = name
         for statement in iterate_script(source):
             yield statement, self.execute(statement)
+
+    def require_no_open_set(self) -> None:
+        """Raises ``UserError`` if BEGIN STATEMENT SET was never ended: its inserts have not run."""
+        if self._collected is not None:
+            raise UserError(f"BEGIN STATEMENT SET without END: its {len(self._collected)} INSERTs have not run.")
 
     def execute(self, statement: Statement) -> StatementResult:
         """Raises ``SqlError`` with the place for what the statement gets wrong."""

@@ -21,11 +21,11 @@ CREATE TABLE orders (
 
 @pytest.fixture
 def session() -> SqlSession:
-    return SqlSession(load(), script_name="test.sql")
+    return SqlSession(load())
 
 
 def run(session: SqlSession, text: str) -> StatementResult:
-    return list(session.execute_script(text))[-1][1]
+    return list(session.execute_script(text, "test.sql"))[-1][1]
 
 
 def rows(session: SqlSession, text: str) -> list[tuple[object, ...]]:

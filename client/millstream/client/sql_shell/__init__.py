@@ -1,0 +1,1 @@
+"""``millstream sql``: the interactive shell, scripts, and how results are shown."""
