@@ -189,3 +189,65 @@ def count_transitions(slots: Int64Array, amounts: Int64Array, counts: Int64Array
             effects[i] = -1
         else:
             effects[i] = 0
+
+
+@numba.njit(cache=True, nogil=True)
+def running_counts(slots: Int64Array, valid: BoolArray, counts: Int64Array, out: Int64Array) -> None:
+    """``count_rows``, with the count after each row."""
+    some = len(valid) > 0
+    for i in range(len(slots)):
+        slot = slots[i]
+        if not some or valid[i]:
+            counts[slot] += 1
+        out[i] = counts[slot]
+
+
+@numba.njit(cache=True, nogil=True)
+def running_sums(
+    slots: Int64Array,
+    values: Array,
+    valid: BoolArray,
+    sums: Array,
+    counts: Int64Array,
+    out_sums: Array,
+    out_counts: Int64Array,
+) -> None:
+    """``add_values``, with sum and count after each row."""
+    some = len(valid) > 0
+    for i in range(len(slots)):
+        slot = slots[i]
+        if not some or valid[i]:
+            sums[slot] += values[i]
+            counts[slot] += 1
+        out_sums[i] = sums[slot]
+        out_counts[i] = counts[slot]
+
+
+@numba.njit(cache=True, nogil=True)
+def running_extremes(
+    slots: Int64Array,
+    values: Array,
+    valid: BoolArray,
+    greatest: bool,
+    extremes: Array,
+    known: BoolArray,
+    out: Array,
+    out_known: BoolArray,
+) -> None:
+    """``keep_greatest`` or ``keep_least``, with the extreme after each row."""
+    some = len(valid) > 0
+    for i in range(len(slots)):
+        slot = slots[i]
+        value = values[i]
+        if not some or valid[i]:
+            best = extremes[slot]
+            if not known[slot]:
+                extremes[slot] = value
+                known[slot] = True
+            elif greatest:
+                if value > best or (value != value and best == best):
+                    extremes[slot] = value
+            elif value < best or (best != best and value == value):
+                extremes[slot] = value
+        out[i] = extremes[slot]
+        out_known[i] = known[slot]

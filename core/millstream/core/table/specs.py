@@ -228,8 +228,8 @@ class OverSpec(TableOperatorSpec):
 
     partition: tuple[int, ...]
     order: int
-    """The time column (or, where ``event_time`` is None, any ordering with ``sort``)."""
-    event_time: bool
+    """The time column; where ``event_time`` is None (batch mode), any column, ascending."""
+    event_time: bool | None
     frame: FrameKind
     preceding: int | None
     """Rows, or milliseconds; None for UNBOUNDED."""

@@ -111,6 +111,15 @@ class Accumulator(ABC):
     def add(self, rows: AggregateRows, valid: BoolArray) -> None:
         """Add rows, or take them back; ``valid`` says which pass the filter, empty where all do."""
 
+    def running(self, rows: AggregateRows, valid: BoolArray) -> pa.Array | None:
+        """Add rows one by one: the result of its group after each of them. None, and nothing added, if it cannot."""
+        return None
+
+    @property
+    def runs(self) -> bool:
+        """Whether ``running`` gives a result."""
+        return type(self).running is not Accumulator.running
+
     @abstractmethod
     def merge(self, slots: Int64Array, keys: Sequence[pa.Array], other: Any, other_slots: Int64Array) -> None:
         """Add to ``slots`` (which may repeat, and have ``keys``) what an accumulator of the same call has at

@@ -95,6 +95,16 @@ class AggregateSet:
         for distinct in self._distinct:
             self._add_distinct(rows, distinct)
 
+    def running(self, rows: AggregateRows) -> list[pa.Array] | None:
+        """Add rows one by one: after each of them the results of its group. None, and nothing added, if some cannot."""
+        if self._distinct or not all(accumulator.runs for accumulator in self._accumulators):
+            return None
+        self._rows.values[rows.groups.slots] = 1
+        return [
+            accumulator.running(rows, filter_of(rows, call))
+            for call, accumulator in zip(self.calls, self._accumulators, strict=True)
+        ]
+
     def merge(self, keys: Sequence[pa.Array], other: AggregateSet, other_slots: Int64Array) -> Int64Array:
         """Add to the groups ``keys`` (one a slot, perhaps repeated) what ``other`` has at ``other_slots``; their slots.
 

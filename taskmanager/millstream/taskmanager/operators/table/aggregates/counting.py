@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from millstream.core.kernels.accumulating import ALL_ADDED, add_values, count_rows
+from millstream.core.kernels.accumulating import ALL_ADDED, add_values, count_rows, running_counts
 from millstream.core.kernels.arrow_views import NOTHING_NULL
 from millstream.taskmanager.operators.table.aggregates.accumulator import (
     Accumulator,
@@ -36,6 +36,11 @@ class Count(Accumulator):
 
     def add(self, rows: AggregateRows, valid: BoolArray) -> None:
         count_rows(rows.slots, non_null(rows, self.call, valid), rows.signs, self._counts.values)
+
+    def running(self, rows: AggregateRows, valid: BoolArray) -> pa.Array | None:
+        counts = np.empty(len(rows.slots), np.int64)
+        running_counts(rows.slots, non_null(rows, self.call, valid), self._counts.values, counts)
+        return fixed_array(counts, None, self.kind)
 
     def merge(self, slots: Int64Array, keys: Sequence[pa.Array], other: Any, other_slots: Int64Array) -> None:
         amounts = other._counts.values[other_slots]

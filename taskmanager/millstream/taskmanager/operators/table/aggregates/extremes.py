@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from millstream.core.kernels.accumulating import keep_greatest, keep_least
+from millstream.core.kernels.accumulating import keep_greatest, keep_least, running_extremes
 from millstream.core.kernels.arrow_views import NOTHING_NULL, fixed_dtype, fixed_of
 from millstream.core.kernels.groups import Grouping
 from millstream.core.table.aggregate_calls import AggregateCall
@@ -25,6 +25,7 @@ from millstream.taskmanager.operators.table.aggregates.accumulator import (
     argument,
     non_null,
 )
+from millstream.taskmanager.operators.table.aggregates.results import fixed_array
 from millstream.taskmanager.operators.table.ordering import ranks_of
 
 
@@ -50,6 +51,14 @@ class Extreme(Accumulator):
     def add(self, rows: AggregateRows, valid: BoolArray) -> None:
         values = fixed_of(argument(rows, self.call), self._dtype)
         self._keep(rows.slots, values, non_null(rows, self.call, valid), self._column.values, self._column.valid)
+
+    def running(self, rows: AggregateRows, valid: BoolArray) -> pa.Array | None:
+        values = fixed_of(argument(rows, self.call), self._dtype)
+        out, known = np.empty(len(values), self._dtype), np.empty(len(values), np.bool_)
+        valid = non_null(rows, self.call, valid)
+        greatest = self.call.name == "MAX"
+        running_extremes(rows.slots, values, valid, greatest, self._column.values, self._column.valid, out, known)
+        return fixed_array(out, known, self.kind)
 
     def merge(self, slots: Int64Array, keys: Sequence[pa.Array], other: Any, other_slots: Int64Array) -> None:
         values, valid = other._column.values[other_slots], other._column.valid[other_slots]

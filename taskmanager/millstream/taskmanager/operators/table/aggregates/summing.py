@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from millstream.core.kernels.accumulating import ALL_ADDED, add_values, add_wide
+from millstream.core.kernels.accumulating import ALL_ADDED, add_values, add_wide, running_sums
 from millstream.core.kernels.arrow_views import NOTHING_NULL, fixed_dtype, fixed_of, words_of_decimals
 from millstream.core.table.aggregate_calls import AggregateCall
 from millstream.taskmanager.operators.table.aggregates.accumulator import (
@@ -55,13 +55,22 @@ class Sum(Accumulator):
         valid = non_null(rows, self.call, valid)
         add_values(rows.slots, values, valid, rows.signs, self._sums.values, self._counts.values)
 
+    def running(self, rows: AggregateRows, valid: BoolArray) -> pa.Array | None:
+        values = fixed_of(argument(rows, self.call), self._dtype).astype(self._wide, copy=False)
+        sums, counts = np.empty(len(values), self._wide), np.empty(len(values), np.int64)
+        valid = non_null(rows, self.call, valid)
+        running_sums(rows.slots, values, valid, self._sums.values, self._counts.values, sums, counts)
+        return self._of(sums, counts)
+
     def merge(self, slots: Int64Array, keys: Sequence[pa.Array], other: Any, other_slots: Int64Array) -> None:
         unused = np.zeros(len(self._counts.values), np.int64)
         for own, its in ((self._sums, other._sums), (self._counts, other._counts)):
             add_values(slots, its.values[other_slots], NOTHING_NULL, ALL_ADDED, own.values, unused)
 
     def result(self, slots: Int64Array) -> pa.Array:
-        sums, counts = self._sums.values[slots], self._counts.values[slots]
+        return self._of(self._sums.values[slots], self._counts.values[slots])
+
+    def _of(self, sums: Any, counts: Int64Array) -> pa.Array:
         some = counts > 0
         if self.call.name == "SUM0":
             return fixed_array(sums, None, self.kind)

@@ -99,6 +99,11 @@ class ValueLog:
         numbers: Int64Array = self._numbers.values[entries]
         return numbers
 
+    def owners(self, entries: Int64Array) -> Int64Array:
+        """The groups of entries."""
+        owners: Int64Array = self._lists.owners[entries]
+        return owners
+
     def remove(self, owners: Int64Array) -> None:
         """Groups that are no more."""
         self.forget(self._lists.of(owners)[0])

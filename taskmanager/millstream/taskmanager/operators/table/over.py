@@ -1,0 +1,260 @@
+"""OVER: each row with aggregates of the frame that ends at it.
+
+By event time, rows wait until the watermark has passed them, and then come in order; late ones are dropped. By
+processing time they are taken as they come. Over an order that is no time attribute (batch mode) everything waits for
+the end of the input. Frames with a bound keep the rows that later frames reach back to; frames without one keep
+accumulators.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+
+from millstream.core.elements.batch import Batch
+from millstream.core.elements.control import MIN_WATERMARK_MS, Watermark
+from millstream.core.graph.specs import ChainedOperator
+from millstream.core.table import logical_types as lt
+from millstream.core.table.aggregate_calls import AggregateCall
+from millstream.core.table.specs import FrameKind, OverSpec, SortKey
+from millstream.taskmanager.operators.operator import OperatorContext, Output
+from millstream.taskmanager.operators.table.aggregates.accumulator import AggregateRows, Int64Array
+from millstream.taskmanager.operators.table.aggregates.aggregate_set import AggregateSet
+from millstream.taskmanager.operators.table.keyed_table_operator import KeyedTableOperator, columns_at, key_fields
+from millstream.taskmanager.operators.table.ordering import codes_of
+from millstream.taskmanager.operators.table.over_frames import SortedRows, aggregate_frames
+from millstream.taskmanager.operators.table.over_numbers import (
+    NUMBERS,
+    OFFSETS,
+    SHARES,
+    numbered,
+    offset_of,
+    refuse_unbounded,
+    shifted,
+)
+from millstream.taskmanager.operators.table.partitioned_rows import PartitionedRows
+from millstream.taskmanager.operators.table.table_operator import arrow_batch
+from millstream.taskmanager.operators.table.timestamps import milliseconds_of
+from millstream.taskmanager.operators.table.window_table import NULL_TIMES_DROPPED
+from millstream.taskmanager.state.columnar.table import ColumnTable
+
+_UNITS_PER_MS = {"s": 0, "ms": 1, "us": 1000, "ns": 1_000_000}
+
+
+class OverOperator(KeyedTableOperator[OverSpec]):
+    """State: rows that wait or that frames reach back to, and accumulators of frames without a bound."""
+
+    def __init__(self, chained: ChainedOperator, spec: OverSpec) -> None:
+        super().__init__(chained, spec, spec.output, spec.ttl_ms)
+        self._whole = spec.event_time is None
+        if not self._whole:
+            for call in spec.aggregates:
+                refuse_unbounded(call)
+        special = (*OFFSETS, *NUMBERS, *SHARES)
+        self._plain = [call for call in spec.aggregates if call.name not in special or call.function is not None]
+        bounded = spec.preceding is not None
+        self._counted = [] if bounded or self._whole else list(self._plain)
+        self._numbers = not self._whole and any(call.name in NUMBERS for call in spec.aggregates)
+        if self._numbers:  # rows so far, and different times so far
+            count = AggregateCall("COUNT", (), (), lt.BIGINT)
+            self._counted += [count, replace(count, filter=len(spec.input))]
+        offsets = [offset_of(call) for call in spec.aggregates if call.name in OFFSETS]
+        by_rows = bounded and bool(self._plain) and spec.frame is FrameKind.ROWS
+        self._keep_rows = max([*offsets, (spec.preceding or 0) if by_rows else 0])
+        by_range = bounded and bool(self._plain) and spec.frame is FrameKind.RANGE
+        self._keep_ms = spec.preceding if by_range else None
+
+    def open(self, context: OperatorContext, output: Output) -> None:
+        super().open(context, output)
+        log = self._rows.log
+        entries, _ = log.of(self._rows.all_partitions())
+        waits = entries
+        if not self._whole and len(entries):
+            waits = entries[milliseconds_of(log.column(self.spec.order, entries)) > self.watermark_ms]
+        self._waiting = [waits] if self.spec.event_time else []
+
+    def declare(self) -> None:
+        spec = self.spec
+        keys = key_fields(spec.input, spec.partition)
+        self._rows = PartitionedRows(spec.input, keys, self._make_table, self.context.clock)
+        self._set = AggregateSet("frames", keys, self._counted, False, self._make_table) if self._counted else None
+
+    def process(self, batch: Batch, input_index: int) -> None:
+        batch = arrow_batch(batch)
+        if self.spec.event_time:
+            column = batch.records.column(self.spec.order)
+            valid = column.is_valid().to_numpy(zero_copy_only=False)
+            late = valid & (milliseconds_of(column) <= self.watermark_ms)
+            if self.watermark_ms == MIN_WATERMARK_MS:
+                late[:] = False
+            if late.any() or column.null_count:
+                self.context.metrics.add(NULL_TIMES_DROPPED, column.null_count)
+                self.context.metrics.late_records_dropped += int(np.count_nonzero(late))
+                batch = batch.take(np.flatnonzero(valid & ~late))
+        if not batch.num_rows:
+            return
+        keys = columns_at(batch, self.spec.partition)
+        groups = self._rows.place(keys, batch.num_rows)
+        first_new = self._rows.log.next_number
+        entries = self._rows.log.append(groups.slots[groups.of_rows], keys, batch.records.columns)
+        if self.spec.event_time:
+            self._waiting.append(entries)
+        elif not self._whole:
+            with self.evaluating(batch.records, lambda records: None):
+                self._fire(groups.slots, first_new, None)
+
+    def process_watermark(self, watermark: Watermark) -> None:
+        if self.spec.event_time and self._waiting:
+            log = self._rows.log
+            waiting = np.concatenate(self._waiting)
+            due = milliseconds_of(log.column(self.spec.order, waiting)) <= watermark.timestamp_ms
+            self._waiting = [waiting[~due]] if not due.all() else []
+            if due.any():
+                self._fire(np.unique(log.owners(waiting[due])), 0, watermark.timestamp_ms)
+        super().process_watermark(watermark)
+
+    def finish(self) -> None:
+        if self._whole:
+            self._fire(self._rows.all_partitions(), 0, None)
+        super().finish()
+
+    # -- firing -------------------------------------------------------------------------------------------------
+
+    def _fire(self, partitions: Int64Array, first_new: int, until_ms: int | None) -> None:
+        """Emit the rows of ``partitions`` that wait: those up to ``until_ms``, or numbered from ``first_new``."""
+        log = self._rows.log
+        entries, positions = log.of(partitions)
+        times = codes_of(log.column(self.spec.order, entries), SortKey(self.spec.order))
+        if until_ms is not None:
+            ms = milliseconds_of(log.column(self.spec.order, entries))
+            reached = ms <= until_ms
+            entries, positions, times, ms = entries[reached], positions[reached], times[reached], ms[reached]
+            is_due = ms > self.watermark_ms
+        else:
+            is_due = log.numbers(entries) >= first_new
+            if not self._whole and self._keep_ms is None:
+                times = log.numbers(entries)  # by arrival, whatever the clock shows
+        order = np.lexsort((log.numbers(entries), times, positions))
+        entries, is_due = entries[order], is_due[order]
+        rows = SortedRows(positions[order], times[order], lambda index: log.column(index, entries))
+        due = np.flatnonzero(is_due)
+        if not len(due):
+            return
+        results = self._results(rows, due)
+        out = np.lexsort((log.numbers(entries[due]), rows.times[due]))
+        columns = [*log.values(entries[due]), *results]
+        self.emit_columns(
+            [column.take(pa.array(out)).cast(field.type) for column, field in zip(columns, self.schema, strict=True)]
+        )
+        self._forget(rows, entries, until_ms)
+
+    def _results(self, rows: SortedRows, due: Int64Array) -> list[pa.Array]:
+        plain = iter(self._plain_results(rows, due))
+        counted = self._counted_results(rows, due)
+        numbers = counted[-2:] if self._numbers else []
+        if self.spec.preceding is None and not self._whole:
+            plain = iter(counted)
+        results = []
+        for call in self.spec.aggregates:
+            if call.function is None and call.name in OFFSETS:
+                results.append(shifted(call, rows, due))
+            elif call.function is None and call.name in (*NUMBERS, *SHARES):
+                results.append(self._number(call, rows, due, numbers) if numbers else numbered(call, rows, due))
+            else:
+                results.append(next(plain))
+        return results
+
+    def _plain_results(self, rows: SortedRows, due: Int64Array) -> list[pa.Array]:
+        """Of frames over rows that are all here."""
+        if not self._plain or (self.spec.preceding is None and not self._whole):
+            return []
+        preceding = self.spec.preceding
+        if preceding is not None and self.spec.frame is FrameKind.RANGE:
+            preceding *= self._units_per_ms()
+        first, last = rows.frames(self.spec.frame, preceding, due)
+        columns = [rows.columns(index) for index in range(len(self.spec.input))]
+        return aggregate_frames(self._plain, columns, first, last, self._passing_table)
+
+    def _counted_results(self, rows: SortedRows, due: Int64Array) -> list[pa.Array]:
+        """Of frames that began with the first row ever: one step for the first row of each partition, and so on."""
+        if self._set is None:
+            return []
+        by_range = self.spec.frame is FrameKind.RANGE and self.spec.event_time
+        chosen = pa.array(due)
+        columns = [rows.columns(index).take(chosen) for index in range(len(self.spec.input))]
+        columns.append(pa.array(rows.opens_peers[due]))
+        keys = [columns[index] for index in self.spec.partition]
+        slots, groups = self._set.place(keys, len(due))
+        whole = AggregateRows(slots, groups, keys, columns)
+        running = self._set.running(whole)
+        if running is None:
+            return self._stepwise(whole, _steps(rows, due, bool(by_range)))
+        if not by_range:
+            return running
+        last = pa.array(np.searchsorted(due, rows.last_peer[due]))
+        hidden = 2 if self._numbers else 0
+        reach = len(running) - hidden
+        return [column.take(last) if index < reach else column for index, column in enumerate(running)]
+
+    def _stepwise(self, whole: AggregateRows, steps: Int64Array) -> list[pa.Array]:
+        assert self._set is not None
+        order = np.argsort(steps, kind="stable")
+        bounds = np.flatnonzero(np.append(np.diff(steps[order]) != 0, True)) + 1
+        parts: list[list[pa.Array]] = []
+        start = 0
+        for stop in bounds.tolist():
+            positions = order[start:stop]
+            self._set.add(whole.select(positions))
+            parts.append(self._set.results(whole.slots[positions]))
+            start = stop
+        back = pa.array(np.argsort(order, kind="stable"))
+        return [pa.concat_arrays(list(column)).take(back) for column in zip(*parts, strict=True)]
+
+    def _number(self, call: AggregateCall, rows: SortedRows, due: Int64Array, counts: Sequence[pa.Array]) -> pa.Array:
+        """From the running counts of rows and of times."""
+        if call.name == "DENSE_RANK":
+            return counts[1]
+        if call.name == "ROW_NUMBER":
+            return counts[0]
+        return counts[0].take(pa.array(np.searchsorted(due, rows.first_peer[due])))
+
+    # -- inner --------------------------------------------------------------------------------------------------
+
+    def _forget(self, rows: SortedRows, entries: Int64Array, until_ms: int | None) -> None:
+        """Rows that no later frame reaches."""
+        needless = rows.end - np.arange(len(entries)) > self._keep_rows
+        if self._keep_ms is not None and until_ms is not None:
+            ms = milliseconds_of(self._rows.log.column(self.spec.order, entries))
+            needless &= ms <= until_ms - self._keep_ms
+        elif self._keep_ms is not None:
+            clock_ms = self.context.clock.wall_ms()
+            ms = milliseconds_of(self._rows.log.column(self.spec.order, entries))
+            needless &= ms < clock_ms - self._keep_ms
+        owners = np.unique(self._rows.log.owners(entries))
+        self._rows.log.forget(entries[needless])
+        _, positions = self._rows.log.of(owners)
+        self._rows.forget_partitions(np.delete(owners, np.unique(positions)))
+
+    def _units_per_ms(self) -> int:
+        kind = self.spec.input[self.spec.order].type.arrow()
+        return _UNITS_PER_MS[kind.unit] if pa.types.is_timestamp(kind) else 1
+
+    def _make_table(self, name: str, keys: pa.Schema, values: pa.Schema) -> ColumnTable:
+        return self.table(name, keys, values, len(self.spec.partition))
+
+    def _passing_table(self, name: str, keys: pa.Schema, values: pa.Schema) -> ColumnTable:
+        """Not part of the state: it lives while frames are aggregated."""
+        return ColumnTable(name, keys, values, clock=self.context.clock, tracks_changes=False)
+
+
+def _steps(rows: SortedRows, due: Int64Array, by_peers: bool) -> Int64Array:
+    """By due row, 0 for the first of its partition, 1 for the second, ...; peers together with ``by_peers``."""
+    partitions = rows.partitions[due]
+    opens = np.ones(len(due), np.bool_)
+    opens[1:] = partitions[1:] != partitions[:-1]
+    advances = rows.opens_peers[due] | opens if by_peers else np.ones(len(due), np.bool_)
+    counts = np.cumsum(advances)
+    return counts - np.maximum.accumulate(np.where(opens, counts, 0))
