@@ -26,7 +26,7 @@ from millstream.core.graph.stream_graph import StreamGraph
 from millstream.core.ids import BlobKey, OperatorId
 from millstream.proto.v1 import job_graph_pb2 as pb
 
-JOB_SETTINGS: Final = ("pipeline.", "execution.", "parallelism.", "restart-strategy.", "state.")
+JOB_SETTINGS: Final = ("pipeline.", "execution.", "parallelism.", "restart-strategy.", "state.", "table.")
 """Prefixes of the settings that travel with a job; a cluster's own settings do not."""
 
 

@@ -122,7 +122,8 @@ def _joined(binder: QueryBinder, left: Relation, join: exp.Join, parent: Scope |
     elif kind in (JoinKind.SEMI, JoinKind.ANTI):
         return left.over(Join(left.row, left.node, right.node, kind, condition))
     else:
-        node = Join(_joined_row(left.row, right.row, kind), left.node, right.node, kind, condition)
+        ttls = (binder.ttl_of(left), binder.ttl_of(right))
+        node = Join(_joined_row(left.row, right.row, kind), left.node, right.node, kind, condition, ttls)
     return Relation(node, both.qualifiers, both.names, both.hidden)
 
 

@@ -65,7 +65,7 @@ def bind_grouping(binder: QueryBinder, scope: Scope, group: exp.Group | None) ->
 
 def aggregated(
     binder: QueryBinder, scope: Scope, grouping: Grouping, expressions: list[Expression], texts: list[exp.Expr]
-) -> tuple[Node, list[Expression]]:
+) -> tuple[Aggregate, list[Expression]]:
     """The aggregate over the scope's relation, and ``expressions`` over its columns.
 
     Raises ``QueryError`` for a column that is neither a key nor inside an aggregate.

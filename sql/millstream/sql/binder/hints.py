@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from sqlglot import exp
 
+from millstream.core.api.time import parse_duration_ms
+from millstream.core.errors import ConfigError
 from millstream.sql.errors import query_error, unsupported
 
 _IGNORED = frozenset({"BROADCAST", "SHUFFLE_HASH", "SHUFFLE_MERGE", "NEST_LOOP", "MULTI_JOIN"})
@@ -23,16 +25,23 @@ def table_options(table: exp.Expr) -> dict[str, str]:
     return options
 
 
-def state_ttls(select: exp.Expr) -> dict[str, str]:
-    """``SELECT /*+ STATE_TTL('alias' = '1d') */``: by table or alias."""
-    ttls: dict[str, str] = {}
+def state_ttls(select: exp.Expr) -> dict[str, int]:
+    """``SELECT /*+ STATE_TTL('alias' = '1d') */``: milliseconds by table or alias."""
+    ttls: dict[str, int] = {}
     for call in _calls([select.args.get("hint")]):
         name = str(call.this).upper()
         if name == "STATE_TTL":
-            ttls.update(_pairs(call))
+            ttls.update({alias: _duration_ms(text, call) for alias, text in _pairs(call)})
         elif name not in _IGNORED and name != "LOOKUP":
             raise unsupported(f"the hint {name}", call)
     return ttls
+
+
+def _duration_ms(text: str, call: exp.Expr) -> int:
+    try:
+        return parse_duration_ms(text)
+    except (ConfigError, ValueError) as error:
+        raise query_error(f"STATE_TTL: {error}", call) from error
 
 
 def _calls(hints: list[exp.Expr | None] | None) -> Iterator[exp.Expr]:

@@ -23,13 +23,14 @@ from millstream.sql.binder.aggregate_calls import contains_aggregate
 from millstream.sql.binder.columns import project, unique_names, with_expressions
 from millstream.sql.binder.expressions import ExpressionBinder, call_of
 from millstream.sql.binder.grouping import Grouping, aggregated, auxiliary_column, bind_grouping
+from millstream.sql.binder.hints import state_ttls
 from millstream.sql.binder.literals import integer_of
 from millstream.sql.binder.over_calls import order_item, ordered_by
 from millstream.sql.binder.over_columns import attach_overs
 from millstream.sql.binder.placeholders import OrderExpression
 from millstream.sql.binder.scope import Relation, Scope
 from millstream.sql.binder.services import BinderServices
-from millstream.sql.errors import query_error, unsupported
+from millstream.sql.errors import did_you_mean, query_error, unsupported
 from millstream.sql.plan.nodes import Aggregate, Filter, Node, SetOperation, Sort, Union, Values
 
 _DEPTH_MAX: Final = 64
@@ -57,6 +58,8 @@ class QueryBinder:
         self.ctes: dict[str, exp.Expr] = dict(ctes or {})
         self._depth = depth
         self._grouping: Grouping | None = None
+        self.ttls_ms: dict[str, int] = {}
+        """From the STATE_TTL hint, by table or alias."""
 
     # -- queries ----------------------------------------------------------------------------------------------------
 
@@ -138,7 +141,9 @@ class QueryBinder:
     # -- SELECT -----------------------------------------------------------------------------------------------------
 
     def _select(self, select: exp.Select, parent: Scope | None) -> Relation:
+        self.ttls_ms = state_ttls(select)
         scope, conditions = self._from_where(select, parent)
+        self._check_ttls(scope.relation, select)
         if conditions:
             raise unsupported("a subquery that means columns of the query around it, here", select)
         grouped = _is_grouped(select, self.services)
@@ -153,7 +158,7 @@ class QueryBinder:
         if grouped:
             assert self._grouping is not None
             node, expressions = aggregated(self, scope, self._grouping, expressions, parts.texts)
-            relation = Relation.of(node)
+            relation = Relation.of(replace(node, ttl_ms=self.ttl_of(scope.relation)))
         elif having is not None:
             raise query_error("HAVING needs GROUP BY or an aggregate", select.args["having"])
         relation, expressions = subqueries.attach_scalars(relation, expressions)
@@ -163,6 +168,19 @@ class QueryBinder:
         if qualify is not None:
             relation = relation.over(Filter(relation.node.row, relation.node, expressions[qualify]))
         return self._projected(select, relation, expressions, parts.names, visible, order)
+
+    def ttl_of(self, relation: Relation) -> int | None:
+        """The time to live that a hint gives the state of a relation."""
+        for qualifier in relation.qualifiers:
+            if qualifier in self.ttls_ms:
+                return self.ttls_ms[qualifier]
+        return None
+
+    def _check_ttls(self, relation: Relation, select: exp.Select) -> None:
+        for name in self.ttls_ms:
+            if name not in relation.qualifiers:
+                near = did_you_mean(name, set(relation.qualifiers))
+                raise query_error(f"STATE_TTL names {name!r}, which is no table or alias of this query.{near}", select)
 
     def _from_where(self, select: exp.Select, parent: Scope | None) -> tuple[Scope, list[Expression]]:
         """The scope after FROM and WHERE, and the conditions that mean columns of ``parent``."""

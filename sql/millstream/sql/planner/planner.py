@@ -10,12 +10,14 @@ from sqlglot import exp
 from millstream.core.graph.specs import CollectSpec
 from millstream.core.graph.stream_graph import StreamGraph
 from millstream.core.table.row_type import RowType
+from millstream.sql.binder.expressions import ExpressionBinder
 from millstream.sql.binder.query import QueryBinder
+from millstream.sql.binder.scope import Relation, Scope
 from millstream.sql.binder.services import BinderServices
 from millstream.sql.optimizer.merge_projects import merge_projects
 from millstream.sql.optimizer.optimize import optimize
 from millstream.sql.optimizer.share_scans import share_scans
-from millstream.sql.plan.nodes import Node
+from millstream.sql.plan.nodes import Node, Values
 from millstream.sql.planner.explain import logical_text, physical_text
 from millstream.sql.planner.graph import add_to_graph
 from millstream.sql.planner.physical import PhysicalEdge, PhysicalOperator
@@ -34,6 +36,8 @@ class InsertPlan:
     query: exp.Expr | Node
     table: SinkTable
     columns: tuple[str, ...] = ()
+    partition: tuple[tuple[str, exp.Expr], ...] = ()
+    """Columns that are the same constant in all rows."""
 
 
 @dataclass
@@ -75,6 +79,12 @@ class Planner:
             return query
         return QueryBinder(self.services).bind(query).node
 
+    def _fitted(self, insert: InsertPlan) -> Node:
+        scope = Scope(Relation.of(Values(RowType(()), ((),))))
+        binder = ExpressionBinder(scope, self.services, clause="PARTITION")
+        constants = {name: binder.bind(value) for name, value in insert.partition}
+        return fitted(self.bind(insert.query), insert.table, insert.columns, constants)
+
     def plan_query(self, query: exp.Expr | Node) -> PlannedJob:
         """A job whose result the client fetches."""
         bound = self.bind(query)
@@ -89,7 +99,7 @@ class Planner:
 
     def plan_inserts(self, inserts: Sequence[InsertPlan]) -> PlannedJob:
         """One job for all ``inserts``; what they have in common runs once."""
-        bound = [fitted(self.bind(insert.query), insert.table, insert.columns) for insert in inserts]
+        bound = [self._fitted(insert) for insert in inserts]
         optimized = _optimized(bound)
         translator = Translator(self.settings)
         ends = [sink(translator, node, insert.table) for node, insert in zip(optimized, inserts, strict=True)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from millstream.core.elements.batch import RowKind
@@ -18,7 +18,7 @@ from millstream.core.table.logical_types import LogicalType
 from millstream.core.table.row_type import Column, RowType
 from millstream.sql.binder.columns import project
 from millstream.sql.binder.literals import null_literal
-from millstream.sql.errors import query_error
+from millstream.sql.errors import did_you_mean, query_error
 from millstream.sql.plan import nodes as n
 from millstream.sql.plan.properties import changelog, unique_keys
 from millstream.sql.planner.physical import PhysicalEdge, PhysicalOperator
@@ -28,18 +28,20 @@ from millstream.sql.planner.translate import Translator
 _INSERTS: Final = INSERT_ONLY
 
 
-def fitted(node: n.Node, table: SinkTable, columns: Sequence[str]) -> n.Node:
+def fitted(
+    node: n.Node, table: SinkTable, columns: Sequence[str], constants: Mapping[str, Expression] | None = None
+) -> n.Node:
     """``node`` with the columns of ``table``; ``columns``: those the statement names, else all in order.
 
-    Raises ``QueryError`` that names the column and both types.
+    ``constants``: columns of a static partition. Raises ``QueryError`` that names the column and both types.
     """
     wanted = table.row
-    named = list(columns) or list(wanted.names)
-    unknown = [name for name in named if wanted.index_of(name) is None]
-    if unknown:
-        raise query_error(
-            f"the table {table.name} has no column {unknown[0]!r} to write; it has {', '.join(wanted.names)}"
-        )
+    fixed = dict(constants or {})
+    named = list(columns) or [name for name in wanted.names if name not in fixed]
+    for name in [*named, *fixed]:
+        if wanted.index_of(name) is None:
+            near = did_you_mean(name, wanted.names)
+            raise query_error(f"the table {table.name} has no column {name!r} to write.{near}")
     if len(node.row) != len(named):
         raise query_error(
             f"the query has {len(node.row)} columns ({', '.join(map(str, node.row.columns))}), but {table.name} takes "
@@ -48,12 +50,17 @@ def fitted(node: n.Node, table: SinkTable, columns: Sequence[str]) -> n.Node:
     sources = {name: index for index, name in enumerate(named)}
     expressions: list[Expression] = []
     for column in wanted.columns:
-        index = sources.get(column.name)
-        if index is None:
+        if column.name in fixed:
+            value = fixed[column.name]
+            expressions.append(_converted(value, Column(column.name, value.type), column, table))
+        elif column.name in sources:
+            index = sources[column.name]
+            given = node.row[index]
+            expressions.append(_converted(InputRef(given.type, index), given, column, table))
+        elif not column.type.nullable:
+            raise query_error(f"column {column.name!r} of {table.name} is NOT NULL and gets no value")
+        else:
             expressions.append(null_literal(column.type))
-            continue
-        given = node.row[index]
-        expressions.append(_converted(InputRef(given.type, index), given, column, table))
     if (
         all(isinstance(e, InputRef) and e.index == i for i, e in enumerate(expressions))
         and node.row.names == wanted.names

@@ -114,6 +114,11 @@ def identity(row: RowType) -> tuple[Expression, ...]:
 
 def _scan(t: Translator, node: n.Scan, before: bool) -> PhysicalOperator:
     planned = node.table.open(node)
+    if t.settings.batch and not planned.bounded:
+        raise query_error(
+            f"the table {node.table.name} never ends, and 'execution.runtime-mode' is batch. SET it to 'streaming', or "
+            f"bound the table by its options"
+        )
     source = t.operator(
         f"Source: {node.table.name}", SourceSpec(planned.source), node.row, [], parallelism=planned.parallelism
     )

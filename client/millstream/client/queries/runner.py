@@ -1,0 +1,125 @@
+"""Plans the queries of a session and runs them on the cluster of the process's session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+from sqlglot import exp
+
+from millstream.client.job_client import JobClient
+from millstream.client.queries.result import ClusterQueryResult
+from millstream.client.queries.time_zone import zone_name
+from millstream.client.session import current_session
+from millstream.client.submit import submit_graph
+from millstream.core.config import options
+from millstream.core.errors import ConfigError
+from millstream.core.table.functions.registry import function_names
+from millstream.core.table.row_type import RowType
+from millstream.sql.binder.aggregate_calls import AGGREGATES, OVER_ONLY
+from millstream.sql.binder.hints import table_options
+from millstream.sql.errors import QueryError
+from millstream.sql.parser.errors import SqlError, SqlValidationError
+from millstream.sql.parser.statements import ExplainDetail, Insert, Query, Statement, StatementSet
+from millstream.sql.planner.planner import InsertPlan, PlannedJob, Planner
+from millstream.sql.planner.services import CatalogServices
+from millstream.sql.planner.settings import PlannerSettings
+from millstream.sql.session.runner import SessionContext
+
+T = TypeVar("T")
+
+_APPEND_ONLY: Final = "I"
+TIME_ZONE: Final = "table.local-time-zone"
+
+
+class ClusterRunner:
+    """Implements ``QueryRunner``."""
+
+    def run_query(self, context: SessionContext, query: Query) -> ClusterQueryResult:
+        planned = self._located(query, lambda: _planner(context).plan_query(query.ast))
+        return run_planned_query(context, planned)
+
+    def run_inserts(self, context: SessionContext, inserts: Sequence[Insert]) -> JobClient:
+        planned, names = self._plan_inserts(context, inserts)
+        job, _ = submit_planned(context, planned, f"insert-into_{','.join(names)}")
+        return job
+
+    def explain(
+        self, context: SessionContext, statement: Query | Insert | StatementSet, details: Sequence[ExplainDetail]
+    ) -> str:
+        if isinstance(statement, Query):
+            planned = self._located(statement, lambda: _planner(context).plan_query(statement.ast))
+        else:
+            inserts = statement.inserts if isinstance(statement, StatementSet) else (statement,)
+            planned, _ = self._plan_inserts(context, inserts)
+        return planned.explain(changelog_mode=ExplainDetail.CHANGELOG_MODE in details)
+
+    def query_type(self, context: SessionContext, query: exp.Expr, source: str) -> RowType:
+        return _located(source, 0, lambda: _planner(context).bind(query).row)
+
+    def built_in_functions(self) -> Sequence[str]:
+        return sorted({*function_names(), *AGGREGATES, *OVER_ONLY})
+
+    def _plan_inserts(self, context: SessionContext, inserts: Sequence[Insert]) -> tuple[PlannedJob, list[str]]:
+        services = _services(context)
+        plans = [_insert_plan(services, insert) for insert in inserts]
+        planner = Planner(services, _settings(context))
+        planned = self._located(inserts[0], lambda: planner.plan_inserts(plans))
+        return planned, [plan.table.name for plan in plans]
+
+    def _located(self, statement: Statement, plan: Callable[[], T]) -> T:
+        return _located(statement.source, statement.position.offset, plan)
+
+
+def _insert_plan(services: CatalogServices, insert: Insert) -> InsertPlan:
+    if insert.overwrite:
+        raise SqlValidationError.at(insert.source, insert.position.offset, "INSERT OVERWRITE is not supported")
+    target = exp.Table(hints=list(insert.hints))
+    sink = _located(insert.source, insert.position.offset, lambda: services.sink(insert.path, table_options(target)))
+    return InsertPlan(insert.query, sink, insert.columns, insert.partition)
+
+
+def _located(source: str, offset: int, plan: Callable[[], T]) -> T:
+    """Errors of the binder, which knows nodes, at their places in the text."""
+    try:
+        return plan()
+    except QueryError as error:
+        if error.node is None:
+            raise SqlValidationError.at(source, offset, error.message) from error
+        raise SqlValidationError.at_node(source, error.node, error.message, default=offset) from error
+    except SqlError:
+        raise
+    except ConfigError as error:
+        raise SqlValidationError.at(source, offset, error.message) from error
+
+
+def _settings(context: SessionContext) -> PlannerSettings:
+    return PlannerSettings.of(context.configuration.flatten())
+
+
+def _services(context: SessionContext) -> CatalogServices:
+    return CatalogServices(context.catalogs, batch=_settings(context).batch)
+
+
+def _planner(context: SessionContext) -> Planner:
+    return Planner(_services(context), _settings(context))
+
+
+def submit_planned(
+    context: SessionContext, planned: PlannedJob, default_name: str
+) -> tuple[JobClient, Mapping[int, str]]:
+    """Submit a planned job; its handle, and the operator ids of its ends by their order."""
+    configuration = context.configuration
+    settings: dict[str, Any] = configuration.flatten()
+    settings[TIME_ZONE] = zone_name(settings.get(TIME_ZONE))
+    name = configuration[options.PIPELINE_NAME] or default_name
+    parallelism = configuration[options.PARALLELISM_DEFAULT] or current_session().default_parallelism()
+    graph, ends = planned.graph(name, parallelism)
+    job, ids = submit_graph(graph, settings)
+    return job, {order: ids[end] for order, end in enumerate(ends)}
+
+
+def run_planned_query(context: SessionContext, planned: PlannedJob) -> ClusterQueryResult:
+    """Run a query whose rows the client fetches."""
+    job, ends = submit_planned(context, planned, "collect")
+    return ClusterQueryResult(job, ends[0], planned.row, planned.ends[0].changes == _APPEND_ONLY)
