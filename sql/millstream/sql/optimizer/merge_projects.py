@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from millstream.core.table.evaluation import is_deterministic
 from millstream.core.table.expressions import InputRef, walk
 from millstream.sql.optimizer.push_filters import substituted
 from millstream.sql.plan import nodes as n
+
+
+_NAMED_AT_WILL: Final = (n.Aggregate, n.WindowAggregate, n.Join, n.IntervalJoin, n.WindowJoin, n.TemporalJoin)
+"""What they emit has the names that they are given."""
 
 
 def merge_projects(node: n.Node) -> n.Node:
@@ -23,8 +28,11 @@ def _merge(node: n.Node) -> n.Node:
         expressions = tuple(substituted(expression, inner.expressions) for expression in node.expressions)
         return _merge(replace(node, input=inner.input, expressions=expressions))
     same = all(isinstance(e, InputRef) and e.index == i for i, e in enumerate(node.expressions))
-    if same and len(node.row) == len(inner.row) and node.row == inner.row:
-        return inner
+    if same and len(node.row) == len(inner.row):
+        if node.row == inner.row:
+            return inner
+        if isinstance(inner, _NAMED_AT_WILL):
+            return replace(inner, row=node.row)
     return node
 
 

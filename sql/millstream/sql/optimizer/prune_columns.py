@@ -306,6 +306,18 @@ def _union(node: n.Union, wanted: set[Path]) -> Pruned:
     return n.Union(row, tuple(parts)), {(old,): new for new, old in enumerate(chosen)}
 
 
+def _expand(node: n.Expand, wanted: set[Path]) -> Pruned:
+    chosen = sorted(_columns(wanted))
+    below: set[Path] = set()
+    for projection in node.projections:
+        for i in chosen:
+            below |= paths_of(projection[i])
+    inner, places = _prune(node.input, below)
+    projections = tuple(tuple(_moved(projection[i], places) for i in chosen) for projection in node.projections)
+    pruned = n.Expand(node.row.select(chosen), inner, projections)
+    return pruned, {(old,): new for new, old in enumerate(chosen)}
+
+
 def _correlate(node: n.Correlate, wanted: set[Path]) -> Pruned:
     """All columns of the function stay; those of the input are pruned."""
     width = len(node.input.row)
@@ -398,6 +410,7 @@ _HANDLERS: dict[type, Callable[..., Pruned]] = {
     n.Deduplicate: _deduplicate,
     n.Sort: _sort,
     n.Union: _union,
+    n.Expand: _expand,
     n.Correlate: _correlate,
     n.Join: _join,
     n.IntervalJoin: _join,

@@ -1,0 +1,65 @@
+"""What a query gets wrong is told in its words, at its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from millstream.core.errors import JobGraphError
+from millstream.sql.planner.planner import PlannedJob
+
+REFUSED = [
+    ("SELECT aucton FROM bid", "no column 'aucton'. Did you mean 'auction'?"),
+    ("SELECT * FROM bids", "Did you mean bid?"),
+    ("SELECT ts FROM bid, auction", "'ts' is ambiguous: it may be bid.ts or auction.ts"),
+    ("SELECT b.price FROM bid AS x", "no table or alias 'b'"),
+    ("SELECT LOWR(channel) FROM bid", "no function LOWR. Did you mean LOWER?"),
+    ("SELECT price + channel FROM bid", "STRING"),
+    ("SELECT price FROM bid WHERE price", "WHERE takes a BOOLEAN, not BIGINT"),
+    ("SELECT price, COUNT(*) FROM bid", "'price' must stand in GROUP BY or inside an aggregate"),
+    ("SELECT auction FROM bid GROUP BY auction HAVING price > 1", "'price' must stand in GROUP BY"),
+    ("SELECT COUNT(COUNT(*)) FROM bid", "cannot stand"),
+    ("SELECT price FROM bid WHERE SUM(price) > 1", "aggregate SUM cannot stand in WHERE"),
+    ("SELECT ROW_NUMBER() FROM bid", "ROW_NUMBER needs OVER"),
+    ("SELECT info.nme FROM item", "no field 'nme'"),
+    ("SELECT price.x FROM bid", "no"),
+    ("SELECT 1 UNION ALL SELECT 1, 2", "as many columns on both sides, not 1 and 2"),
+    ("SELECT 1 UNION ALL SELECT TRUE", "INT on one side and BOOLEAN on the other"),
+    (
+        "SELECT * FROM TABLE(TUMBLE(TABLE auction, DESCRIPTOR(expires), INTERVAL '1' MINUTE))",
+        "needs a time attribute, and 'expires' is plain TIMESTAMP(3)",
+    ),
+    (
+        "SELECT * FROM TABLE(TUMBLE(TABLE bid, DESCRIPTOR(ts), INTERVAL '0' SECOND))",
+        "must be positive",
+    ),
+    (
+        "SELECT * FROM TABLE(CUMULATE(TABLE bid, DESCRIPTOR(ts), INTERVAL '7' SECOND, INTERVAL '10' SECOND))",
+        "multiple of its step",
+    ),
+    (
+        "SELECT * FROM TABLE(SESSION(TABLE bid PARTITION BY bidder, DESCRIPTOR(ts), INTERVAL '7' SECOND))",
+        "SESSION must be aggregated",
+    ),
+    (
+        "SELECT COUNT(*) FROM (SELECT b.ts AS t FROM bid b JOIN auction a ON b.auction = a.id) "
+        "GROUP BY TUMBLE(t, INTERVAL '1' MINUTE)",
+        "passed a regular join",
+    ),
+    ("SELECT * FROM bid ORDER BY price", "ORDER BY in a stream"),
+    ("SELECT * FROM (SELECT * FROM bid) b FULL JOIN LATERAL TABLE(f(price)) AS t(x) ON TRUE", "FULL JOIN"),
+    ("SELECT (SELECT auction FROM bid) FROM small", "several rows"),
+    ("SELECT * FROM small JOIN rates FOR SYSTEM_TIME AS OF v AS r ON v = r.currency", "takes a time attribute"),
+    ("SELECT SUM(price) OVER (PARTITION BY auction ORDER BY price) FROM bid", "one time attribute"),
+    ("SELECT /*+ STATE_TTL('x' = '1d') */ COUNT(*) FROM bid", "no table or alias of this query"),
+    ("SELECT DISTINCT auction FROM bid ORDER BY price", "SELECT list only"),
+    ("SELECT CAST(ts AS BOOLEAN) FROM bid", "BOOLEAN"),
+]
+
+
+@pytest.mark.parametrize(("sql", "message"), REFUSED, ids=[sql[:60] for sql, _ in REFUSED])
+def test_refused(sql: str, message: str, plan: Callable[..., PlannedJob]) -> None:
+    with pytest.raises(JobGraphError) as caught:
+        plan(sql)
+    assert message in str(caught.value)

@@ -1,0 +1,118 @@
+"""Queries and the operators they become."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from millstream.sql.planner.planner import PlannedJob
+
+PLANS = [
+    # projection and filter are one operator, and only what is read is read
+    ("SELECT auction FROM bid WHERE price > 1", "collect < Calc < WatermarkAssigner < Source(auction, price, ts)"),
+    ("SELECT info.name FROM item", "collect < Calc < Source(info.name)"),
+    ("SELECT info FROM item WHERE info.id = 1", "collect < Calc < Source(info)"),
+    ("SELECT COUNT(*) FROM small", "collect < GroupAggregate < single Source(k)"),
+    # views and subqueries are taken apart
+    ("SELECT auction FROM dear WHERE auction = 5", "collect < Calc < WatermarkAssigner < Source(auction, price, ts)"),
+    # grouping
+    ("SELECT k, COUNT(*) FROM small GROUP BY k", "collect < GroupAggregate < hash[k] Source(k)"),
+    ("SELECT DISTINCT v FROM small", "collect < GroupAggregate < hash[v] Source(v)"),
+    (
+        "SELECT v, COUNT(*) FROM small GROUP BY ROLLUP (v)",
+        "collect < Calc < GroupAggregate < hash[v0, $e] Expand < Source(v)",
+    ),
+    # windows: slices where the function stands below, attached windows where it does not
+    (
+        "SELECT auction, COUNT(*) FROM TABLE(TUMBLE(TABLE bid, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) "
+        "GROUP BY auction, window_start, window_end",
+        "collect < WindowAggregate < hash[auction] WatermarkAssigner < Source(auction, ts)",
+    ),
+    (
+        "SELECT auction, COUNT(*) FROM bid GROUP BY auction, TUMBLE(ts, INTERVAL '1' MINUTE)",
+        "collect < WindowAggregate < hash[auction] WatermarkAssigner < Source(auction, ts)",
+    ),
+    (
+        "SELECT * FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY window_start, window_end, auction ORDER BY price) n "
+        "FROM TABLE(TUMBLE(TABLE bid, DESCRIPTOR(ts), INTERVAL '1' MINUTE))) WHERE n <= 3",
+        "WindowRank < hash[auction] WindowTableFunction",
+    ),
+    # the first rows
+    (
+        "SELECT auction, price FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY auction ORDER BY price DESC) n FROM bid) "
+        "WHERE n <= 10",
+        "Calc < Rank < hash[auction] WatermarkAssigner",
+    ),
+    (
+        "SELECT auction, price FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY auction ORDER BY ts DESC) n FROM bid) "
+        "WHERE n = 1",
+        "Calc < Deduplicate < hash[auction] WatermarkAssigner",
+    ),
+    ("SELECT price FROM bid ORDER BY price DESC LIMIT 3", "collect < SortLimit < single Calc"),
+    ("SELECT price FROM bid LIMIT 3", "collect < Limit < single Calc"),
+    ("SELECT price, ts FROM bid ORDER BY ts", "collect < TemporalSort < single WatermarkAssigner"),
+    # joins
+    (
+        "SELECT b.price, a.seller FROM bid b JOIN auction a ON b.auction = a.id",
+        "collect < Calc < Join < hash[auction] WatermarkAssigner < Source(auction, price, ts)",
+    ),
+    (
+        "SELECT b.price FROM bid b, auction a WHERE b.auction = a.id AND b.ts BETWEEN a.ts AND a.ts + INTERVAL '5' SECOND",
+        "Calc < IntervalJoin < hash[auction] WatermarkAssigner",
+    ),
+    ("SELECT k FROM small WHERE k IN (SELECT category FROM auction)", "Join < hash[k] Source(k)"),
+    (
+        "SELECT b.price, r.rate FROM bid b JOIN rates FOR SYSTEM_TIME AS OF b.ts AS r ON b.channel = r.currency",
+        "Calc < TemporalJoin < hash[channel] WatermarkAssigner",
+    ),
+    ("SELECT s.k FROM small s JOIN small t ON s.k + 1 = t.k", "Join < hash[$k0] Calc < Source(k)"),
+]
+
+
+@pytest.mark.parametrize(("sql", "expected"), PLANS, ids=[sql[:70] for sql, _ in PLANS])
+def test_plan(sql: str, expected: str, plan: Callable[..., PlannedJob]) -> None:
+    assert expected in first_path(plan(sql).explain())
+
+
+def test_conditions_reach_both_sides_of_a_join(plan: Callable[..., PlannedJob]) -> None:
+    text = plan(
+        "SELECT b.price FROM bid b JOIN auction a ON b.auction = a.id WHERE b.price > 5 AND a.category = 3"
+    ).explain()
+    optimized = text.partition("== Optimized Plan ==")[2]
+    assert optimized.count("Filter(") == 2
+    assert "Join(join=INNER, condition==(auction, id))" in optimized
+
+
+def test_a_table_read_twice_is_one_source(plan: Callable[..., PlannedJob]) -> None:
+    text = plan("SELECT auction FROM bid UNION ALL SELECT bidder FROM bid").explain()
+    assert text.partition("== Operators ==")[2].count("Source: default_catalog.default_database.bid(") == 1
+
+
+def test_updates_before_are_sent_where_somebody_counts_on_them(plan: Callable[..., PlannedJob]) -> None:
+    text = plan("SELECT n, COUNT(*) FROM (SELECT k, COUNT(*) AS n FROM small GROUP BY k) GROUP BY n").explain(
+        changelog_mode=True
+    )
+    inner, outer = (line for line in reversed(text.splitlines()) if "GroupAggregate(" in line)
+    assert "changelogMode=[I,UB,UA]" in inner
+    assert "changelogMode=[I,UB,UA,D]" in outer
+
+
+def first_path(explained: str) -> str:
+    """The operators from the end to the first source: ``collect < Calc < hash[k] Source(columns)``."""
+    parts: list[str] = []
+    exchange = ""
+    for line in explained.partition("== Operators ==")[2].strip().splitlines():
+        found = re.match(r"\s*Exchange\(distribution=\[(.*)\]\)", line)
+        if found:
+            exchange = found.group(1) + " "
+            continue
+        named = re.match(r"\s*\[\d+\] ([A-Za-z]+)(: [\w.]+)?\(columns=\[(.*?)\]", line)
+        assert named, line
+        name = named.group(1)
+        parts.append(exchange + (f"Source({named.group(3)})" if name == "Source" else name))
+        exchange = ""
+        if name == "Source":
+            break
+    return " < ".join(parts)
