@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from millstream.client.cli.exit_codes import ExitCode
+from millstream.client.cli.run import cancel_jobs, open_session
 from millstream.client.cli.settings import jobmanager_option, load_settings, settings_option, with_started_cluster
+from millstream.client.session import set_current_session
 from millstream.core.clock import SystemClock
 from millstream.core.config import Configuration, options
 
@@ -80,20 +82,29 @@ def _read(file: str) -> str:
 
 
 def _run(configuration: Configuration, init: str | None, scripts: list[tuple[str, str]] | None) -> int:
+    from millstream.client.queries.runner import ClusterRunner
     from millstream.client.sql_shell.script_run import ScriptFailure, run_script
     from millstream.sql.session.sql_session import SqlSession
 
     sys.path.insert(0, str(Path.cwd()))  # modules of Python functions lie beside the scripts, as with `python -m`
-    session = SqlSession(configuration)
+    cluster = open_session(configuration, detached=False, quiet=scripts is None)
+    set_current_session(cluster)
+    session = SqlSession(configuration, runner=ClusterRunner())
     begin = [(init, _read(init))] if init is not None else []
     try:
         for name, text in [*begin, *(scripts or [])]:
             run_script(session, name, text, write=click.echo, say=_say)
+        if scripts is None:
+            _shell(session)
     except ScriptFailure as failure:
         click.echo(f"error: {failure}", err=True)
         return ExitCode.FAILED
-    if scripts is None:
-        _shell(session)
+    except KeyboardInterrupt:
+        cancel_jobs(cluster, detached=False)
+        return ExitCode.INTERRUPTED
+    finally:
+        set_current_session(None)
+        cluster.close()
     return ExitCode.OK
 
 

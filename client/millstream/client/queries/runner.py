@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from millstream.client.job_client import JobClient
 from millstream.client.queries.result import ClusterQueryResult
-from millstream.client.queries.time_zone import zone_name
+from millstream.client.queries.session_zone import session_zone
 from millstream.client.session import current_session
 from millstream.client.submit import submit_graph
 from millstream.core.config import options
@@ -29,7 +29,6 @@ from millstream.sql.session.runner import SessionContext
 T = TypeVar("T")
 
 _APPEND_ONLY: Final = "I"
-TIME_ZONE: Final = "table.local-time-zone"
 
 
 class ClusterRunner:
@@ -111,7 +110,7 @@ def submit_planned(
     """Submit a planned job; its handle, and the operator ids of its ends by their order."""
     configuration = context.configuration
     settings: dict[str, Any] = configuration.flatten()
-    settings[TIME_ZONE] = zone_name(settings.get(TIME_ZONE))
+    settings[options.TABLE_LOCAL_TIME_ZONE.key] = session_zone(configuration).key
     name = configuration[options.PIPELINE_NAME] or default_name
     parallelism = configuration[options.PARALLELISM_DEFAULT] or current_session().default_parallelism()
     graph, ends = planned.graph(name, parallelism)

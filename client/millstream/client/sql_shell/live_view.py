@@ -16,11 +16,11 @@ from prompt_toolkit.layout import HSplit, Layout, Window
 from prompt_toolkit.layout.controls import FormattedTextControl
 from prompt_toolkit.output import Output
 
+from millstream.client.queries.session_zone import session_zone
 from millstream.client.sql_shell.grid import Grid
 from millstream.client.sql_shell.materialized_result import ChangeLog, MaterializedResult
 from millstream.client.sql_shell.result_reader import batch_changes
 from millstream.client.sql_shell.result_writer import count_text
-from millstream.client.sql_shell.session_zone import session_zone
 from millstream.core.config import Configuration, options
 from millstream.core.errors import MillstreamError
 from millstream.core.table.logical_types import char

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from millstream.client.queries.session_zone import session_zone
 from millstream.client.sql_shell.cell_text import value_text
 from millstream.client.sql_shell.grid import Grid
 from millstream.client.sql_shell.result_reader import changes
-from millstream.client.sql_shell.session_zone import session_zone
 from millstream.core.config import Configuration, options
 from millstream.core.table.logical_types import char
 from millstream.sql.session.results import Done, Rows, StatementResult, Submitted
