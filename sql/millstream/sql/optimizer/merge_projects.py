@@ -10,7 +10,6 @@ from millstream.core.table.expressions import InputRef, walk
 from millstream.sql.optimizer.push_filters import substituted
 from millstream.sql.plan import nodes as n
 
-
 _NAMED_AT_WILL: Final = (n.Aggregate, n.WindowAggregate, n.Join, n.IntervalJoin, n.WindowJoin, n.TemporalJoin)
 """What they emit has the names that they are given."""
 
