@@ -41,8 +41,8 @@ PLANS = [
     ),
     # the first rows
     (
-        "SELECT auction, price FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY auction ORDER BY price DESC) n FROM bid) "
-        "WHERE n <= 10",
+        "SELECT auction, price FROM "
+        "(SELECT *, ROW_NUMBER() OVER (PARTITION BY auction ORDER BY price DESC) n FROM bid) WHERE n <= 10",
         "Calc < Rank < hash[auction] WatermarkAssigner",
     ),
     (
@@ -59,7 +59,8 @@ PLANS = [
         "collect < Calc < Join < hash[auction] WatermarkAssigner < Source(auction, price, ts)",
     ),
     (
-        "SELECT b.price FROM bid b, auction a WHERE b.auction = a.id AND b.ts BETWEEN a.ts AND a.ts + INTERVAL '5' SECOND",
+        "SELECT b.price FROM bid b, auction a "
+        "WHERE b.auction = a.id AND b.ts BETWEEN a.ts AND a.ts + INTERVAL '5' SECOND",
         "Calc < IntervalJoin < hash[auction] WatermarkAssigner",
     ),
     ("SELECT k FROM small WHERE k IN (SELECT category FROM auction)", "Join < hash[k] Source(k)"),
