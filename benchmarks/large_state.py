@@ -48,7 +48,7 @@ class Pulse(MapFunction):
     def map(self, row):
         now_s = time.monotonic()
         if now_s > self.noted_s + 0.01:
-            self.file.write(f"{now_s}\\n")
+            self.file.write(f"{now_s} {row[1]}\\n")
             self.noted_s = now_s
         return row
     def close(self):
@@ -96,11 +96,19 @@ class Cluster:
 
     def pulses(self) -> dict[Path, tuple[float, float]]:
         """When each instance of the function behind the state had its first and latest record, monotonic seconds."""
+        return {path: (lines[0][0], lines[-1][0]) for path, lines in self._noted().items()}
+
+    def records(self) -> int:
+        """So many have come out."""
+        return max((int(lines[-1][1]) for lines in self._noted().values()), default=0)
+
+    def _noted(self) -> dict[Path, list[list[float]]]:
+        """What the instances wrote: first and last line, each the time and the number of a record."""
         found = {}
         for path in self.directory.glob("pulse-*"):
-            lines = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+            lines = path.read_text().split("\n")[:-1]  # the last may be unfinished
             if lines:
-                found[path] = (float(lines[0]), float(lines[-1]))
+                found[path] = [[float(text) for text in line.split()] for line in (lines[0], lines[-1])]
         return found
 
 
@@ -131,7 +139,7 @@ def incremental(backend: str, keys: int, rate: int, seconds: int) -> None:
         settings = ["-D", f"state.backend.type={backend}"]
         job = [str(made.job), str(keys), str(rate), str(made.directory)]
         made.run("run", "-q", "-d", "-p", "1", *settings, *job)
-        time.sleep(keys / rate)
+        until(lambda: made.records() > keys, "the state", every_s=1)
         before = made.checkpoints()["triggered"]
         until(lambda: made.checkpoints()["completed"] > before + 2, "checkpoints of all of it", every_s=1)
         seen: dict[int, dict[str, Any]] = {}
