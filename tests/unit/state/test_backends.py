@@ -269,7 +269,7 @@ def test_chains_of_changes_are_cut(tmp_path: Path) -> None:
         state.update(number)
         lengths.append(len(checkpoints.store(backend, number).operators[0].runs))
         backend.confirm(number)
-    assert max(lengths) == 17 and lengths.count(2) >= 5  # the full run, and what changed since
+    assert max(lengths) <= 12 and lengths.count(2) >= 5  # the full run, and what changed since
     backend.focus(1)
     state.update("x" * (3 << 20))
     assert len(checkpoints.store(backend, 200).operators[0].runs) > 1

@@ -28,6 +28,7 @@ from millstream.taskmanager.state.column_chunks import ColumnChunk, from_fields
 from millstream.taskmanager.state.tables import SavedTable
 
 CHUNK_ROWS: Final = 2048
+_NO_GROUPS: Final = np.empty(0, np.int64)
 
 
 @dataclass
@@ -91,17 +92,20 @@ def reading_state(name: str, classes: ClassFields) -> Iterator[None]:
 
 
 def divided(chunk: RowChunk, groups: range, parts: int, cache: KeyGroupCache) -> Iterator[tuple[range, RowChunk]]:
-    """The rows of a full chunk in ``parts`` of about as many key groups each; empty parts are left out."""
-    if not chunk.keys:
-        return
-    of_rows = key_groups(chunk.plain_keys(chunk.keys), cache.max_parallelism, cache)
+    """The chunk in ``parts`` of about as many key groups each; empty parts are left out."""
+    of_rows = key_groups(chunk.plain_keys(chunk.keys), cache.max_parallelism, cache) if chunk.keys else _NO_GROUPS
+    of_gone = key_groups(chunk.plain_keys(chunk.gone), cache.max_parallelism, cache) if chunk.gone else _NO_GROUPS
     bounds = [groups.start + len(groups) * part // parts for part in range(parts + 1)]
     for first, end in itertools.pairwise(bounds):
         chosen = np.flatnonzero((of_rows >= first) & (of_rows < end)).tolist()
-        if chosen:
+        removed = np.flatnonzero((of_gone >= first) & (of_gone < end)).tolist()
+        if chosen or removed:
             keys, stored = [chunk.keys[i] for i in chosen], [chunk.stored[i] for i in chosen]
-            part = RowChunk(chunk.name, chunk.kind, chunk.with_ttl, chunk.spaced, keys, stored, [])
-            yield range(first, end), part
+            gone = [chunk.gone[i] for i in removed]
+            yield (
+                range(first, end),
+                RowChunk(chunk.name, chunk.kind, chunk.with_ttl, chunk.spaced, keys, stored, gone),
+            )
 
 
 class GroupFilter:

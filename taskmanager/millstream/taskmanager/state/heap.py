@@ -27,7 +27,9 @@ from millstream.taskmanager.state.tables import SavedTable, StateTable, check_ki
 from millstream.taskmanager.state.ttl import Ttl
 
 _SAMPLE_ROWS: Final = 16
-_PARTS_OF_FULL_RUN: Final = 8
+_PARTS_OF_CHUNK: Final = 8
+_DIVIDED_ROWS: Final = 256
+"""Smaller chunks are not divided by key group."""
 
 
 class HeapStateBackend:
@@ -121,12 +123,9 @@ class HeapStateBackend:
         groups, cache = self._settings.groups, KeyGroupCache(self._settings.max_parallelism)
 
         def take(chunk: RowChunk) -> None:
-            if (
-                extent is Extent.FULL and len(groups) > 1
-            ):  # so that a restart at another parallelism need not read it all
-                encoded.extend(
-                    (part, encode_chunk(rows)) for part, rows in divided(chunk, groups, _PARTS_OF_FULL_RUN, cache)
-                )
+            if len(groups) > 1 and len(chunk.keys) >= _DIVIDED_ROWS:  # another parallelism need not read it all
+                parts = divided(chunk, groups, _PARTS_OF_CHUNK, cache)
+                encoded.extend((part, encode_chunk(rows)) for part, rows in parts)
             elif chunk.keys or chunk.gone:
                 encoded.append((groups, encode_chunk(chunk)))
 

@@ -18,7 +18,7 @@ from millstream.taskmanager.state.state_writer import StateWriter
 
 RUNS_MAX: Final = 64
 """Runs of a chain; the next one is full."""
-_MERGED_RUNS: Final = 16
+_MERGED_RUNS: Final = 8
 """So many runs of changes are worth merging."""
 _MERGED_PART: Final = 4
 """Changes larger than this part of the full run are not merged: a full run is near."""
