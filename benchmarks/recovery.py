@@ -2,8 +2,8 @@
 
     .venv/bin/python benchmarks/recovery.py
 
-*Overhead*: the run time of a keyed running sum over the same file with a checkpoint a second and without, in turn,
-with Python functions and built in, in memory and in RocksDB. *Snapshot*: for a number of keys with a tuple each, how
+*Overhead*: the run time of a keyed running sum and of the flights job over the same files with a checkpoint a second
+and without, in turn, in memory and in RocksDB. *Snapshot*: for a number of keys with a tuple each, how
 long the task stands still and how long the writing takes, as the JobManager reports it. *Recovery*: from SIGKILL of the
 TaskManager that does most of the work to the next committed file, with checkpoints every 200 ms and a restart delay of
 50 ms.
@@ -11,8 +11,10 @@ TaskManager that does most of the work to the next committed file, with checkpoi
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import runpy
 import signal
 import statistics
 import subprocess
@@ -27,6 +29,7 @@ import psutil
 from bids import write_bids
 
 ROOT = Path(__file__).resolve().parents[1]
+FLIGHTS_REPEATED = 20
 MILLSTREAM = str(Path(sys.executable).with_name("millstream"))
 
 HEAD = """
@@ -58,33 +61,55 @@ env.execute("steady")
 )
 
 
-def overhead(rounds: int = 5, bids: int = 6_000_000) -> None:
+def overhead(rounds: int, bids: int) -> None:
     path = ROOT / "data" / f"bids-{bids}.ndjson"
     if not path.exists():
         write_bids(path, bids)
-    job = str(ROOT / "benchmarks" / "keyed_sum_job.py")
-    every_second, rocksdb = ["-D", "execution.checkpointing.interval=1s"], ["-D", "state.backend.type=rocksdb"]
+    keyed_sum, rocksdb = (
+        [str(ROOT / "benchmarks" / "keyed_sum_job.py"), str(path)],
+        ["-D", "state.backend.type=rocksdb"],
+    )
+    flights = [str(ROOT / "benchmarks" / "flights_job.py"), str(repeated_flights())]
     variants = {
-        ("python", "memory"): [[], every_second],
-        ("builtin", "memory"): [[], every_second],
-        ("python", "rocksdb"): [rocksdb, [*rocksdb, *every_second]],
+        "keyed sum (functions, memory)": ([], [*keyed_sum, "python"]),
+        "keyed sum (functions, rocksdb)": (rocksdb, [*keyed_sum, "python"]),
+        "keyed sum (built-in, memory)": ([], [*keyed_sum, "builtin"]),
+        "flights (memory)": ([], flights),
+        "flights (rocksdb)": (rocksdb, flights),
     }
-    times: dict[tuple[str, str], list[list[float]]] = {name: [[], []] for name in variants}
+    times: dict[str, list[list[float]]] = {name: [[], []] for name in variants}
     for _ in range(rounds):
-        for (kind, backend), both in variants.items():
-            for place, settings in enumerate(both):
-                command = [MILLSTREAM, "run", "-q", "--local", "-p", "1", *settings, job, str(path), kind]
-                done = subprocess.run(command, check=True, capture_output=True, text=True)
-                times[(kind, backend)][place].append(float(done.stdout.split()[-1]) / 1000)
-    for (kind, backend), (without, with_checkpoints) in times.items():
+        for name, (settings, job) in variants.items():
+            for place, interval in enumerate(([], ["-D", "execution.checkpointing.interval=1s"])):
+                times[name][place].append(runtime_s([*settings, *interval], job))
+    for name, (without, with_checkpoints) in times.items():
         ratios = [after / before for before, after in zip(without, with_checkpoints, strict=True)]
         print(
-            f"keyed sum ({kind}, {backend}) over {bids:,} bids: {statistics.median(without):.2f} s without, "
-            f"{statistics.median(with_checkpoints):.2f} s with a checkpoint a second; "
-            f"ratio {statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
+            f"{name}: {statistics.median(without):.2f} s without, {statistics.median(with_checkpoints):.2f} s with a "
+            f"checkpoint a second; ratio {statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
         )
-    backends = zip(times[("python", "memory")][0], times[("python", "rocksdb")][0], strict=True)
-    print(f"RocksDB reaches {statistics.median(memory / rocks for memory, rocks in backends):.2f} of memory's rate")
+    for pattern in ("keyed sum (functions, {})", "flights ({})"):
+        backends = zip(times[pattern.format("memory")][0], times[pattern.format("rocksdb")][0], strict=True)
+        share = statistics.median(memory / rocks for memory, rocks in backends)
+        print(f"{pattern.format('rocksdb')}: {share:.2f} of the rate in memory, both without checkpoints")
+
+
+def runtime_s(settings: list[str], job: list[str]) -> float:
+    with tempfile.TemporaryDirectory() as output:
+        command = [MILLSTREAM, "run", "-q", "--local", "-p", "1", *settings, *job, f"{output}/out"]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return float(done.stdout.split()[-1]) / 1000
+
+
+def repeated_flights() -> Path:
+    """The data of ``examples/flights.py`` with each departure twenty times."""
+    directory = ROOT / "data" / f"flights-{FLIGHTS_REPEATED}"
+    if not directory.exists():
+        runpy.run_path(str(ROOT / "examples" / "flights.py"))["extract_csv"](directory)
+        for file in directory.glob("*.csv"):
+            header, *rows = file.read_text().splitlines()
+            file.write_text("\n".join([header, *(row for row in rows for _ in range(FLIGHTS_REPEATED))]) + "\n")
+    return directory
 
 
 @contextmanager
@@ -92,7 +117,9 @@ def cluster(home: Path, taskmanagers: int) -> Iterator[dict[str, str]]:
     environment = {**os.environ, "HOME": str(home)}
     ports = [f"-D{key}=0" for key in ("jobmanager.rpc.port", "metrics.jobmanager.port", "metrics.taskmanager.port")]
     start = [MILLSTREAM, "cluster", "start", "--taskmanagers", str(taskmanagers), "--slots", "2", *ports]
-    subprocess.run([*start, "-D", "heartbeat.timeout=3 s", "-D", "heartbeat.interval=1 s"], check=True, env=environment)
+    subprocess.run(
+        [*start, "-D", "heartbeat.timeout=2 s", "-D", "heartbeat.interval=500 ms"], check=True, env=environment
+    )
     try:
         yield environment
     finally:
@@ -150,7 +177,14 @@ def busiest(home: Path) -> psutil.Process:
 
 
 def main() -> None:
-    overhead()
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--bids", type=int, default=6_000_000)
+    arguments.add_argument("--only-overhead", action="store_true")
+    options = arguments.parse_args()
+    overhead(options.rounds, options.bids)
+    if options.only_overhead:
+        return
     for keys in (10_000, 1_000_000):
         with tempfile.TemporaryDirectory() as directory:
             snapshots(Path(directory), keys)
