@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from processes import MILLSTREAM, environment, millstream
+from processes import MILLSTREAM, assert_nothing_left, environment, millstream
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
@@ -159,3 +159,32 @@ def _read_until(terminal: int, text: str) -> str:
             os.write(terminal, b"\x1b[1;1R")
         seen += piece
     return seen
+
+
+QUERIES = """
+CREATE TABLE g (k INT, v BIGINT) WITH ('connector' = 'datagen', 'number-of-rows' = '10',
+  'fields.k.min' = '1', 'fields.k.max' = '1',
+  'fields.v.kind' = 'sequence', 'fields.v.start' = '1', 'fields.v.end' = '10');
+CREATE TABLE p (k INT, d BIGINT) WITH ('connector' = 'print');
+SELECT k, v FROM g WHERE v > 9;
+INSERT INTO p SELECT k, v * 2 FROM g WHERE v = 5;
+"""
+
+
+def test_queries_run_on_the_embedded_cluster(home: Path) -> None:
+    (home / "job.sql").write_text(QUERIES)
+    done = millstream(home, "sql", "--local", "-f", "job.sql")
+    assert done.returncode == 0, done.stderr
+    assert "|           1 |                   10 |" in done.stdout
+    assert "+I[1, 10]" in done.stdout
+    assert "is submitted." in done.stderr
+    assert_nothing_left(home)
+
+
+def test_an_error_in_a_query_has_its_place(home: Path) -> None:
+    (home / "job.sql").write_text(QUERIES.replace("SELECT k, v FROM g", "SELECT k,\n  w FROM g"))
+    done = millstream(home, "sql", "--local", "-f", "job.sql")
+    assert done.returncode == 1
+    assert "job.sql, line 7, column 3" in done.stderr
+    assert "w FROM g WHERE v > 9;\n    ^" in done.stderr
+    assert_nothing_left(home)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,11 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 from millstream.client.cli.exit_codes import ExitCode
-from millstream.client.cli.run import cancel_jobs, open_session
-from millstream.client.cli.settings import jobmanager_option, load_settings, settings_option, with_started_cluster
-from millstream.client.session import set_current_session
+from millstream.client.cli.run import cancel_jobs, choose_cluster, open_session
+from millstream.client.cli.settings import jobmanager_option, load_settings, settings_option
+from millstream.client.error_report import error_text
+from millstream.client.session import Session, set_current_session
 from millstream.core.clock import SystemClock
-from millstream.core.config import Configuration, options
+from millstream.core.config import Configuration
+from millstream.core.errors import MillstreamError
 
 if TYPE_CHECKING:
     from millstream.sql.session.sql_session import SqlSession
@@ -54,13 +57,8 @@ def command(
         raise click.UsageError("--local and --jobmanager exclude each other.")
     if file is not None and texts:
         raise click.UsageError("-f and -e exclude each other.")
-    configuration = load_settings(settings, jobmanager)
-    if local:
-        configuration = configuration.with_values({options.JOBMANAGER_RPC_ADDRESS.key: None}, "--local")
-    else:
-        configuration = with_started_cluster(configuration)
-    scripts = _scripts(file, texts)
-    return _run(configuration, init, scripts)
+    configuration = choose_cluster(load_settings(settings, jobmanager), local)
+    return _run(configuration, init, _scripts(file, texts))
 
 
 def _scripts(file: str | None, texts: tuple[str, ...]) -> list[tuple[str, str]] | None:
@@ -83,42 +81,60 @@ def _read(file: str) -> str:
 
 def _run(configuration: Configuration, init: str | None, scripts: list[tuple[str, str]] | None) -> int:
     from millstream.client.queries.runner import ClusterRunner
-    from millstream.client.sql_shell.script_run import ScriptFailure, run_script
     from millstream.sql.session.sql_session import SqlSession
 
     sys.path.insert(0, str(Path.cwd()))  # modules of Python functions lie beside the scripts, as with `python -m`
-    cluster = open_session(configuration, detached=False, quiet=scripts is None)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as tidily as by Ctrl-C
+    cluster = open_session(configuration, detached=False, quiet=False)
     set_current_session(cluster)
-    session = SqlSession(configuration, runner=ClusterRunner())
     begin = [(init, _read(init))] if init is not None else []
     try:
-        for name, text in [*begin, *(scripts or [])]:
-            run_script(session, name, text, write=click.echo, say=_say)
+        session = SqlSession(configuration, runner=ClusterRunner())
         if scripts is None:
-            _shell(session)
-    except ScriptFailure as failure:
-        click.echo(f"error: {failure}", err=True)
-        return ExitCode.FAILED
+            _shell(session, begin)
+            _leave_jobs(cluster)
+        else:
+            _execute(session, [*begin, *scripts])
+            wait_for_jobs(cluster)
     except KeyboardInterrupt:
-        cancel_jobs(cluster, detached=False)
+        cancel_jobs(cluster, detached=not cluster.is_embedded)
         return ExitCode.INTERRUPTED
+    except MillstreamError as error:
+        click.echo(error_text(error), err=True)
+        _leave_jobs(cluster)
+        return ExitCode.FAILED
     finally:
-        set_current_session(None)
         cluster.close()
+        set_current_session(None)
     return ExitCode.OK
 
 
-def _shell(session: SqlSession) -> None:
+def _execute(session: SqlSession, scripts: list[tuple[str, str]]) -> None:
+    from millstream.client.sql_shell.script_run import run_script
+
+    for name, text in scripts:
+        run_script(session, name, text, write=click.echo, say=_say)
+
+
+def _shell(session: SqlSession, begin: list[tuple[str, str]]) -> None:
     from millstream.client.sql_shell.prompt import Prompt
     from millstream.client.sql_shell.shell import Shell
 
-    Shell(
-        session,
-        Prompt(session, HISTORY_FILE.expanduser()),
-        click.echo,
-        SystemClock(),
-        click.clear,
-    ).run()
+    _execute(session, begin)
+    Shell(session, Prompt(session, HISTORY_FILE.expanduser()), click.echo, SystemClock(), click.clear).run()
+
+
+def wait_for_jobs(cluster: Session) -> None:
+    """An embedded cluster must not end before the jobs that a script submitted; others go on without this command."""
+    if cluster.is_embedded:
+        for job in cluster.jobs:
+            if not job.has_ended:
+                job.wait()
+
+
+def _leave_jobs(cluster: Session) -> None:
+    """The end of this command is the end of an embedded cluster, and of what runs on it."""
+    cancel_jobs(cluster, detached=not cluster.is_embedded)
 
 
 def _say(text: str) -> None:
