@@ -78,8 +78,8 @@ class Session:
             slots = slots_needed(translated.graph)
             connection = self.connection(slots)
             submitted = connection.submit(translated.graph, translated.blobs)
-            if submitted.warning and self._warn is not None:
-                self._warn(submitted.warning)
+            if submitted.warning:
+                self.warn(submitted.warning)
             job = JobClient(
                 connection,
                 submitted.job_id,
@@ -90,6 +90,11 @@ class Session:
             )
             self._slots_of[job] = slots
             return job
+
+    def warn(self, text: str) -> None:
+        """Show something that is not wrong yet, where somebody looks."""
+        if self._warn is not None:
+            self._warn(text)
 
     def connection(self, slots: int = 0) -> ClusterConnection:
         """The JobManager; an embedded cluster is started, or grown by ``slots`` more, as needed."""

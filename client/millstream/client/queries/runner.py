@@ -51,7 +51,11 @@ class ClusterRunner:
         else:
             inserts = statement.inserts if isinstance(statement, StatementSet) else (statement,)
             planned, _ = self._plan_inserts(context, inserts)
-        return planned.explain(changelog_mode=ExplainDetail.CHANGELOG_MODE in details)
+        return planned.explain(
+            changelog_mode=ExplainDetail.CHANGELOG_MODE in details,
+            state=ExplainDetail.ESTIMATED_COST in details,
+            advice=ExplainDetail.PLAN_ADVICE in details,
+        )
 
     def query_type(self, context: SessionContext, query: exp.Expr, source: str) -> RowType:
         return _located(source, 0, lambda: _planner(context).bind(query).row)
@@ -113,6 +117,8 @@ def submit_planned(
     settings[options.TABLE_LOCAL_TIME_ZONE.key] = session_zone(configuration).key
     name = configuration[options.PIPELINE_NAME] or default_name
     parallelism = configuration[options.PARALLELISM_DEFAULT] or current_session().default_parallelism()
+    for warning in planned.warnings:
+        current_session().warn(warning)
     graph, ends = planned.graph(name, parallelism)
     job, ids = submit_graph(graph, settings)
     return job, {order: ids[end] for order, end in enumerate(ends)}

@@ -8,6 +8,7 @@ from millstream.core.table.evaluation import fold_constants
 from millstream.sql.optimizer.merge_projects import merge_projects
 from millstream.sql.optimizer.prune_columns import prune_columns
 from millstream.sql.optimizer.push_filters import push_filters
+from millstream.sql.optimizer.push_to_sources import push_to_sources
 from millstream.sql.optimizer.rank import recognise_rank
 from millstream.sql.optimizer.time_joins import recognise_time_joins
 from millstream.sql.optimizer.window_aggregate import recognise_window_aggregate
@@ -24,7 +25,7 @@ def optimize(node: n.Node) -> n.Node:
     node = recognise_time_joins(node)
     node = merge_projects(node)
     node = prune_columns(node)
-    return merge_projects(node)
+    return push_to_sources(merge_projects(node))
 
 
 def _fold(node: n.Node) -> n.Node:

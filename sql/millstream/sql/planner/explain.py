@@ -12,6 +12,7 @@ from millstream.core.table.row_type import RowType
 from millstream.core.table.specs import SortKey
 from millstream.sql.plan.nodes import Node, Scan, Values
 from millstream.sql.planner.physical import PhysicalOperator
+from millstream.sql.planner.state_notes import state_note
 
 _ROWS_SHOWN: Final = 5
 
@@ -20,6 +21,12 @@ def logical_text(node: Node, depth: int = 0) -> str:
     """A relation a line, inputs indented below."""
     below = [logical_text(child, depth + 1) for child in node.inputs]
     return "\n".join([f"{'  ' * depth}{_headline(node)}", *below])
+
+
+def identity_text(node: Node) -> str:
+    """What a relation computes; which further columns its tables are read with does not matter."""
+    below = ", ".join(identity_text(child) for child in node.inputs)
+    return f"{node.table.name if isinstance(node, Scan) else _headline(node)}({below})"
 
 
 def _headline(node: Node) -> str:
@@ -63,17 +70,21 @@ def named(expression: Expression, names: list[str]) -> str:
     return text
 
 
-def physical_text(ends: Iterable[PhysicalOperator], *, changelog_mode: bool) -> str:
+def physical_text(ends: Iterable[PhysicalOperator], *, changelog_mode: bool, state: bool = False) -> str:
     """An operator a line with what it reads below; one that is read twice is shown once and named the second time."""
     lines: list[str] = []
     numbers: dict[PhysicalOperator, int] = {}
     for end in ends:
-        _physical(end, 0, lines, numbers, changelog_mode)
+        _physical(end, 0, lines, numbers, (changelog_mode, state))
     return "\n".join(lines)
 
 
 def _physical(
-    operator: PhysicalOperator, depth: int, lines: list[str], numbers: dict[PhysicalOperator, int], mode: bool
+    operator: PhysicalOperator,
+    depth: int,
+    lines: list[str],
+    numbers: dict[PhysicalOperator, int],
+    shown: tuple[bool, bool],
 ) -> None:
     indent = "  " * depth
     known = numbers.get(operator)
@@ -82,9 +93,11 @@ def _physical(
         return
     numbers[operator] = len(numbers) + 1
     columns = ", ".join(operator.row.names)
-    changes = f", changelogMode=[{operator.changes}]" if mode else ""
+    changes = f", changelogMode=[{operator.changes}]" if shown[0] else ""
+    note = state_note(operator) if shown[1] else None
+    kept = f", state=[{note}]" if note is not None else ""
     single = ", parallelism=1" if operator.parallelism == 1 else ""
-    lines.append(f"{indent}[{numbers[operator]}] {operator.name}(columns=[{columns}]{changes}{single})")
+    lines.append(f"{indent}[{numbers[operator]}] {operator.name}(columns=[{columns}]{changes}{kept}{single})")
     for edge in operator.edges:
         inner = depth + 1
         if edge.exchange is not Exchange.FORWARD:
@@ -92,4 +105,4 @@ def _physical(
             how = f"hash[{', '.join(keys)}]" if keys else "single"
             lines.append(f"{'  ' * inner}Exchange(distribution=[{how}])")
             inner += 1
-        _physical(edge.source, inner, lines, numbers, mode)
+        _physical(edge.source, inner, lines, numbers, shown)

@@ -40,7 +40,6 @@ def _add(
         uid=operator.uid,
         key_selectors=tuple(selectors),
         defined_at=defined_at,
-        description="\n".join(operator.details) or None,
     )
     graph.nodes[node.node_id] = node
     nodes[operator] = node

@@ -6,7 +6,7 @@ view used twice runs once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from millstream.core.graph.specs import OperatorSpec
 from millstream.core.graph.stream_graph import Exchange
@@ -27,10 +27,10 @@ class PhysicalOperator:
     """None for the job's default."""
     changes: str = "I"
     """The row kinds that it sends, for EXPLAIN."""
+    identity: str = ""
+    """What it computes, as text; empty for an operator without state."""
     uid: str | None = None
-    """Tells whose its state is; None for an operator without state."""
-    details: tuple[str, ...] = field(default=())
-    """For EXPLAIN."""
+    """Tells whose its state is (``uids``)."""
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,16 @@ from millstream.sql.binder.services import BinderServices
 from millstream.sql.optimizer.merge_projects import merge_projects
 from millstream.sql.optimizer.optimize import optimize
 from millstream.sql.optimizer.share_scans import share_scans
-from millstream.sql.plan.nodes import Node, Values
+from millstream.sql.plan.nodes import Node, Scan, Values
 from millstream.sql.planner.explain import logical_text, physical_text
 from millstream.sql.planner.graph import add_to_graph
 from millstream.sql.planner.physical import PhysicalEdge, PhysicalOperator
 from millstream.sql.planner.settings import PlannerSettings
 from millstream.sql.planner.sinks import fitted, sink
+from millstream.sql.planner.state_notes import growing
 from millstream.sql.planner.tables import SinkTable
 from millstream.sql.planner.translate import Translator
+from millstream.sql.planner.uids import assign_uids, operators_of
 
 COLLECT = "collect"
 
@@ -49,6 +51,13 @@ class PlannedJob:
     ends: list[PhysicalOperator]
     row: RowType
     """Of a query's result; of an INSERT the columns that are written."""
+    endless: bool = False
+    """Some input never ends."""
+
+    @property
+    def warnings(self) -> list[str]:
+        """What will go wrong one day, as sentences: state that only grows."""
+        return growing(operators_of(self.ends)) if self.endless else []
 
     def graph(self, name: str, parallelism: int, defined_at: str = "") -> tuple[StreamGraph, list[int]]:
         """The stream graph, and the ids of the nodes at the ends."""
@@ -56,13 +65,15 @@ class PlannedJob:
         nodes = add_to_graph(graph, self.ends, parallelism, defined_at)
         return graph, [node.node_id for node in nodes]
 
-    def explain(self, *, changelog_mode: bool = False) -> str:
-        """The three plans as text, as EXPLAIN shows them."""
+    def explain(self, *, changelog_mode: bool = False, state: bool = False, advice: bool = False) -> str:
+        """The three plans as text, as EXPLAIN shows them; ``state``: with what each operator keeps."""
         parts = [
             ("== Abstract Syntax Tree ==", "\n".join(logical_text(node) for node in self.bound)),
             ("== Optimized Plan ==", "\n".join(logical_text(node) for node in self.optimized)),
-            ("== Operators ==", physical_text(self.ends, changelog_mode=changelog_mode)),
+            ("== Operators ==", physical_text(self.ends, changelog_mode=changelog_mode, state=state)),
         ]
+        if advice and self.warnings:
+            parts.append(("== Advice ==", "\n".join(self.warnings)))
         return "\n\n".join(f"{title}\n{text}" for title, text in parts) + "\n"
 
 
@@ -95,7 +106,7 @@ class Planner:
         collect.changes = parts[0].changes
         if len(parts) == 1:
             collect.parallelism = parts[0].parallelism
-        return PlannedJob([bound], [optimized], [collect], bound.row)
+        return _planned([bound], [optimized], [collect], bound.row)
 
     def plan_inserts(self, inserts: Sequence[InsertPlan]) -> PlannedJob:
         """One job for all ``inserts``; what they have in common runs once."""
@@ -103,7 +114,18 @@ class Planner:
         optimized = _optimized(bound)
         translator = Translator(self.settings)
         ends = [sink(translator, node, insert.table) for node, insert in zip(optimized, inserts, strict=True)]
-        return PlannedJob(bound, optimized, ends, bound[0].row)
+        return _planned(bound, optimized, ends, bound[0].row)
+
+
+def _planned(bound: list[Node], optimized: list[Node], ends: list[PhysicalOperator], row: RowType) -> PlannedJob:
+    assign_uids(ends)
+    return PlannedJob(bound, optimized, ends, row, any(_is_endless(node) for node in optimized))
+
+
+def _is_endless(node: Node) -> bool:
+    if isinstance(node, Scan):
+        return not node.table.bounded
+    return any(_is_endless(child) for child in node.inputs)
 
 
 def _optimized(nodes: Sequence[Node]) -> list[Node]:

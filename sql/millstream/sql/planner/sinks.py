@@ -120,6 +120,7 @@ def sink(translator: Translator, node: n.Node, table: SinkTable) -> PhysicalOper
     parallelism = table.connector.sink_parallelism(table.description)
     written = PhysicalOperator(f"Sink: {table.name}", spec, table.row, tuple(edges), parallelism)
     written.changes = edges[0].source.changes
+    written.identity = f"sink of {table.name}"
     return written
 
 
@@ -187,4 +188,5 @@ def _keyed(
     spec = s.UpsertMaterializeSpec(table.row, table.row, key, translator.settings.state_ttl_ms)
     operator = PhysicalOperator("SinkUpsertMaterializer", spec, table.row, tuple(keyed))
     operator.changes = "I,UA,D"
+    operator.identity = f"upserts of {table.name}"
     return [PhysicalEdge(operator)]

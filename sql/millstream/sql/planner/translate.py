@@ -18,8 +18,18 @@ from millstream.sql.errors import query_error, unsupported
 from millstream.sql.plan import nodes as n
 from millstream.sql.plan.properties import changelog, is_time_sort, smallest, time_columns, unique_keys
 from millstream.sql.planner import translate_joins
+from millstream.sql.planner.explain import identity_text
 from millstream.sql.planner.physical import PhysicalEdge, PhysicalOperator
 from millstream.sql.planner.settings import PlannerSettings
+
+_STATELESS: Final = (
+    s.CalcSpec,
+    s.ExpandSpec,
+    s.CorrelateSpec,
+    s.WindowTableSpec,
+    s.NotNullSpec,
+    s.DropUpdateBeforeSpec,
+)
 
 Parts = list[PhysicalOperator]
 """Several operators that one consumer reads as one input: UNION ALL."""
@@ -59,7 +69,7 @@ class Translator:
         parallelism: int | None = None,
     ) -> PhysicalOperator:
         """An operator; ``single``: in one subtask."""
-        return PhysicalOperator(
+        operator = PhysicalOperator(
             name,
             spec,
             row,
@@ -67,6 +77,9 @@ class Translator:
             1 if single else parallelism,
             "I" if node is None else _changes(node, before),
         )
+        if node is not None and not isinstance(spec, _STATELESS):
+            operator.identity = identity_text(node)
+        return operator
 
     def forward(self, node: n.Node, *, before: bool, index: int = 0) -> list[PhysicalEdge]:
         """Edges from a relation whose rows may stay where they are."""
@@ -122,6 +135,7 @@ def _scan(t: Translator, node: n.Scan, before: bool) -> PhysicalOperator:
     source = t.operator(
         f"Source: {node.table.name}", SourceSpec(planned.source), node.row, [], parallelism=planned.parallelism
     )
+    source.identity = f"source of {node.table.name}"
     source.changes = str(changelog(node)) if not node.table.needs_normalize else "I,UA,D"
     if not node.table.needs_normalize:
         return source

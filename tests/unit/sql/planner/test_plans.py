@@ -117,3 +117,31 @@ def first_path(explained: str) -> str:
         if name == "Source":
             break
     return " < ".join(parts)
+
+
+def test_sources_know_which_rows_are_of_no_use(plan: Callable[..., PlannedJob]) -> None:
+    text = plan("SELECT v FROM small WHERE k > 3 AND v IS NOT NULL LIMIT 5").explain()
+    assert "filters=[k > 3, v IS_NOT_NULL None]" in text.partition("== Optimized Plan ==")[2]
+
+
+def test_state_that_only_grows_is_told(plan: Callable[..., PlannedJob]) -> None:
+    (warning,) = plan("SELECT auction, COUNT(*) FROM bid GROUP BY auction").warnings
+    assert "GroupAggregate(auction, EXPR$1) keeps a row for each (auction), for ever" in warning
+    assert "'table.exec.state.ttl'" in warning
+    assert not plan("SELECT auction, COUNT(*) FROM bid GROUP BY auction", state_ttl_ms=1000).warnings
+    assert not plan("SELECT k, COUNT(*) FROM small GROUP BY k").warnings  # its input ends
+    assert not plan("SELECT COUNT(*) FROM bid GROUP BY TUMBLE(ts, INTERVAL '1' MINUTE)").warnings
+
+
+def test_state_is_found_again_by_what_an_operator_computes(plan: Callable[..., PlannedJob]) -> None:
+    def uids(sql: str) -> set[str]:
+        graph, _ = plan(sql).graph("job", 2)
+        return {node.uid for node in graph.nodes.values() if node.uid is not None}
+
+    before = uids("SELECT k, COUNT(*) AS n FROM small GROUP BY k")
+    renamed = uids("SELECT k + 1, n FROM (SELECT k, COUNT(*) AS n FROM small GROUP BY k) WHERE n > 1")
+    other = uids("SELECT k, COUNT(v) AS n FROM small GROUP BY k")
+    assert any(uid.startswith("sql-groupaggregate") for uid in before)
+    assert before == renamed
+    assert {uid for uid in before if "source" in uid} == {uid for uid in other if "source" in uid}
+    assert before != other
