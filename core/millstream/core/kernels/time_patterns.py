@@ -36,7 +36,7 @@ def widths_of(pattern: Int64Array) -> int:
     return int(sum(1 if field == LITERAL else int(argument) for field, argument in pattern))
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def civil(days: int) -> tuple[int, int, int]:
     """Year, month and day of a day since 1970, by H. Hinnant's ``civil_from_days``."""
     shifted = days + 719468
@@ -50,7 +50,7 @@ def civil(days: int) -> tuple[int, int, int]:
     return year_of_era + era * 400 + (1 if month <= 2 else 0), month, day
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def days_of(year: int, month: int, day: int) -> int:
     """Days since 1970, by H. Hinnant's ``days_from_civil``."""
     shifted = year - (1 if month <= 2 else 0)
@@ -60,16 +60,24 @@ def days_of(year: int, month: int, day: int) -> int:
     return int(era * 146097 + of_era * 365 + of_era // 4 - of_era // 100 + day_of_year - 719468)
 
 
-@numba.njit(cache=True, nogil=True)
-def format_times(ticks: Int64Array, second: int, pattern: Int64Array, width: int, out: Bytes) -> bool:
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def format_times(ticks: Int64Array, second: int, grain: int, pattern: Int64Array, width: int, out: Bytes) -> bool:
     """Write the text of each time to ``out`` (rows * width). ``second``: ticks in a second.
 
-    False when a year has not four digits; ``out`` is then of no use.
+    ``grain``: ticks within which the text stays the same; a row in that of the row before copies its text. False when
+    a year has not four digits; ``out`` is then of no use.
     """
     per_day = second * 86400
     last_days = np.int64(-(2**62))
+    grain_start, grain_end = np.int64(0), np.int64(0)
     year, month, day = 0, 0, 0
     for i in range(len(ticks)):
+        if grain_start <= ticks[i] < grain_end:
+            for k in range(i * width, (i + 1) * width):
+                out[k] = out[k - width]
+            continue
+        grain_start = ticks[i] // grain * grain
+        grain_end = grain_start + grain
         days = ticks[i] // per_day
         rest = ticks[i] - days * per_day
         if days != last_days:
@@ -112,7 +120,7 @@ def format_times(ticks: Int64Array, second: int, pattern: Int64Array, width: int
     return True
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def parse_times(
     data: Bytes, offsets: Any, pattern: Int64Array, width: int, second: int, ticks: Int64Array, fine: Flags
 ) -> None:

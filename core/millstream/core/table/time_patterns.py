@@ -58,6 +58,17 @@ class TimePattern:
     parts: tuple[Part, ...]
 
     @functools.cached_property
+    def grain_seconds(self) -> int:
+        """Seconds within which the text of a time stays the same; 0 for less than one."""
+        letters = {part.letter for part in self.parts}
+        if letters & set("SnA"):
+            return 0
+        for letter, size in (("s", 1), ("m", 60), ("HhKk", 3600), ("azZXx", 1)):
+            if letters & set(letter):
+                return size
+        return 86400
+
+    @functools.cached_property
     def fixed(self) -> npt.NDArray[np.int64] | None:
         """For the kernels; None for a pattern that is not all numbers of fixed width and ASCII."""
         rows: list[tuple[int, int]] = []
@@ -121,17 +132,21 @@ def format_column(times: pa.Array, pattern: TimePattern, zone: datetime.tzinfo |
     second = TICKS[times.type.unit]
     fixed = pattern.fixed
     ticks = pc.cast(times, pa.int64())
+    grain = max(1, pattern.grain_seconds * second)
     if fixed is not None:
         width = patterns.widths_of(fixed)
         plain = pc.fill_null(ticks, 0) if ticks.null_count else ticks
         out = np.empty(len(ticks) * width, np.uint8)
-        if patterns.format_times(plain.to_numpy(zero_copy_only=False), second, fixed, width, out):
+        if patterns.format_times(plain.to_numpy(zero_copy_only=False), second, grain, fixed, width, out):
             offsets = np.arange(0, len(out) + 1, max(width, 1), dtype=np.int32)[: len(ticks) + 1]
             if width == 0:
                 offsets = np.zeros(len(ticks) + 1, np.int32)
             validity = pc.is_valid(ticks).buffers()[1] if ticks.null_count else None
             buffers = [validity, pa.py_buffer(offsets), pa.py_buffer(out)]
             return pa.Array.from_buffers(pa.string(), len(ticks), buffers)
+    if grain > 1:
+        numbers = pc.fill_null(ticks, 0).to_numpy(zero_copy_only=False) // grain * grain
+        ticks = pc.if_else(pc.is_valid(ticks), pa.array(numbers), pa.scalar(None, pa.int64()))
     encoded = ticks.dictionary_encode(null_encoding="encode")
     texts = [
         None if tick is None else format_tick(tick, second, pattern, zone) for tick in encoded.dictionary.to_pylist()
