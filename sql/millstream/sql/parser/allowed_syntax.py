@@ -95,6 +95,8 @@ def refuse_unsupported(source: str, root: exp.Expr, start: int) -> None:
             if argument not in allowed and value not in (None, False, []):
                 name = _NAMES.get(argument, f"{_node_name(node)} with {argument.strip('_').replace('_', ' ')}")
                 raise SqlParseError.at_node(source, node, f"{name} is not supported", default=start)
+        if isinstance(node, exp.Order) and node.this is not None:
+            raise SqlParseError.at_node(source, node, "ORDER BY inside a function is not supported", default=start)
         if isinstance(node, exp.Select) and not node.expressions:
             raise SqlParseError.at(source, start, "SELECT without expressions")
         if isinstance(node, exp.Group) and not node.args.get("expressions") and not node.args.get("all"):

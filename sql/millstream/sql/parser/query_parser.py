@@ -41,6 +41,14 @@ def _no_paren_function(name: str) -> Callable[[FlinkExpressionParser], exp.Expr]
     return lambda self: exp.Anonymous(this=name, expressions=[]).update_positions(self.previous)
 
 
+def _unary_plus(self: FlinkExpressionParser) -> exp.Expr:
+    """``+x`` is x; sqlglot would read a lone plus as nothing."""
+    operand = self._parse_unary()
+    if operand is None:
+        raise self.expecting("an expression after '+'")
+    return operand
+
+
 class FlinkExpressionParser(parser.Parser):
     """Reads expressions. ``run`` is the way in."""
 
@@ -55,6 +63,7 @@ class FlinkExpressionParser(parser.Parser):
     LAMBDAS: ClassVar[dict[TokenType, Any]] = {}
     ARRAY_CONSTRUCTORS: ClassVar[dict[str, Any]] = {}
     COLUMN_OPERATORS: ClassVar[dict[TokenType, Any]] = {TokenType.DOT: None}
+    UNARY_PARSERS: ClassVar[dict[TokenType, Any]] = {**parser.Parser.UNARY_PARSERS, TokenType.PLUS: _unary_plus}
     RANGE_PARSERS: ClassVar[dict[TokenType, Any]] = {
         kind: parser.Parser.RANGE_PARSERS[kind]
         for kind in (

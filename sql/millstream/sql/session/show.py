@@ -44,6 +44,9 @@ def show(statement: Show, catalogs: CatalogManager, types: RelationTypes, built_
 
 
 def _names(what: Shown, path: ObjectPath, catalogs: CatalogManager, built_in: Sequence[str]) -> list[str]:
+    if what in (Shown.JOBS, Shown.PARTITIONS):
+        hint = "Use the command 'millstream list'." if what is Shown.JOBS else ""
+        raise CatalogError(f"SHOW {what.value} is not supported", hint)
     if what is Shown.CATALOGS:
         return catalogs.catalogs()
     if what is Shown.DATABASES:
@@ -58,7 +61,7 @@ def _names(what: Shown, path: ObjectPath, catalogs: CatalogManager, built_in: Se
             return catalogs.functions(*scope)
         case Shown.FUNCTIONS:
             return sorted({*(name.lower() for name in built_in), *catalogs.functions(*scope)})
-    raise CatalogError(f"SHOW {what.value} is not supported")
+    raise AssertionError(f"SHOW {what.value} has no names")
 
 
 def _matches(statement: Show, name: str) -> bool:

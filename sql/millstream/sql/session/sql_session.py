@@ -204,7 +204,8 @@ class SqlSession:
 
     def _elsewhere(self, statement: Statement) -> StatementResult:
         words = " ".join(statement.text.upper().split()[:2])
-        raise _at(statement, f"{words} is not supported")
+        hint = "Use the command 'millstream stop'." if isinstance(statement, StopJob) else ""
+        raise _at(statement, f"{words} is not supported", hint)
 
     def _types(self) -> RelationTypes:
         return RelationTypes(self, self._runner)
