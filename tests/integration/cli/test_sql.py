@@ -2,12 +2,13 @@
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from processes import MILLSTREAM, assert_nothing_left, environment, millstream
+from processes import DEADLINE_S, MILLSTREAM, assert_nothing_left, environment, millstream, start
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
@@ -187,4 +188,22 @@ def test_an_error_in_a_query_has_its_place(home: Path) -> None:
     assert done.returncode == 1
     assert "job.sql, line 7, column 3" in done.stderr
     assert "w FROM g WHERE v > 9;\n    ^" in done.stderr
+    assert_nothing_left(home)
+
+
+ENDLESS = """
+CREATE TABLE g (v BIGINT) WITH ('connector' = 'datagen', 'rows-per-second' = '1000');
+SELECT v FROM g;
+"""
+
+
+def test_an_interrupt_cancels_the_query(home: Path) -> None:
+    running = start(home, "sql", "--local", "-e", ENDLESS)
+    assert running.stdout is not None
+    for line in running.stdout:
+        if line.startswith("| ") and "v |" not in line:
+            break
+    os.kill(running.pid, signal.SIGINT)
+    running.communicate(timeout=DEADLINE_S)
+    assert running.returncode == 130
     assert_nothing_left(home)
