@@ -143,6 +143,15 @@ class Parser:
             arguments = [Literal(lt.char(len(unit)).with_nullable(False), unit)]
             assert self.take("FROM") or self.take(",")
             return bind_call(word, [*arguments, *self.list(")")])
+        if word == "POSITION":
+            needle = self.expression(4)
+            self.need("IN")
+            return bind_call(word, [needle, *self.list(")")])
+        if word == "TRIM" and self.peek() in ("BOTH", "LEADING", "TRAILING"):
+            side = self.next()
+            characters = self.expression()
+            self.need("FROM")
+            return bind_call(word, [Literal(lt.char(len(side)), side), characters, *self.list(")")])
         return bind_call(word, self.list(")"))
 
     def case(self) -> Expression:
@@ -163,7 +172,7 @@ class Parser:
             items.append(self.argument())
             if self.take(end):
                 return items
-            if not self.take("TO"):
+            if not self.take("TO") and not self.take("VALUE"):
                 self.need(",")
 
     def argument(self) -> Expression:

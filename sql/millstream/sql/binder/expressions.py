@@ -17,6 +17,7 @@ from millstream.core.table import logical_types as lt
 from millstream.core.table.expressions import Call, Expression, Literal
 from millstream.core.table.functions.registry import bind_call, cast_call
 from millstream.sql.binder import aggregate_calls, over_calls
+from millstream.sql.binder.json_clauses import JSON_CALLS, json_arguments
 from millstream.sql.binder.literals import (
     boolean_literal,
     bytes_literal,
@@ -112,6 +113,8 @@ class ExpressionBinder:
     # -- functions --------------------------------------------------------------------------------------------------
 
     def _function(self, node: exp.Expr, name: str, arguments: list[exp.Expr]) -> Expression:
+        if name in JSON_CALLS:
+            return bind_call(*json_arguments(name, arguments, self.bind))
         bound = [self.bind(argument) for argument in arguments]
         if name in GROUPING_FUNCTIONS and self.aggregates:
             return Call(lt.BIGINT.with_nullable(False), name, tuple(bound))

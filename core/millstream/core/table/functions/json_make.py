@@ -136,8 +136,8 @@ FUNCTIONS: Final = (
         _bind_object,
         _object(False),
         "A JSON object of keys and values; NULL as null.",
-        ("JSON_OBJECT('a', 1, 'b', NULL)", '{"a":1,"b":null}'),
-        ("JSON_OBJECT('a', JSON_ARRAY(1, 'x'))", '{"a":[1,"x"]}'),
+        ("JSON_OBJECT('a' VALUE 1, 'b' VALUE NULL)", '{"a":1,"b":null}'),
+        ("JSON_OBJECT('a' VALUE JSON_ARRAY(1, 'x'))", '{"a":[1,"x"]}'),
     ),
     _maker(
         "JSON_OBJECT_ABSENT_ON_NULL",

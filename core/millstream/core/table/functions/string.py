@@ -201,7 +201,7 @@ FUNCTIONS: Final = (
         takes("TRIM", TEXT, TEXT, TEXT, optional=2, result=lt.STRING),
         _trim,
         summary="The text without blanks, or the given characters, at its ends.",
-        examples=(("TRIM('  a ')", "a"), ("TRIM('LEADING', 'x', 'xxax')", "ax")),
+        examples=(("TRIM('  a ')", "a"), ("TRIM(LEADING 'x' FROM 'xxax')", "ax")),
     ),
     _one_sided("LTRIM", "LEADING", "The text without leading blanks or characters.", ("LTRIM('  a')", "a")),
     _one_sided("RTRIM", "TRAILING", "The text without trailing blanks or characters.", ("RTRIM('axx', 'x')", "a")),

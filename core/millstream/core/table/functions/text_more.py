@@ -205,7 +205,7 @@ FUNCTIONS: Final = (
         lt.INT,
         _position,
         "Where the first is in the second, 0 for nowhere.",
-        ("POSITION('l', 'hello')", "3"),
+        ("POSITION('l' IN 'hello')", "3"),
     ),
     row_function(
         "LOCATE",
