@@ -324,6 +324,7 @@ _HANDLERS: Final[dict[type, Callable[[ExpressionBinder, Any], Expression]]] = {
     exp.Div: _named("/"),
     exp.Mod: _named("%"),
     exp.DPipe: _named("||"),
+    exp.Overlaps: lambda binder, node: binder.call("OVERLAPS", *node.this.expressions, *node.expression.expressions),
     exp.NullSafeEQ: _named("IS NOT DISTINCT FROM"),
     exp.NullSafeNEQ: _named("IS DISTINCT FROM"),
 }

@@ -42,6 +42,10 @@ EXAMPLES = [
     for text, answer in function.examples
     if function.name != "OVERLAPS"  # written (a, b) OVERLAPS (c, d)
 ]
+OVERLAPS = [
+    ("(DATE '2024-01-01', DATE '2024-01-02') OVERLAPS (DATE '2024-01-02', DATE '2024-01-04')", "TRUE"),
+    ("(TIME '02:55:00', INTERVAL '1' HOUR) OVERLAPS (TIME '04:30:00', INTERVAL '2' HOUR)", "FALSE"),
+]
 JSON = [
     ("JSON_VALUE('{}', '$.a' RETURNING INT DEFAULT 7 ON EMPTY NULL ON ERROR)", "7"),
     ("JSON_VALUE('{\"a\":5}', '$.a' RETURNING INT) + 1", "6"),
@@ -56,6 +60,6 @@ JSON = [
 ]
 
 
-@pytest.mark.parametrize(("text", "answer"), EXAMPLES + JSON)
+@pytest.mark.parametrize(("text", "answer"), EXAMPLES + OVERLAPS + JSON)
 def test_examples(text: str, answer: str) -> None:
     assert printed(bound(text)) == answer
