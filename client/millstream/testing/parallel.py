@@ -13,7 +13,8 @@ from millstream.core.elements.batch import Batch
 from millstream.core.elements.control import MIN_WATERMARK_MS, LatencyMarker, Watermark, WatermarkStatus
 from millstream.core.event_time.merger import WatermarkMerger
 from millstream.core.graph.specs import KeySelectorCallable, OperatorSpec
-from millstream.taskmanager.network.partitioners import ByKey, Partitioner, RoundRobin, ToAll
+from millstream.core.table.specs import ColumnKey
+from millstream.taskmanager.network.partitioners import ByColumns, ByKey, Partitioner, RoundRobin, ToAll
 from millstream.testing.harness import OperatorHarness
 from millstream.testing.modes import RunMode
 from millstream.testing.recording import RecordedOutput, TimedValue
@@ -106,6 +107,8 @@ class ParallelHarness(OperatorHarness):
             return ToAll(self.parallelism)
         if selector is None:
             return RoundRobin(self.parallelism, 0)
+        if isinstance(selector, ColumnKey):
+            return ByColumns(selector, self.max_parallelism, self.parallelism)
         return ByKey(selector, self.max_parallelism, self.parallelism)
 
     def _process(self, batch: Batch, input_index: int) -> None:
