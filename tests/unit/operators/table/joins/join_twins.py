@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
@@ -24,12 +24,6 @@ JOIN_MODES: Final = (
 )
 
 
-def joined(kind: JoinKind, left: Sequence[Row], right: Sequence[Row], match: Callable[[Row, Row], bool]) -> Counter[Row]:
-    """The rows of a join whose whole condition is ``match``."""
-    left_width, right_width = (len(rows[0]) if rows else 0 for rows in (left, right))
-    return joined_pairs(kind, left, right, [(a, b) for a in left for b in right if match(a, b)], left_width, right_width)
-
-
 def joined_pairs(
     kind: JoinKind,
     left: Sequence[Row],
@@ -38,7 +32,7 @@ def joined_pairs(
     left_width: int,
     right_width: int,
 ) -> Counter[Row]:
-    """The same when the pairs are known; equal rows have equal partners."""
+    """The rows of a join whose ``pairs`` are known; equal rows have equal partners."""
     matched_left, matched_right = {a for a, _ in pairs}, {b for _, b in pairs}
     if kind is JoinKind.SEMI:
         return Counter(row for row in left if row in matched_left)

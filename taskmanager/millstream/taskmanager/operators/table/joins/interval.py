@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from millstream.core.elements.batch import Batch
-from millstream.core.elements.control import MAX_WATERMARK_MS, Watermark
+from millstream.core.elements.control import MAX_WATERMARK_MS, MIN_WATERMARK_MS, Watermark
 from millstream.core.graph.specs import ChainedOperator
 from millstream.core.table.specs import IntervalJoinSpec
 from millstream.taskmanager.operators.operator import OperatorContext, Output
@@ -59,7 +59,7 @@ class IntervalJoinOperator(KeyedTableOperator[IntervalJoinSpec]):
     def process(self, batch: Batch, input_index: int) -> None:
         records = arrow_batch(batch).records
         side, other = self._sides[input_index], self._sides[1 - input_index]
-        mask = side.can_match(records)
+        mask = self._can_match(records, input_index)
         if mask is not None:
             if self._outer[input_index]:
                 self._emit_alone(records.filter(pa.array(~mask)).columns, input_index)
@@ -69,6 +69,8 @@ class IntervalJoinOperator(KeyedTableOperator[IntervalJoinSpec]):
         low, high = self._bounds[input_index]
         distance = other.table.fixed(TIME).values[slots] - times[positions]
         near = (distance >= low) & (distance <= high)
+        # State is swept now and then: what is past its time must not depend on when.
+        near &= self._last_partner(other.table.fixed(TIME).values[slots], 1 - input_index) > self.watermark_ms
         positions, slots = positions[near], slots[near]
         if self._condition is not None and len(positions):
             holds = self._holds(records, positions, slots, input_index)
@@ -86,6 +88,8 @@ class IntervalJoinOperator(KeyedTableOperator[IntervalJoinSpec]):
             due = watermark.timestamp_ms >= self._swept_ms + self._interval_ms
             if due or any(self._outer) or watermark.timestamp_ms == MAX_WATERMARK_MS:
                 self._sweep(watermark.timestamp_ms)
+            self.watermark_ms = max(self.watermark_ms, watermark.timestamp_ms)
+            watermark = self._held_back(watermark)
         super().process_watermark(watermark)
 
     def on_processing_time(self, now_ms: int) -> None:
@@ -99,6 +103,22 @@ class IntervalJoinOperator(KeyedTableOperator[IntervalJoinSpec]):
         super().finish()
 
     # -- inner ----------------------------------------------------------------------------------------------------
+
+    def _held_back(self, watermark: Watermark) -> Watermark:
+        """A row that comes after the watermark may be joined with one that is older by the width of a bound."""
+        if watermark.timestamp_ms == MAX_WATERMARK_MS:
+            return watermark
+        lag_ms = max(0, -self.spec.lower_ms, self.spec.upper_ms)
+        return Watermark(max(MIN_WATERMARK_MS, watermark.timestamp_ms - lag_ms))
+
+    def _can_match(self, records: pa.RecordBatch, index: int) -> BoolArray | None:
+        """False for rows with a NULL key or without a time; None where all rows can match."""
+        mask = self._sides[index].can_match(records)
+        times = records.column(self._times[index])
+        if self.spec.event_time and times.null_count:
+            valid: BoolArray = times.is_valid().to_numpy(zero_copy_only=False)
+            mask = valid if mask is None else mask & valid
+        return mask
 
     def _times_of(self, records: pa.RecordBatch, index: int) -> Int64Array:
         if not self.spec.event_time:

@@ -47,7 +47,7 @@ class JoinSide:
             name, pa.schema(keys), self.schema, matched=self.names, ttl_ms=spec.ttl_ms if spec.ttl_ms > 0 else None
         )
         self._plain_keys = [
-            key for index, key in enumerate(spec.keys) if not (index < len(null_safe) and null_safe[index])
+            index for index in range(len(spec.keys)) if not (index < len(null_safe) and null_safe[index])
         ]
 
     def keys(self, records: pa.RecordBatch) -> list[pa.Array]:
@@ -56,9 +56,13 @@ class JoinSide:
 
     def can_match(self, records: pa.RecordBatch) -> BoolArray | None:
         """False for rows with a NULL in a key, which equals nothing; None where all rows can."""
+        return self.keys_can_match(self.keys(records))
+
+    def keys_can_match(self, keys: Sequence[pa.Array]) -> BoolArray | None:
+        """The same of key columns."""
         mask: BoolArray | None = None
-        for key in self._plain_keys:
-            column = records.column(key)
+        for index in self._plain_keys:
+            column = keys[index]
             if column.null_count:
                 valid = column.is_valid().to_numpy(zero_copy_only=False)
                 mask = valid if mask is None else mask & valid

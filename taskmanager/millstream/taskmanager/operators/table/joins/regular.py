@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from millstream.core.elements.batch import Batch
+from millstream.core.elements.batch import ArrowBatch, Batch
 from millstream.core.graph.specs import ChainedOperator
 from millstream.core.table.row_type import RowType
 from millstream.core.table.specs import JoinKind, JoinSpec
@@ -25,6 +25,7 @@ from millstream.taskmanager.operators.table.joins.pairs import (
     taken,
     with_gaps,
 )
+from millstream.taskmanager.operators.table.joins.stored_pairs import StoredPairs
 from millstream.taskmanager.operators.table.keyed_table_operator import KeyedTableOperator
 from millstream.taskmanager.operators.table.row_kinds import DELETE, INSERT, Kinds, filled, signs_of
 from millstream.taskmanager.operators.table.table_operator import arrow_batch
@@ -44,6 +45,8 @@ class JoinOperator(KeyedTableOperator[JoinSpec]):
         self._semi = kind is JoinKind.SEMI
         self._anti = kind is JoinKind.ANTI
         self._outer = (kind.keeps_left, kind.keeps_right)
+        # Batch mode over inputs that take rows back: what is final is only known when both have ended.
+        self._at_end = spec.final_only and (spec.left.retracts or spec.right.retracts)
         self._condition = (
             None if spec.condition is None else PairCondition(spec.condition, spec.left.type, spec.right.type)
         )
@@ -60,19 +63,31 @@ class JoinOperator(KeyedTableOperator[JoinSpec]):
         arrow = arrow_batch(batch)
         records, kinds = arrow.records, arrow.row_kinds
         side = self._sides[input_index]
+        if self._at_end:
+            counts = np.zeros(records.num_rows, np.int64) if side.counted else None
+            self._keep(records, signs_of(arrow), counts, input_index)
+            return
         mask = side.can_match(records)
         if mask is not None:
             alone = pa.array(~mask)
             self._without_keys(records.filter(alone), None if kinds is None else kinds[~mask], input_index)
             records, kinds = records.filter(pa.array(mask)), None if kinds is None else kinds[mask]
         if records.num_rows:
-            arrow.records = records
-            signs = signs_of(type(arrow)(records, None, kinds))
+            signs = signs_of(ArrowBatch(records, None, kinds))
             self._join(records, kinds, signs, input_index)
 
     def finish(self) -> None:
         """Batch mode: what has no match by now will have none."""
-        if self.spec.final_only:
+        if self._at_end:
+            pairs = StoredPairs(
+                self.spec.join,
+                *self._sides,
+                self._condition,
+                self.evaluation,
+                self.emit_columns,
+            )
+            pairs.emit(*(side.table.live_slots() for side in self._sides))
+        elif self.spec.final_only:
             for index, side in enumerate(self._sides):
                 if side.counted and not self._semi:
                     slots = side.table.live_slots()

@@ -9,10 +9,11 @@ import pyarrow as pa
 from millstream.core.elements.batch import Batch
 from millstream.core.elements.control import MAX_WATERMARK_MS, MIN_WATERMARK_MS, Watermark
 from millstream.core.graph.specs import ChainedOperator
-from millstream.core.table.specs import JoinKind, WindowJoinSpec
+from millstream.core.table.specs import WindowJoinSpec
 from millstream.taskmanager.operators.operator import OperatorContext, Output
 from millstream.taskmanager.operators.table.joins.join_side import JoinSide
-from millstream.taskmanager.operators.table.joins.pairs import PairCondition, nulls, with_gaps
+from millstream.taskmanager.operators.table.joins.pairs import PairCondition
+from millstream.taskmanager.operators.table.joins.stored_pairs import StoredPairs
 from millstream.taskmanager.operators.table.keyed_table_operator import KeyedTableOperator
 from millstream.taskmanager.operators.table.table_operator import arrow_batch
 from millstream.taskmanager.operators.table.timestamps import is_instant, milliseconds_of
@@ -46,6 +47,7 @@ class WindowJoinOperator(KeyedTableOperator[WindowJoinSpec]):
             JoinSide(self.spec.left, "left", self.backend, (), extra=end),
             JoinSide(self.spec.right, "right", self.backend, (), extra=end),
         )
+        self._pairs = StoredPairs(self.spec.join, *self._sides, self._condition, self.evaluation, self.emit_columns)
 
     def process(self, batch: Batch, input_index: int) -> None:
         records = arrow_batch(batch).records
@@ -75,22 +77,8 @@ class WindowJoinOperator(KeyedTableOperator[WindowJoinSpec]):
         if not len(left) and not len(right):
             return
         left_side, right_side = self._sides
-        left_order = left[np.argsort(left_side.table.fixed(END).values[left], kind="stable")]
-        keys = left_side.table.keys_of(left_order)
-        positions, partners = right_side.table.rows_of(right_side.table.find(keys, len(left_order)))
-        mask = left_side.can_match(pa.RecordBatch.from_arrays(left_side.rows(left_order), names=left_side.names))
-        if mask is not None:
-            known = mask[positions]
-            positions, partners = positions[known], partners[known]
-        if self._condition is not None and len(positions):
-            pairs = left_order[positions]
-            holds = self._condition.holds(
-                lambda indexes: left_side.some_columns(pairs, indexes),
-                lambda indexes: right_side.some_columns(partners, indexes),
-                self.evaluation(len(positions)),
-            )
-            positions, partners = positions[holds], partners[holds]
-        self._emit(left_order, right, positions, partners)
+        in_order = left[np.argsort(left_side.table.fixed(END).values[left], kind="stable")]
+        self._pairs.emit(in_order, right)
         left_side.table.remove_rows(left)
         right_side.table.remove_rows(right)
 
@@ -99,26 +87,3 @@ class WindowJoinOperator(KeyedTableOperator[WindowJoinSpec]):
         slots = table.live_slots()
         due: Int64Array = slots[table.fixed(END).values[slots] - 1 <= self._progress_ms]
         return due
-
-    def _emit(self, left: Int64Array, right: Int64Array, positions: Int64Array, partners: Int64Array) -> None:
-        left_side, right_side = self._sides
-        kind = self.spec.join
-        matched = np.bincount(positions, minlength=len(left)) > 0
-        if kind in (JoinKind.SEMI, JoinKind.ANTI):
-            chosen = left[matched if kind is JoinKind.SEMI else ~matched]
-            if len(chosen):
-                self.emit_columns(left_side.rows(chosen))
-            return
-        theirs = right_side.rows(partners)
-        if kind.keeps_left and not matched.all():
-            alone = np.flatnonzero(~matched)
-            order = np.argsort(np.concatenate([positions, alone]), kind="stable")
-            places = np.concatenate([np.arange(len(positions)), np.full(len(alone), -1, np.int64)])[order]
-            positions = np.concatenate([positions, alone])[order]
-            theirs = with_gaps(theirs, places)
-        if len(positions):
-            self.emit_columns([*left_side.rows(left[positions]), *theirs])
-        if kind.keeps_right:
-            rest = right[~np.isin(right, partners)]
-            if len(rest):
-                self.emit_columns([*nulls(self.spec.left.type, len(rest)), *right_side.rows(rest)])
