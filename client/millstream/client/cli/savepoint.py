@@ -152,9 +152,9 @@ def _size_of(vertex: VertexState, operator_id: str) -> tuple[list[str], int]:
 
 @click.command()
 @click.argument("job")
-@click.option(
-    "--savepoint", "--savepoint-dir", "directory", metavar="DIRECTORY", help="Where the savepoint is written."
-)
+@click.argument("directory", required=False)
+@click.option("--savepoint", "savepoint_wanted", is_flag=True, help="Always so: a job ends with a savepoint.")
+@click.option("--savepoint-dir", "named", metavar="DIRECTORY", help="The same as the argument DIRECTORY.")
 @click.option(
     "--drain",
     is_flag=True,
@@ -162,12 +162,20 @@ def _size_of(vertex: VertexState, operator_id: str) -> tuple[list[str], int]:
 )
 @jobmanager_option
 @settings_option
-def stop(job: str, directory: str | None, drain: bool, jobmanager: str | None, settings: tuple[str, ...]) -> int:
-    """Write a savepoint of JOB, print its path, and end the job.
+def stop(
+    job: str,
+    directory: str | None,
+    savepoint_wanted: bool,
+    named: str | None,
+    drain: bool,
+    jobmanager: str | None,
+    settings: tuple[str, ...],
+) -> int:
+    """Write a savepoint of JOB into DIRECTORY (default: below that of the checkpoints), print its path, end the job.
 
     Sinks commit what the savepoint holds, and nothing after it.
     """
-    return take(job, directory, jobmanager, settings, stop=True, drain=drain)
+    return take(job, directory or named, jobmanager, settings, stop=True, drain=drain)
 
 
 def take(
