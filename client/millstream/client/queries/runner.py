@@ -116,7 +116,9 @@ def submit_planned(
     settings: dict[str, Any] = configuration.flatten()
     settings[options.TABLE_LOCAL_TIME_ZONE.key] = session_zone(configuration).key
     name = configuration[options.PIPELINE_NAME] or default_name
-    parallelism = configuration[options.PARALLELISM_DEFAULT] or current_session().default_parallelism()
+    parallelism = configuration[options.TABLE_DEFAULT_PARALLELISM]
+    if parallelism < 1:
+        parallelism = configuration[options.PARALLELISM_DEFAULT] or current_session().default_parallelism()
     for warning in planned.warnings:
         current_session().warn(warning)
     graph, ends = planned.graph(name, parallelism)

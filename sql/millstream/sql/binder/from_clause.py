@@ -66,6 +66,8 @@ def _nested(binder: QueryBinder, item: exp.Subquery, parent: Scope | None) -> Re
 
 
 def _table(binder: QueryBinder, table: exp.Table) -> Relation:
+    if table.args.get("pattern_match") is not None:
+        raise unsupported("MATCH_RECOGNIZE", table)
     path = [part.name for part in table.parts]
     cte = binder.ctes.get(path[0]) if len(path) == 1 else None
     if cte is not None:

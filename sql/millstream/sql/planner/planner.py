@@ -99,7 +99,7 @@ class Planner:
     def plan_query(self, query: exp.Expr | Node) -> PlannedJob:
         """A job whose result the client fetches."""
         bound = self.bind(query)
-        (optimized,) = _optimized([bound])
+        (optimized,) = self._optimized([bound])
         translator = Translator(self.settings)
         parts = translator.parts(optimized, before=True)
         collect = PhysicalOperator(COLLECT, CollectSpec(), bound.row, tuple(PhysicalEdge(part) for part in parts))
@@ -108,10 +108,16 @@ class Planner:
             collect.parallelism = parts[0].parallelism
         return _planned([bound], [optimized], [collect], bound.row)
 
+    def _optimized(self, nodes: Sequence[Node]) -> list[Node]:
+        optimized = [optimize(node) for node in nodes]
+        if not self.settings.reuse_sources:
+            return optimized
+        return [merge_projects(node) for node in share_scans(optimized)]
+
     def plan_inserts(self, inserts: Sequence[InsertPlan]) -> PlannedJob:
         """One job for all ``inserts``; what they have in common runs once."""
         bound = [self._fitted(insert) for insert in inserts]
-        optimized = _optimized(bound)
+        optimized = self._optimized(bound)
         translator = Translator(self.settings)
         ends = [sink(translator, node, insert.table) for node, insert in zip(optimized, inserts, strict=True)]
         return _planned(bound, optimized, ends, bound[0].row)
@@ -126,7 +132,3 @@ def _is_endless(node: Node) -> bool:
     if isinstance(node, Scan):
         return not node.table.bounded
     return any(_is_endless(child) for child in node.inputs)
-
-
-def _optimized(nodes: Sequence[Node]) -> list[Node]:
-    return [merge_projects(node) for node in share_scans([optimize(node) for node in nodes])]

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
+
+from millstream.core.errors import ConfigError
+
+_ONLY: Final[dict[str, Any]] = {
+    "table.sql-dialect": "default",
+    "table.dynamic-table-options.enabled": True,
+    "table.exec.source.cdc-events-duplicate": False,
+    "table.exec.sink.type-length-enforcer": "IGNORE",
+    "table.exec.sink.keyed-shuffle": "AUTO",
+    "table.optimizer.non-deterministic-update.strategy": "IGNORE",
+}
+"""Settings that say what results mean, of which there is one value so far."""
 
 
 @dataclass(frozen=True)
@@ -25,15 +37,23 @@ class PlannerSettings:
     time_zone: str = "UTC"
     """``table.local-time-zone``."""
 
+    reuse_sources: bool = True
+    """``table.optimizer.reuse-source-enabled``."""
+
     @staticmethod
     def of(settings: Mapping[str, Any]) -> PlannerSettings:
-        """From settings by key, whose values are typed."""
+        """From settings by key, whose values are typed. Raises ``ConfigError`` for values that are not supported."""
+        for key, only in _ONLY.items():
+            value = settings.get(key, only)
+            if str(value).lower() != str(only).lower():
+                raise ConfigError(f"{key} = {value} is not supported. RESET '{key}' or SET it to '{only}'.")
         return PlannerSettings(
             batch=str(settings.get("execution.runtime-mode") or "streaming").lower() == "batch",
             state_ttl_ms=_ms(settings.get("table.exec.state.ttl")),
             idle_timeout_ms=_ms(settings.get("table.exec.source.idle-timeout")),
             drop_nulls=str(settings.get("table.exec.sink.not-null-enforcer") or "ERROR").upper() == "DROP",
             upsert_materialize=str(settings.get("table.exec.sink.upsert-materialize") or "AUTO").upper(),
+            reuse_sources=bool(settings.get("table.optimizer.reuse-source-enabled", True)),
             time_zone=str(settings.get("table.local-time-zone") or "UTC"),
         )
 
