@@ -168,6 +168,8 @@ def test_the_architecture_names_files_that_exist() -> None:
         "sql/millstream/sql/",
         "sql/millstream/sql/binder/",
         "sql/millstream/sql/session/",
+        "sql/millstream/sql/optimizer/",
+        "sql/millstream/sql/planner/",
         "taskmanager/millstream/taskmanager/operators/table/",
         "client/millstream/",
         "client/millstream/client/",
