@@ -266,6 +266,8 @@ class SortLimitSpec(TableOperatorSpec):
     order: tuple[SortKey, ...]
     offset: int
     fetch: int | None
+    retracts: bool = False
+    """The input has -U and -D rows (only with an order): all rows are kept, however small the limit."""
 
 
 @dataclass(frozen=True)

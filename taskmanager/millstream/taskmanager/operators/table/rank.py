@@ -7,15 +7,16 @@ otherwise all rows are kept, for each may move up.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 
 from millstream.core.elements.batch import ArrowBatch, Batch
 from millstream.core.graph.specs import ChainedOperator
-from millstream.core.kernels.arrow_views import NOTHING_NULL
+from millstream.core.kernels.arrow_views import NOTHING_NULL, fixed_dtype
 from millstream.core.kernels.groups import Grouping, Groups
+from millstream.core.kernels.segment_sort import sort_segments
 from millstream.core.table.specs import RankSpec
 from millstream.taskmanager.operators.table.aggregates.accumulator import Int8Array
 from millstream.taskmanager.operators.table.changelog import BoolArray, Int64Array
@@ -28,20 +29,13 @@ from millstream.taskmanager.operators.table.row_kinds import (
     INSERT,
     UPDATE_AFTER,
     UPDATE_BEFORE,
-    Kinds,
     signs_of,
 )
 from millstream.taskmanager.operators.table.table_operator import arrow_batch
 from millstream.taskmanager.state.columnar.key_index import key_index_for
 
-
-@dataclass
-class _Ranked:
-    """Rows of state in the order of their partitions and ranks."""
-
-    entries: Int64Array
-    partitions: Int64Array
-    ranks: Int64Array
+_ANY: Final = np.iinfo(np.int64).max
+"""Stands for the worst row of a partition that has room."""
 
 
 class RankOperator(KeyedTableOperator[RankSpec]):
@@ -50,6 +44,17 @@ class RankOperator(KeyedTableOperator[RankSpec]):
     def __init__(self, chained: ChainedOperator, spec: RankSpec) -> None:
         super().__init__(chained, spec, spec.output, spec.ttl_ms)
         self._grows = not spec.retracts and spec.input_key is None
+        # Codes of these types mean the same in every batch: what cannot enter is seen at once.
+        self._filters = (
+            self._grows
+            and spec.last is not None
+            and spec.ttl_ms == 0
+            and spec.function == "ROW_NUMBER"
+            and fixed_dtype(spec.input[spec.order[0].column].type.arrow()) is not None
+        )
+        self._worst: Int64Array = np.full(1024, _ANY, np.int64)
+        """By partition, the first code of the last row that it keeps, once it is full. Not saved: found anew."""
+        self._grouping = Grouping()
 
     def declare(self) -> None:
         self._rows = PartitionedRows(
@@ -64,21 +69,29 @@ class RankOperator(KeyedTableOperator[RankSpec]):
         if not batch.num_rows:
             return
         groups = self._rows.place(columns_at(batch, self.spec.partition), batch.num_rows)
-        first_new = self._rows.log.next_number
+        if self._filters:
+            batch, groups = self._promising(batch, groups)
+            if not batch.num_rows:
+                return
+        log = self._rows.log
+        first_new = log.next_number
         gone = self._apply(batch, groups)
-        entries, partitions = self._rows.log.of(groups.slots)
-        order = [codes_of(self._rows.log.column(key.column, entries), key) for key in self.spec.order]
-        numbers = self._rows.log.numbers(entries)
-        ordered = np.lexsort((numbers, *order[::-1], partitions))
-        removed = np.isin(entries, gone) if len(gone) else np.zeros(len(entries), np.bool_)
-        before = self._ranked(ordered[(numbers < first_new)[ordered]], entries, partitions, order)
-        after = self._ranked(ordered[~removed[ordered]], entries, partitions, order)
-        self._emit_difference(self._in_range(before), self._in_range(after))
+        entries, positions, starts = log.unordered(groups.slots)
+        codes = [codes_of(log.column(key.column, entries), key) for key in self.spec.order]
+        numbers = log.numbers(entries)
+        ordered = sort_segments(starts, [*codes, numbers])
+        entries, numbers = entries[ordered], numbers[ordered]
+        codes = [column[ordered] for column in codes]
+        stays = ~np.isin(entries, gone) if len(gone) else np.ones(len(entries), np.bool_)
+        before = self._ranks(positions, codes, numbers < first_new)
+        after = self._ranks(positions, codes, stays)
+        self._emit_difference(entries, positions, self._in_range(before), self._in_range(after))
         if self._grows and self.spec.last is not None:
-            gone = after.entries[after.ranks > self.spec.last]
-        self._rows.log.forget(gone)
-        left = np.isin(np.arange(len(groups)), after.partitions[~np.isin(after.entries, gone)])
-        self._rows.forget_partitions(groups.slots[~left])
+            stays = after <= self.spec.last
+            self._remember_worst(groups.slots, positions, codes, after)
+        log.forget(entries[~stays])
+        left = np.bincount(positions[stays], minlength=len(groups))
+        self._rows.forget_partitions(groups.slots[left == 0])
 
     # -- input --------------------------------------------------------------------------------------------------
 
@@ -116,74 +129,68 @@ class RankOperator(KeyedTableOperator[RankSpec]):
     def _append(self, batch: ArrowBatch, owners: Int64Array) -> None:
         self._rows.log.append(owners, columns_at(batch, self.spec.partition), batch.records.columns)
 
+    def _promising(self, batch: ArrowBatch, groups: Groups) -> tuple[ArrowBatch, Groups]:
+        """Without the rows that come after the last one that a full partition keeps."""
+        owners = groups.slots[groups.of_rows]
+        top = int(owners.max()) + 1
+        if top > len(self._worst):
+            more = np.full(max(top, 2 * len(self._worst)) - len(self._worst), _ANY, np.int64)
+            self._worst = np.concatenate([self._worst, more])
+        key = self.spec.order[0]
+        codes, worst = codes_of(batch.records.column(key.column), key), self._worst[owners]
+        # Of equal rows those that came first are kept.
+        hopeless = codes >= worst if len(self.spec.order) == 1 else codes > worst
+        hopeless &= worst != _ANY
+        if not hopeless.any():
+            return batch, groups
+        kept = np.flatnonzero(~hopeless)
+        return batch.take(kept), self._grouping.of(owners[kept])
+
+    def _remember_worst(
+        self, partitions: Int64Array, positions: Int64Array, codes: list[Int64Array], ranks: Int64Array
+    ) -> None:
+        if self._filters:
+            last = ranks == self.spec.last
+            self._worst[partitions[positions[last]]] = codes[0][last]
+
     # -- output -------------------------------------------------------------------------------------------------
 
-    def _ranked(
-        self, rows: Int64Array, entries: Int64Array, partitions: Int64Array, order: list[Int64Array]
-    ) -> _Ranked:
-        its_partitions = partitions[rows]
-        ranks = ranks_in_order(self.spec.function, its_partitions, [codes[rows] for codes in order])
-        return _Ranked(entries[rows], its_partitions, ranks)
+    def _ranks(self, positions: Int64Array, codes: list[Int64Array], chosen: BoolArray) -> Int64Array:
+        """By row, its rank among those that are ``chosen``; 0 for the others."""
+        ranks: Int64Array = np.zeros(len(positions), np.int64)
+        rows = np.flatnonzero(chosen)
+        ranks[rows] = ranks_in_order(self.spec.function, positions[rows], [column[rows] for column in codes])
+        return ranks
 
-    def _in_range(self, ranked: _Ranked) -> _Ranked:
-        inside = ranked.ranks >= self.spec.first
+    def _in_range(self, ranks: Int64Array) -> Int64Array:
+        """The ranks that are emitted, 0 for others."""
+        inside = ranks >= self.spec.first
         if self.spec.last is not None:
-            inside &= ranked.ranks <= self.spec.last
-        return _Ranked(ranked.entries[inside], ranked.partitions[inside], ranked.ranks[inside])
+            inside &= ranks <= self.spec.last
+        return np.where(inside, ranks, 0)
 
-    def _emit_difference(self, before: _Ranked, after: _Ranked) -> None:
-        """What stands in both, with its rank if there is a column for it, is silent."""
-        if self.spec.with_rank:
-            came, went = self._changed(before, after)
-            updated_from, updated_to = self._paired(before, went, after, came)
-            if not self.spec.update_before:
-                stays = ~updated_from
-                went, updated_from = went[stays], updated_from[stays]
-            old_kinds = np.where(updated_from, UPDATE_BEFORE, DELETE).astype(np.int8)
-            new_kinds = np.where(updated_to, UPDATE_AFTER, INSERT).astype(np.int8)
-        else:
-            went = np.flatnonzero(~np.isin(before.entries, after.entries))
-            came = np.flatnonzero(~np.isin(after.entries, before.entries))
-            old_kinds, new_kinds = np.full(len(went), DELETE, np.int8), np.full(len(came), INSERT, np.int8)
-        self._emit(before, went, old_kinds, after, came, new_kinds)
-
-    def _changed(self, before: _Ranked, after: _Ranked) -> tuple[Int64Array, Int64Array]:
-        """Positions of rows that are new at their rank, and of those that left it."""
-        width = int(max(before.ranks.max(initial=0), after.ranks.max(initial=0))) + 1
-        old = before.entries * width + before.ranks
-        new = after.entries * width + after.ranks
-        return np.flatnonzero(~np.isin(new, old)), np.flatnonzero(~np.isin(old, new))
-
-    def _paired(
-        self, before: _Ranked, went: Int64Array, after: _Ranked, came: Int64Array
-    ) -> tuple[BoolArray, BoolArray]:
-        """Which rows that went are replaced at their rank, and which that came replace one. Peers share ranks: there
-        all is deletes and inserts."""
-        if self.spec.function != "ROW_NUMBER":
-            return np.zeros(len(went), np.bool_), np.zeros(len(came), np.bool_)
-        width = int(max(before.ranks.max(initial=0), after.ranks.max(initial=0))) + 1
-        old = before.partitions[went] * width + before.ranks[went]
-        new = after.partitions[came] * width + after.ranks[came]
-        return np.isin(old, new), np.isin(new, old)
-
-    def _emit(
-        self,
-        before: _Ranked,
-        went: Int64Array,
-        old_kinds: Kinds,
-        after: _Ranked,
-        came: Int64Array,
-        new_kinds: Kinds,
+    def _emit_difference(
+        self, entries: Int64Array, partitions: Int64Array, before: Int64Array, after: Int64Array
     ) -> None:
-        entries = np.concatenate([before.entries[went], after.entries[came]])
-        if not len(entries):
+        """What stands in both, with its rank if there is a column for it, is silent."""
+        moved = before != after if self.spec.with_rank else (before > 0) != (after > 0)
+        went, came = np.flatnonzero(moved & (before > 0)), np.flatnonzero(moved & (after > 0))
+        old_kinds, new_kinds = np.full(len(went), DELETE, np.int8), np.full(len(came), INSERT, np.int8)
+        if self.spec.with_rank and self.spec.function == "ROW_NUMBER":  # of peers, all is deletes and inserts
+            width = int(max(before.max(initial=0), after.max(initial=0))) + 1
+            old, new = partitions[went] * width + before[went], partitions[came] * width + after[came]
+            old_kinds[np.isin(old, new)], new_kinds[np.isin(new, old)] = UPDATE_BEFORE, UPDATE_AFTER
+            if not self.spec.update_before:
+                kept = old_kinds != UPDATE_BEFORE
+                went, old_kinds = went[kept], old_kinds[kept]
+        rows = np.concatenate([went, came])
+        if not len(rows):
             return
-        ranks = np.concatenate([before.ranks[went], after.ranks[came]])
-        partitions = np.concatenate([before.partitions[went], after.partitions[came]])
-        is_new = np.arange(len(entries)) >= len(went)
+        ranks = np.concatenate([before[went], after[came]])
+        is_new = np.arange(len(rows)) >= len(went)
         within = (is_new, ranks) if self.spec.with_rank else (ranks, is_new)
-        order = np.lexsort((*within, partitions))
-        columns = self._rows.log.values(entries[order])
+        order = np.lexsort((*within, partitions[rows]))
+        columns = self._rows.log.values(entries[rows[order]])
         if self.spec.with_rank:
             columns.append(pa.array(ranks[order]).cast(self.schema.types[-1]))
         self.emit_columns(columns, np.concatenate([old_kinds, new_kinds])[order])

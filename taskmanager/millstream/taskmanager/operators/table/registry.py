@@ -48,6 +48,8 @@ def create_table_operator(chained: ChainedOperator) -> Operator:
     module, name = _MODULES[type(spec)]
     if _finds_sessions(spec):
         module, name = "session_aggregate", "SessionAggregateOperator"
+    if _keeps_one_row(spec):
+        module, name = "top_one", "TopOneOperator"
     operator: Operator = getattr(import_module(f"{_PACKAGE}.{module}"), name)(chained, chained.spec)
     return operator
 
@@ -57,4 +59,15 @@ def _finds_sessions(spec: object) -> bool:
         isinstance(spec, specs.WindowAggregateSpec)
         and spec.attached_start is None
         and spec.window.kind is specs.WindowKind.SESSION
+    )
+
+
+def _keeps_one_row(spec: object) -> bool:
+    return (
+        isinstance(spec, specs.RankSpec)
+        and spec.function == "ROW_NUMBER"
+        and spec.first == 1
+        and spec.last == 1
+        and not spec.retracts
+        and spec.input_key is None
     )

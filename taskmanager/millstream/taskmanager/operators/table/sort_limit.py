@@ -23,7 +23,6 @@ class SortLimitOperator(KeyedTableOperator[SortLimitSpec]):
 
     def __init__(self, chained: ChainedOperator, spec: SortLimitSpec) -> None:
         super().__init__(chained, spec, spec.output)
-        self._retracts = False
 
     def declare(self) -> None:
         if not self.spec.order:
@@ -49,10 +48,9 @@ class SortLimitOperator(KeyedTableOperator[SortLimitSpec]):
         if signs is None:
             log.append(owners, [], batch.records.columns)
         else:
-            self._retracts = True
             log.append(owners[signs > 0], [], batch.take(np.flatnonzero(signs > 0)).records.columns)
             log.take_back(owners[signs < 0], batch.take(np.flatnonzero(signs < 0)).records.columns)
-        if self.spec.fetch is not None and not self._retracts:
+        if self.spec.fetch is not None and not self.spec.retracts:
             log.forget(self._sorted()[self.spec.offset + self.spec.fetch :])
 
     def finish(self) -> None:

@@ -16,12 +16,14 @@ from millstream.core.elements.batch import ArrowBatch, Batch
 from millstream.core.elements.control import MIN_WATERMARK_MS, Watermark
 from millstream.core.graph.specs import ChainedOperator
 from millstream.core.kernels.accumulating import ALL_ADDED
+from millstream.core.kernels.groups import Grouping
 from millstream.core.table.specs import WindowAggregateSpec, WindowKind
 from millstream.taskmanager.operators.operator import OperatorContext, Output
 from millstream.taskmanager.operators.table.aggregates.accumulator import AggregateRows
 from millstream.taskmanager.operators.table.aggregates.aggregate_set import AggregateSet
 from millstream.taskmanager.operators.table.keyed_table_operator import KeyedTableOperator, columns_at, key_fields
 from millstream.taskmanager.operators.table.row_kinds import signs_of
+from millstream.taskmanager.operators.table.slice_slots import SliceSlots
 from millstream.taskmanager.operators.table.table_operator import ROWS_MAX, arrow_batch
 from millstream.taskmanager.operators.table.timestamps import Int64Array, is_instant, milliseconds_of
 from millstream.taskmanager.operators.table.window_properties import WindowTimes, last_of
@@ -65,6 +67,8 @@ class WindowAggregateOperator(KeyedTableOperator[WindowAggregateSpec]):
             "windows", pa.schema([*self._keys, *windows]), self.spec.aggregates, self.spec.retracts, self._make_table
         )
         self._ends = self._set.table.fixed(_SLICE)
+        self._remembers = len(self._keys) > 0 and not self._attached
+        self._slice_slots = SliceSlots(self._keys.types)
         live = self._set.table.live_slots()
         ends = self._ends.values[live]
         for end in np.unique(ends).tolist():
@@ -134,7 +138,16 @@ class WindowAggregateOperator(KeyedTableOperator[WindowAggregateSpec]):
             assert self.spec.attached_start is not None
             keys.append(pa.array(milliseconds_of(batch.records.column(self.spec.attached_start))))
         known = len(self._set.table)
-        slots, groups = self._set.place(keys, batch.num_rows)
+        if self._remembers:
+
+            def place(positions: Int64Array) -> Int64Array:
+                chosen = pa.array(positions)
+                return self._set.slots_of([key.take(chosen) for key in keys], len(positions))
+
+            slots = self._slice_slots.of(keys[: len(self._keys)], slices, known, place)
+            groups = self._set.grouped(slots)
+        else:
+            slots, groups = self._set.place(keys, batch.num_rows)
         if len(self._set.table) > known:
             self._note(groups.slots[self._set.row_counts(groups.slots) == 0])
         signs = signs_of(batch)
@@ -171,7 +184,8 @@ class WindowAggregateOperator(KeyedTableOperator[WindowAggregateSpec]):
 
     def _merge_and_emit(self, end: int, slots: Int64Array) -> None:
         merged = AggregateSet("merged", self._keys, self.spec.aggregates, self.spec.retracts, self._passing_table)
-        targets = np.unique(merged.merge(self._set.keys(slots)[: len(self._keys)], self._set, slots))
+        merged.merge(self._set.keys(slots)[: len(self._keys)], self._set, slots)
+        targets = merged.table.live_slots()
         self._emit(merged, targets, np.full(len(targets), end, np.int64))
 
     def _fire_cumulating(self, end: int) -> None:
@@ -182,7 +196,7 @@ class WindowAggregateOperator(KeyedTableOperator[WindowAggregateSpec]):
             slots = self._slots_of(before)
             keys = [*self._set.keys(slots)[: len(self._keys)], pa.array(np.full(len(slots), end, np.int64))]
             known = self._by_slice.get(end, [])
-            targets = np.unique(self._set.merge(keys, self._set, slots))
+            targets = Grouping().of(self._set.merge(keys, self._set, slots)).slots
             self._by_slice[end] = [np.union1d(targets, np.concatenate(known)) if known else targets]
             self._purge(before)
         slots = self._slots_of([end])
@@ -219,6 +233,7 @@ class WindowAggregateOperator(KeyedTableOperator[WindowAggregateSpec]):
     def _purge(self, slices: Iterable[int]) -> None:
         slices = list(slices)
         self._set.remove(self._slots_of(slices))
+        self._slice_slots.forget(slices)
         for end in slices:
             self._by_slice.pop(end, None)
 

@@ -76,12 +76,22 @@ class AggregateSet:
 
     def place(self, keys: Sequence[pa.Array], rows: int) -> tuple[Int64Array, Groups]:
         """``(slot of each row, groups of the batch)``. New groups are empty; all are about to change."""
+        slots = self.slots_of(keys, rows)
+        return slots, self.grouped(slots)
+
+    def slots_of(self, keys: Sequence[pa.Array], rows: int) -> Int64Array:
+        """The slot of each row; new groups are empty."""
         slots, new = self.table.lookup(keys, rows)
+        if len(new):
+            self.table.touch(slots[new])
+            self._start(slots[new])
+        return slots
+
+    def grouped(self, slots: Int64Array) -> Groups:
+        """The groups of rows whose slots are known; all are about to change."""
         groups = self._grouping.of(slots)
         self.table.touch(groups.slots)
-        if len(new):
-            self._start(slots[new])
-        return slots, groups
+        return groups
 
     def add(self, rows: AggregateRows) -> None:
         """Add the rows to their groups, or take them back."""

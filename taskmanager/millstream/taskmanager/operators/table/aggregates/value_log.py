@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from millstream.core.kernels.entry_lists import EntryLists
 from millstream.core.kernels.row_index import RowIndex
+from millstream.core.kernels.segment_sort import sort_segments
 from millstream.taskmanager.operators.table.aggregates.accumulator import Int8Array, Int64Array, Stores
 from millstream.taskmanager.state.columnar.row_encoding import encode_rows
 
@@ -78,12 +79,18 @@ class ValueLog:
 
     def of(self, owners: Int64Array) -> tuple[Int64Array, Int64Array]:
         """``(entries, positions in owners)``: by owner, the oldest first."""
-        entries, positions, _ = self._lists.of(owners)
+        entries, positions, starts = self.unordered(owners)
+        order = sort_segments(starts, [self._numbers.values[entries]])
+        return entries[order], positions
+
+    def unordered(self, owners: Int64Array) -> tuple[Int64Array, Int64Array, Int64Array]:
+        """``(entries, positions in owners, starts)``, by owner, in no order."""
+        entries, positions, starts = self._lists.of(owners)
         if self.table.expiry is not None:
             alive = self.table.alive(entries)
             entries, positions = entries[alive], positions[alive]
-        order = np.lexsort((self._numbers.values[entries], positions))
-        return entries[order], positions[order]
+            starts = np.searchsorted(positions, np.arange(len(owners) + 1))
+        return entries, positions, starts
 
     def values(self, entries: Int64Array) -> list[pa.Array]:
         """The columns of entries."""

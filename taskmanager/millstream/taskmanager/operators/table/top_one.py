@@ -1,0 +1,85 @@
+"""Top-1 of partitions over input that only grows: one row a partition, replaced by a better one.
+
+Of equal rows the one that came first stays.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import pyarrow as pa
+
+from millstream.core.elements.batch import Batch
+from millstream.core.graph.specs import ChainedOperator
+from millstream.core.table.specs import RankSpec
+from millstream.taskmanager.operators.table.changelog import BoolArray, Changes, Int64Array
+from millstream.taskmanager.operators.table.keyed_table_operator import KeyedTableOperator
+from millstream.taskmanager.operators.table.latest_rows import LatestRows
+from millstream.taskmanager.operators.table.ordering import codes_of
+from millstream.taskmanager.operators.table.row_kinds import DELETE, INSERT, UPDATE_AFTER, UPDATE_BEFORE
+from millstream.taskmanager.operators.table.table_operator import arrow_batch
+
+
+@numba.njit(cache=True, nogil=True)
+def _best_rows(groups: Int64Array, codes: Int64Array, best: Int64Array) -> None:
+    """``codes`` has the shape ``(columns of the order, rows)``; ``best`` is -1 for each group before."""
+    for row in range(len(groups)):
+        known = best[groups[row]]
+        better = known < 0
+        if not better:
+            for level in range(codes.shape[0]):
+                if codes[level, row] != codes[level, known]:
+                    better = codes[level, row] < codes[level, known]
+                    break
+        if better:
+            best[groups[row]] = row
+
+
+class TopOneOperator(KeyedTableOperator[RankSpec]):
+    """State: the best row of each partition."""
+
+    def __init__(self, chained: ChainedOperator, spec: RankSpec) -> None:
+        super().__init__(chained, spec, spec.output, spec.ttl_ms)
+
+    def declare(self) -> None:
+        self._rows = LatestRows("rows", self.spec.input, self.spec.partition, self.table)
+
+    def process(self, batch: Batch, input_index: int) -> None:
+        batch = arrow_batch(batch)
+        if not batch.num_rows:
+            return
+        columns = batch.records.columns
+        groups = self._rows.place(columns, batch.num_rows)
+        slots, count = groups.slots, len(groups)
+        had = self._rows.there(slots)
+        codes = np.stack(
+            [
+                codes_of(pa.concat_arrays([self._rows.column(key.column, slots), columns[key.column]]), key)
+                for key in self.spec.order
+            ]
+        )
+        rows: Int64Array = np.full(count, -1, np.int64)
+        _best_rows(groups.of_rows, codes[:, count:], rows)
+        moved = np.flatnonzero(~had | _less(codes[:, count:][:, rows], codes[:, :count]))
+        every = np.ones(len(moved), np.bool_)
+        # Without a rank the rows have no key of their own: the old one is deleted, whoever listens.
+        update_before = self.spec.update_before or not self.spec.with_rank
+        changes = Changes(had[moved], every, ~every, update_before)
+        taken = batch.take(rows[moved]).records.columns
+        emitted = self._rows.replace(slots[moved], taken, changes, every)
+        kinds = changes.kinds
+        if self.spec.with_rank:
+            emitted.append(pa.array(np.ones(changes.rows, np.int64)).cast(self.schema.types[-1]))
+        else:
+            kinds[kinds == UPDATE_BEFORE], kinds[kinds == UPDATE_AFTER] = DELETE, INSERT
+        self.emit_columns(emitted, kinds)
+
+
+def _less(left: Int64Array, right: Int64Array) -> BoolArray:
+    """By column, whether ``left`` comes first; the first rows of both decide first."""
+    less = np.zeros(left.shape[1], np.bool_)
+    same = np.ones(left.shape[1], np.bool_)
+    for mine, its in zip(left, right, strict=True):
+        less |= same & (mine < its)
+        same &= mine == its
+    return less
