@@ -119,9 +119,15 @@ class VarColumn:
         added = int(offsets[-1] - offsets[0])
         if self._end + added + heaps.SLACK_BYTES > len(self._heap):
             self._make_room(added)
-        self._end, garbage = heaps.append_values(
-            slots, offsets, data, valid_of(values), self._starts, self._lengths, self._heap, self._end
-        )
+        valid = valid_of(values)
+        if len(valid):
+            self._end, garbage = heaps.append_values(
+                slots, offsets, data, valid, self._starts, self._lengths, self._heap, self._end
+            )
+        else:
+            self._end, garbage = heaps.append_whole(
+                slots, offsets, data, self._starts, self._lengths, self._heap, self._end
+            )
         self._garbage_bytes += garbage
 
     def gather(self, slots: Int64Array) -> pa.Array:
@@ -152,7 +158,10 @@ class VarColumn:
         """Copy what is alive into a heap with room for as much again, or for ``added`` bytes."""
         kept = self._end - self._garbage_bytes
         into = np.empty(max(_HEAP_FIRST, 2 * kept, kept + added) + heaps.SLACK_BYTES, np.uint8)
-        self._end = heaps.compact_values(self._starts, self._lengths, self._heap, into)
+        if self._garbage_bytes:
+            self._end = heaps.compact_values(self._starts, self._lengths, self._heap, into)
+        else:
+            into[: self._end] = self._heap[: self._end]
         self._heap = into
         self._garbage_bytes = 0
 

@@ -77,6 +77,7 @@ class RowChains:
 
 
 def _grown(array: Int64Array, room: int, fill: int) -> Int64Array:
-    larger: Int64Array = np.full(room, fill, np.int64)
+    larger: Int64Array = np.empty(room, np.int64)
     larger[: len(array)] = array
+    larger[len(array) :] = fill
     return larger
