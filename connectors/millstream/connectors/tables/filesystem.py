@@ -15,6 +15,7 @@ from millstream.core.table.connectors import (
     TableSource,
     projected_schema,
 )
+from millstream.core.table.lookups import FULL_CACHE_OPTIONS, FullCacheLookup, LookupFunction
 from millstream.core.table.table_options import TableOption, TableOptions
 
 
@@ -32,8 +33,15 @@ class FilesystemConnector(TableConnector):
         "auto-compaction": TableOption("Only `false`: small files are not merged.", Boolean(), False),
         "scan.parallelism": TableOption("Parallelism of the source.", Integer(1)),
         "sink.parallelism": TableOption("Parallelism of the sink.", Integer(1)),
+        **FULL_CACHE_OPTIONS,
         **{name: option for options in FORMAT_OPTIONS.values() for name, option in options.items()},
     }
+
+    def lookup(
+        self, description: TableDescription, keys: tuple[str, ...], projection: tuple[str, ...]
+    ) -> LookupFunction | None:
+        table = self.source(description, Pushdown(projection))
+        return FullCacheLookup(table.source, table.schema, self.options(description)) if table.bounded else None
 
     def open_source(self, description: TableDescription, options: TableOptions, pushdown: Pushdown) -> TableSource:
         source = file_table_source(

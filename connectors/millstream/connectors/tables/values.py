@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from millstream.connectors.arrow_values import ArrowValuesSource
 from millstream.core.table.connectors import Pushdown, TableConnector, TableDescription, TableSource, projected_schema
+from millstream.core.table.lookups import FULL_CACHE_OPTIONS, FullCacheLookup, LookupFunction
 from millstream.core.table.projection import project
 from millstream.core.table.table_options import TableOption, TableOptions
 
@@ -19,6 +20,14 @@ class ValuesConnector(TableConnector):
 
     identifier = "values"
     required_options = {"data": TableOption("a JSON array of rows, each an array or an object")}
+
+    optional_options = FULL_CACHE_OPTIONS
+
+    def lookup(
+        self, description: TableDescription, keys: tuple[str, ...], projection: tuple[str, ...]
+    ) -> LookupFunction:
+        table = self.source(description, Pushdown(projection))
+        return FullCacheLookup(table.source, table.schema, self.options(description))
 
     def open_source(self, description: TableDescription, options: TableOptions, pushdown: Pushdown) -> TableSource:
         try:

@@ -22,6 +22,7 @@ from millstream.core.api.sink import Sink
 from millstream.core.api.source import Source
 from millstream.core.elements.batch import RowKind
 from millstream.core.errors import ConfigError
+from millstream.core.table.lookups import LookupFunction
 from millstream.core.table.table_options import TableOption, TableOptions
 
 ChangelogMode = frozenset[RowKind]
@@ -113,6 +114,13 @@ class TableConnector(ABC):
         """Raises ``ConfigError`` for wrong options, naming the option, its value and what is allowed; and for a
         connector that cannot be read."""
         return self.open_source(description, self.options(description), pushdown)
+
+    def lookup(
+        self, description: TableDescription, keys: tuple[str, ...], projection: tuple[str, ...]
+    ) -> LookupFunction | None:
+        """Rows by the values of ``keys``, with the columns of ``projection`` (``keys`` among them); None for a
+        connector that cannot be looked up, which is the default. Raises ``ConfigError`` like ``source``."""
+        return None
 
     def sink(self, description: TableDescription, changelog_mode: ChangelogMode = INSERT_ONLY) -> Sink:
         """``changelog_mode``: what ``accepted_changelog`` returned. Raises ``ConfigError`` like ``source``."""

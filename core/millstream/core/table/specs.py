@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from millstream.core.graph.specs import OperatorSpec
@@ -363,12 +363,16 @@ class LookupJoinSpec(TableOperatorSpec):
 
     join: JoinKind
     keys: tuple[Expression, ...]
-    """Over the input, in the order of the lookup's key columns."""
+    """Over the input, equal to ``table_keys``."""
     lookup: Any
     """A ``millstream.core.table.lookups.LookupFunction``."""
+    table_keys: tuple[str, ...]
+    """Columns of what ``lookup`` gives."""
+    steps: tuple[CalcSpec, ...]
+    """From the rows that ``lookup`` gives to those of ``table``."""
     table: RowType
     condition: Expression | None = None
-    options: dict[str, str] = field(default_factory=dict)
+    """Over the input's columns, then the table's, beside the equal keys."""
 
 
 @dataclass(frozen=True)

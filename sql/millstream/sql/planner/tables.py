@@ -14,6 +14,7 @@ from millstream.core.elements.batch import RowKind
 from millstream.core.table import logical_types as lt
 from millstream.core.table.connectors import Filter, Pushdown, TableConnector, TableDescription, TableSource
 from millstream.core.table.expressions import Expression, InputRef
+from millstream.core.table.lookups import LookupFunction
 from millstream.core.table.row_type import Column, RowType, TimeAttribute
 from millstream.sql.binder.columns import project
 from millstream.sql.errors import query_error
@@ -87,6 +88,10 @@ class ScannedTable:
         """The source of what ``scan`` reads."""
         filters = tuple(Filter(column, op, literal) for column, op, literal in scan.filters)
         return self.connector.source(self.description, Pushdown(tuple(scan.projection), filters, scan.limit))
+
+    def lookup(self, scan: n.Scan, keys: tuple[str, ...]) -> LookupFunction | None:
+        """What looks rows of ``scan`` up by the columns ``keys``; None where the connector cannot."""
+        return self.connector.lookup(self.description, keys, tuple(scan.projection))
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from millstream.sql.plan import nodes as n
 from millstream.sql.plan.properties import changelog, time_columns, unique_keys
 from millstream.sql.planner.join_keys import JoinKeys, split_condition
 from millstream.sql.planner.physical import PhysicalOperator
+from millstream.sql.planner.translate_lookup import lookup
 
 if TYPE_CHECKING:
     from millstream.sql.planner.translate import Parts, Translator
@@ -144,6 +145,9 @@ def window(t: Translator, node: n.WindowJoin, before: bool) -> PhysicalOperator:
 
 
 def temporal(t: Translator, node: n.TemporalJoin, before: bool) -> PhysicalOperator:
+    found = lookup(t, node, before)
+    if found is not None:
+        return found
     time = time_columns(node.left).get(node.left_time)
     if time is None:
         raise query_error(

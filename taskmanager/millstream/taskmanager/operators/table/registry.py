@@ -26,6 +26,7 @@ _MODULES: Final[dict[type, tuple[str, str]]] = {
     specs.ExpandSpec: ("expand", "ExpandOperator"),
     specs.GroupAggregateSpec: ("group_aggregate", "GroupAggregateOperator"),
     specs.IntervalJoinSpec: ("joins.interval", "IntervalJoinOperator"),
+    specs.LookupJoinSpec: ("joins.lookup", "LookupJoinOperator"),
     specs.JoinSpec: ("joins.regular", "JoinOperator"),
     specs.NotNullSpec: ("not_null", "NotNullOperator"),
     specs.WatermarkAssignerSpec: ("watermark_assigner", "WatermarkAssignerOperator"),
