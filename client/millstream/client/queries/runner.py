@@ -97,7 +97,9 @@ def _located(source: str, offset: int, plan: Callable[[], T]) -> T:
 
 
 def _settings(context: SessionContext) -> PlannerSettings:
-    return PlannerSettings.of(context.configuration.flatten())
+    settings = context.configuration.flatten()
+    settings[options.TABLE_LOCAL_TIME_ZONE.key] = session_zone(context.configuration).key
+    return PlannerSettings.of(settings)
 
 
 def _services(context: SessionContext) -> CatalogServices:

@@ -14,7 +14,9 @@ from millstream.connectors.files.malformed import MalformedPolicy
 from millstream.connectors.files.new_files import NewFilesEnumerator
 from millstream.connectors.files.pieces import PieceFormat, PieceReader
 from millstream.connectors.files.reader import LineFileReader
+from millstream.connectors.files.side_by_side import SideBySideReader
 from millstream.connectors.files.split import FileSplit
+from millstream.connectors.fixed_splits import FixedSplitEnumerator
 from millstream.connectors.split_queue import SplitQueueEnumerator
 from millstream.core.api.source import (
     Boundedness,
@@ -43,27 +45,39 @@ class FileSource(Source[FileSplit]):
         policy: MalformedPolicy | None = None,
         keeps: Callable[[str], bool] | None = None,
         monitor_ms: int | None = None,
+        by_time: bool = False,
     ) -> None:
         """``keeps``: whether to read a file, by its path; None for all. ``monitor_ms``: look for files that are new
-        that often, without end; None to read what is there at the start."""
+        that often, without end; None to read what is there at the start. ``by_time``: files
+        are read side by side, in the order of event time."""
         self.paths = list(paths)
         self.file_format = file_format
         self.policy = policy or MalformedPolicy()
         self.keeps = keeps
         self.monitor_ms = monitor_ms
+        self.by_time = by_time
         self.boundedness = Boundedness.BOUNDED if monitor_ms is None else Boundedness.CONTINUOUS_UNBOUNDED
 
     def create_enumerator(self, context: EnumeratorContext) -> SplitEnumerator[FileSplit]:
         if self.monitor_ms is not None:
             return NewFilesEnumerator(context, self.files, self.splits_of, self.monitor_ms)
+        if self._whole_files(context.parallelism):
+            return FixedSplitEnumerator(context, self.splits)
         return SplitQueueEnumerator(context, self.splits)
 
     def restore_enumerator(self, context: EnumeratorContext, state: Any) -> SplitEnumerator[FileSplit]:
         if self.monitor_ms is not None:
             return NewFilesEnumerator(context, self.files, self.splits_of, self.monitor_ms, state)
+        if self._whole_files(context.parallelism):
+            return FixedSplitEnumerator.restored(context, state)
         return SplitQueueEnumerator.restored(context, state)
 
     def create_reader(self, context: ReaderContext) -> SourceReader[FileSplit]:
+        if self.by_time:
+            return SideBySideReader(lambda: self._reader(context), context)
+        return self._reader(context)
+
+    def _reader(self, context: ReaderContext) -> SourceReader[FileSplit]:
         if isinstance(self.file_format, PieceFormat):
             return PieceReader(self.file_format, context)
         return LineFileReader(self.file_format, self.policy, context)
@@ -77,11 +91,25 @@ class FileSource(Source[FileSplit]):
 
     def columnar(self) -> FileSource:
         assert not isinstance(self.file_format, PieceFormat)
-        return FileSource(self.paths, self.file_format.columnar(), self.policy, self.keeps, self.monitor_ms)
+        return FileSource(
+            self.paths, self.file_format.columnar(), self.policy, self.keeps, self.monitor_ms, self.by_time
+        )
+
+    def in_time_order(self) -> FileSource:
+        """Files side by side. Where each subtask has a file of its own files are read whole; fewer files than that are
+        cut, and each is read from its beginning on."""
+        return FileSource(self.paths, self.file_format, self.policy, self.keeps, self.monitor_ms, by_time=True)
 
     def splits(self, parallelism: int) -> list[FileSplit]:
-        """All splits of all files, in file order."""
-        return [split for file in self.files() for split in self.splits_of(file, parallelism)]
+        """All splits of all files: in file order, or, by time, the first ones of all files before the second ones."""
+        if not self.by_time:
+            return [split for file in self.files() for split in self.splits_of(file, parallelism)]
+        cut_for = 1 if self._whole_files(parallelism) else parallelism
+        of_files = [self.splits_of(file, cut_for) for file in self.files()]
+        return [split for turn in itertools.zip_longest(*of_files) for split in turn if split is not None]
+
+    def _whole_files(self, parallelism: int) -> bool:
+        return self.by_time and len(self.files()) >= parallelism
 
     def files(self) -> list[Path]:
         """The files to read that exist now, sorted."""

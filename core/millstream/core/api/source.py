@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any, Generic, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Generic, TypeVar
 
 from millstream.core.clock import Clock
 from millstream.core.elements.batch import Batch
@@ -115,6 +115,10 @@ class ReaderContext(ABC):
         """The same bound for an Arrow batch: work on columns has a price a batch that many rows must share."""
         return self.batch_rows_max
 
+    def slowest(self, split_ids: Sequence[str]) -> str:
+        """Of splits that are read side by side (at least one), that whose event time is furthest behind."""
+        return split_ids[0]
+
     @abstractmethod
     def wake_up(self) -> None:
         """Make the task loop poll again; the only method that other threads may call."""
@@ -130,6 +134,9 @@ class SourceReader(ABC, Generic[SplitT]):
     ``poll`` never blocks for long: local files may be read inline, anything that waits belongs in a thread of the
     reader's own that calls ``ReaderContext.wake_up``. Positions are those of the *next* record to read.
     """
+
+    side_by_side: ClassVar[bool] = False
+    """It reads all splits that it holds, not one after the other: each of them holds back the watermark."""
 
     def start(self) -> None:
         """Called once before the first poll."""
@@ -186,6 +193,11 @@ class Source(ABC, Generic[SplitT]):
     def column_types(self) -> Mapping[str, type] | None:
         """``int``, ``float`` or ``str`` by column, of a source that could emit Arrow batches instead of dicts."""
         return None
+
+    def in_time_order(self) -> Source[SplitT]:
+        """The same source for a reader of event time: records of different splits come about in the order of their
+        times, where the source can do that."""
+        return self
 
     def columnar(self) -> Source[SplitT]:
         """The same source with Arrow batches, where ``column_types`` is not None. Records that do not fit the columns

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from millstream.core.api.windowing.duration import duration_ms
 from millstream.core.elements.batch import NO_TIMESTAMP_MS, Batch, ObjectBatch, Timestamps
@@ -48,6 +48,12 @@ class WatermarkGenerator(ABC):
 
     A generator holds state, so a strategy creates one for each split: pass the class or a function that makes one.
     """
+
+    reads_columns: ClassVar[bool] = False
+    """It finds event time in the columns of Arrow batches itself, through ``on_columns``."""
+
+    def on_columns(self, batch: Batch) -> None:
+        """Called once a batch instead of the other two, when ``reads_columns``."""
 
     def on_event(self, value: Any, timestamp_ms: int) -> None:
         """Called for every record that has an event time."""

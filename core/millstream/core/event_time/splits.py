@@ -7,7 +7,7 @@ split left the watermark stays where it is: the end of the input, or the next sp
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from millstream.core.api.watermarks import WatermarkStrategy
 from millstream.core.clock import Clock
@@ -37,6 +37,16 @@ class SplitWatermarks:
         """
         for split_id in split_ids:
             self._stampers.setdefault(split_id, BatchStamper(self._strategy, self._clock))
+
+    def slowest(self, split_ids: Sequence[str]) -> str:
+        """The split whose watermark is furthest behind; one that has none yet comes first."""
+
+        def reached(split_id: str) -> int:
+            stamper = self._stampers.get(split_id)
+            mark = None if stamper is None else stamper.watermark()
+            return MIN_WATERMARK_MS if mark is None else mark
+
+        return min(split_ids, key=reached)
 
     def stamp(self, split_id: str, batch: Batch) -> Batch:
         """``batch`` with event times. Raises what the user's assigner raises."""

@@ -47,7 +47,9 @@ class BatchStamper:
                 batch = ObjectBatch(batch.values, timestamps, batch.keys)
             else:
                 batch = ArrowBatch(batch.records, timestamps, batch.row_kinds)
-        if batch.timestamps is not None:
+        if self._generator.reads_columns:
+            self._generator.on_columns(batch)
+        elif batch.timestamps is not None:
             self._generator.on_batch(batch, batch.timestamps)
         return batch
 

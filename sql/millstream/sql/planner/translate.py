@@ -14,7 +14,9 @@ from millstream.core.graph.stream_graph import Exchange
 from millstream.core.table import specs as s
 from millstream.core.table.expressions import Expression, InputRef
 from millstream.core.table.row_type import RowType, TimeAttribute
+from millstream.core.table.watermarks import ExpressionWatermarks
 from millstream.sql.errors import query_error, unsupported
+from millstream.sql.optimizer.push_filters import substituted
 from millstream.sql.plan import nodes as n
 from millstream.sql.plan.properties import changelog, is_time_sort, smallest, time_columns, unique_keys
 from millstream.sql.planner import translate_joins
@@ -41,6 +43,8 @@ class Translator:
     def __init__(self, settings: PlannerSettings) -> None:
         self.settings = settings
         self._done: dict[tuple[n.Node, bool], Parts] = {}
+        self.timed_scans: dict[tuple[n.Scan, ExpressionWatermarks], PhysicalOperator] = {}
+        """Sources with watermarks, each read once."""
 
     def parts(self, node: n.Node, *, before: bool) -> Parts:
         """The operators whose rows together are the relation's."""
@@ -125,15 +129,21 @@ def identity(row: RowType) -> tuple[Expression, ...]:
 # -- sources and rows ----------------------------------------------------------------------------------------------
 
 
-def _scan(t: Translator, node: n.Scan, before: bool) -> PhysicalOperator:
+def _scan(
+    t: Translator, node: n.Scan, before: bool, watermarks: ExpressionWatermarks | None = None
+) -> PhysicalOperator:
     planned = node.table.open(node)
+    opened = planned.source
+    strategy = None
+    if watermarks is not None:
+        opened, strategy = opened.in_time_order(), watermarks.strategy(t.settings.idle_timeout_ms)
     if t.settings.batch and not planned.bounded:
         raise query_error(
             f"the table {node.table.name} never ends, and 'execution.runtime-mode' is batch. SET it to 'streaming', or "
             f"bound the table by its options"
         )
     source = t.operator(
-        f"Source: {node.table.name}", SourceSpec(planned.source), node.row, [], parallelism=planned.parallelism
+        f"Source: {node.table.name}", SourceSpec(opened, strategy), node.row, [], parallelism=planned.parallelism
     )
     source.identity = f"source of {node.table.name}"
     source.changes = str(changelog(node)) if not node.table.needs_normalize else "I,UA,D"
@@ -151,9 +161,32 @@ def _values(t: Translator, node: n.Values, before: bool) -> PhysicalOperator:
 
 
 def _watermark(t: Translator, node: n.WatermarkAssigner, before: bool) -> PhysicalOperator:
+    """Right above a source the watermark is the source's affair: it knows its splits, whose times differ."""
+    inner = node.input
+    scan = inner.input if isinstance(inner, n.Project) else inner
+    if isinstance(scan, n.Scan) and not scan.table.needs_normalize:
+        return _timed_scan(t, node, scan, before)
     spec = s.WatermarkAssignerSpec(node.input.row, node.row, node.rowtime, node.expression, t.settings.idle_timeout_ms)
     edges = t.forward(node.input, before=before)
     return t.operator("WatermarkAssigner", spec, node.row, edges, node=node, before=before)
+
+
+def _timed_scan(t: Translator, node: n.WatermarkAssigner, scan: n.Scan, before: bool) -> PhysicalOperator:
+    expressions = node.input.expressions if isinstance(node.input, n.Project) else identity(scan.row)
+    watermarks = ExpressionWatermarks(
+        scan.row,
+        node.row[node.rowtime].name,
+        expressions[node.rowtime],
+        substituted(node.expression, expressions),
+        t.settings.time_zone,
+    )
+    key = (scan, watermarks)
+    source = t.timed_scans.get(key)
+    if source is None:
+        source = t.timed_scans[key] = _scan(t, scan, before, watermarks)
+    if expressions == identity(scan.row) and node.row.names == scan.row.names:
+        return source
+    return t.calc([source], node.row, expressions)
 
 
 def _project(t: Translator, node: n.Project, before: bool) -> PhysicalOperator:

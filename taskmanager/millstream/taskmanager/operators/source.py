@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import cloudpickle
@@ -25,7 +26,7 @@ _SPLITS: Final = "splits"
 class ReaderContextOfTask(ReaderContext):
     """``ReaderContext`` over the operator's context."""
 
-    def __init__(self, context: OperatorContext, operator: SourceOperator) -> None:
+    def __init__(self, context: OperatorContext, operator: ReadOperator) -> None:
         self.subtask_index = context.subtask_index
         self.parallelism = context.parallelism
         self.clock = context.clock
@@ -39,6 +40,9 @@ class ReaderContextOfTask(ReaderContext):
     @property
     def column_rows_max(self) -> int:
         return min(COLUMN_ROWS_MAX, self._operator.rows_wanted)
+
+    def slowest(self, split_ids: Sequence[str]) -> str:
+        return self._operator.slowest(split_ids)
 
     def wake_up(self) -> None:
         self._context.wake_up()
@@ -70,8 +74,7 @@ class ReadOperator(SourceOperator):
             self._reader = self._spec.source.create_reader(ReaderContextOfTask(context, self))
             self._reader.start()
             if self._restored:
-                self._reader.add_splits(self._restored)
-                self._splits_held = len(self._restored)
+                self._add_splits(self._restored)
         except Exception as error:
             raise self._failed(error) from error
 
@@ -79,6 +82,16 @@ class ReadOperator(SourceOperator):
     def reader(self) -> SourceReader[Any]:
         assert self._reader is not None
         return self._reader
+
+    def slowest(self, split_ids: Sequence[str]) -> str:
+        """Of some splits, that whose event time is furthest behind."""
+        return split_ids[0] if self._watermarks is None else self._watermarks.slowest(split_ids)
+
+    def _add_splits(self, splits: list[Any]) -> None:
+        self.reader.add_splits(splits)
+        self._splits_held += len(splits)
+        if self._watermarks is not None and self.reader.side_by_side:
+            self._watermarks.add_splits(split.split_id for split in splits)
 
     def poll(self) -> bool:
         try:
@@ -112,8 +125,7 @@ class ReadOperator(SourceOperator):
         if kind == "add_splits":
             self._waiting_for_split = False
             splits = cloudpickle.loads(payload)
-            self.reader.add_splits(splits)
-            self._splits_held += len(splits)
+            self._add_splits(splits)
             self._request_split_ahead()
         elif kind == "no_more_splits":
             self._waiting_for_split = False
