@@ -74,8 +74,8 @@ class _ExpressionGenerator(WatermarkGenerator):
         row: Any = records.slice(position, 1).to_pylist()[0]
         preview = repr(row)[:_PREVIEW]
         raise MalformedRecordError(
-            f"the event time {self._name!r} is NULL in the row {preview}. Filter such rows out before WATERMARK FOR, or "
-            f"give them a time in a computed column.",
+            f"the event time {self._name!r} is NULL in the row {preview}. Filter such rows out before WATERMARK FOR, "
+            f"or give them a time in a computed column.",
             place=ErrorPlace(record=preview),
         )
 

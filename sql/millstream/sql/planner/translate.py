@@ -360,7 +360,8 @@ def _deduplicate(t: Translator, node: n.Deduplicate, before: bool) -> PhysicalOp
 
 def _sort(t: Translator, node: n.Sort, before: bool) -> PhysicalOperator:
     if t.settings.batch or not node.order:
-        spec: OperatorSpec = s.SortLimitSpec(node.input.row, node.row, node.order, node.offset, node.fetch)
+        retracts = not changelog(node.input).append_only
+        spec: OperatorSpec = s.SortLimitSpec(node.input.row, node.row, node.order, node.offset, node.fetch, retracts)
         edges = t.keyed_by(node.input, (), before=True)
         return t.operator("SortLimit" if node.order else "Limit", spec, node.row, edges, node=node, single=True)
     if is_time_sort(node) and node.fetch is None and not node.offset:

@@ -11,12 +11,12 @@ from millstream.sql.planner.planner import PlannedJob
 
 PLANS = [
     # projection and filter are one operator, and only what is read is read
-    ("SELECT auction FROM bid WHERE price > 1", "collect < Calc < WatermarkAssigner < Source(auction, price, ts)"),
+    ("SELECT auction FROM bid WHERE price > 1", "collect < Calc < Source(auction, price, ts)"),
     ("SELECT info.name FROM item", "collect < Calc < Source(info.name)"),
     ("SELECT info FROM item WHERE info.id = 1", "collect < Calc < Source(info)"),
     ("SELECT COUNT(*) FROM small", "collect < GroupAggregate < single Source(k)"),
     # views and subqueries are taken apart
-    ("SELECT auction FROM dear WHERE auction = 5", "collect < Calc < WatermarkAssigner < Source(auction, price, ts)"),
+    ("SELECT auction FROM dear WHERE auction = 5", "collect < Calc < Source(auction, price, ts)"),
     # grouping
     ("SELECT k, COUNT(*) FROM small GROUP BY k", "collect < GroupAggregate < hash[k] Source(k)"),
     ("SELECT DISTINCT v FROM small", "collect < GroupAggregate < hash[v] Source(v)"),
@@ -28,11 +28,11 @@ PLANS = [
     (
         "SELECT auction, COUNT(*) FROM TABLE(TUMBLE(TABLE bid, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) "
         "GROUP BY auction, window_start, window_end",
-        "collect < WindowAggregate < hash[auction] WatermarkAssigner < Source(auction, ts)",
+        "collect < WindowAggregate < hash[auction] Source(auction, ts)",
     ),
     (
         "SELECT auction, COUNT(*) FROM bid GROUP BY auction, TUMBLE(ts, INTERVAL '1' MINUTE)",
-        "collect < WindowAggregate < hash[auction] WatermarkAssigner < Source(auction, ts)",
+        "collect < WindowAggregate < hash[auction] Source(auction, ts)",
     ),
     (
         "SELECT * FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY window_start, window_end, auction ORDER BY price) n "
@@ -43,30 +43,30 @@ PLANS = [
     (
         "SELECT auction, price FROM "
         "(SELECT *, ROW_NUMBER() OVER (PARTITION BY auction ORDER BY price DESC) n FROM bid) WHERE n <= 10",
-        "Calc < Rank < hash[auction] WatermarkAssigner",
+        "Calc < Rank < hash[auction] Source",
     ),
     (
         "SELECT auction, price FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY auction ORDER BY ts DESC) n FROM bid) "
         "WHERE n = 1",
-        "Calc < Deduplicate < hash[auction] WatermarkAssigner",
+        "Calc < Deduplicate < hash[auction] Source",
     ),
     ("SELECT price FROM bid ORDER BY price DESC LIMIT 3", "collect < SortLimit < single Calc"),
     ("SELECT price FROM bid LIMIT 3", "collect < Limit < single Calc"),
-    ("SELECT price, ts FROM bid ORDER BY ts", "collect < TemporalSort < single WatermarkAssigner"),
+    ("SELECT price, ts FROM bid ORDER BY ts", "collect < TemporalSort < single Source"),
     # joins
     (
         "SELECT b.price, a.seller FROM bid b JOIN auction a ON b.auction = a.id",
-        "collect < Calc < Join < hash[auction] WatermarkAssigner < Source(auction, price, ts)",
+        "collect < Calc < Join < hash[auction] Source(auction, price, ts)",
     ),
     (
         "SELECT b.price FROM bid b, auction a "
         "WHERE b.auction = a.id AND b.ts BETWEEN a.ts AND a.ts + INTERVAL '5' SECOND",
-        "Calc < IntervalJoin < hash[auction] WatermarkAssigner",
+        "Calc < IntervalJoin < hash[auction] Source",
     ),
     ("SELECT k FROM small WHERE k IN (SELECT category FROM auction)", "Join < hash[k] Source(k)"),
     (
         "SELECT b.price, r.rate FROM bid b JOIN rates FOR SYSTEM_TIME AS OF b.ts AS r ON b.channel = r.currency",
-        "Calc < TemporalJoin < hash[channel] WatermarkAssigner",
+        "Calc < TemporalJoin < hash[channel] Source",
     ),
     ("SELECT s.k FROM small s JOIN small t ON s.k + 1 = t.k", "Join < hash[$k0] Calc < Source(k)"),
 ]
