@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from sqlglot import exp
@@ -21,6 +22,7 @@ from millstream.sql.binder.hints import table_options
 from millstream.sql.errors import QueryError
 from millstream.sql.parser.errors import SqlError, SqlValidationError
 from millstream.sql.parser.statements import ExplainDetail, Insert, Query, Statement, StatementSet
+from millstream.sql.plan.nodes import Node
 from millstream.sql.planner.planner import InsertPlan, PlannedJob, Planner
 from millstream.sql.planner.services import CatalogServices
 from millstream.sql.planner.settings import PlannerSettings
@@ -56,6 +58,16 @@ class ClusterRunner:
             state=ExplainDetail.ESTIMATED_COST in details,
             advice=ExplainDetail.PLAN_ADVICE in details,
         )
+
+    def insert_plan(self, context: SessionContext, insert: Insert) -> InsertPlan:
+        """What an INSERT writes where, for a job that is planned elsewhere. Raises ``SqlError`` with the place."""
+        plan = _insert_plan(_services(context), insert)
+        bound = self._located(insert, lambda: _planner(context).bind(insert.query))
+        return replace(plan, query=bound)
+
+    def query_node(self, context: SessionContext, query: Query) -> Node:
+        """The relation of a query. Raises ``SqlError`` with the place."""
+        return self._located(query, lambda: _planner(context).bind(query.ast))
 
     def query_type(self, context: SessionContext, query: exp.Expr, source: str) -> RowType:
         return _located(source, 0, lambda: _planner(context).bind(query).row)

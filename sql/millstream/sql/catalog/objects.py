@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from millstream.core.table.row_type import Column
 from millstream.sql.parser.statements import (
@@ -69,6 +70,14 @@ class CatalogView:
     defined_at: str = field(default="", compare=False)
 
 
+@dataclass(frozen=True)
+class ProgramView(CatalogView):
+    """A table of a program with a name. ``query`` says so to whoever asks for its DDL."""
+
+    node: Any = field(default=None, compare=False, repr=False)
+    """The relation, a ``millstream.sql.plan.nodes.Node``."""
+
+
 CatalogRelation = CatalogTable | CatalogView
 
 
@@ -78,6 +87,8 @@ class CatalogFunction:
 
     target: str
     """``module.attribute``."""
+    function: Any = field(default=None, compare=False, repr=False)
+    """The function itself, of a program that registered it; then ``target`` only describes it."""
 
 
 @dataclass(frozen=True)

@@ -20,13 +20,19 @@ from millstream.sql.binder.expressions import ExpressionBinder
 from millstream.sql.binder.query import QueryBinder
 from millstream.sql.binder.scope import Relation, Scope
 from millstream.sql.catalog.catalog_manager import CatalogError, CatalogManager, ResolvedRelation
-from millstream.sql.catalog.objects import CatalogTable, CatalogView
+from millstream.sql.catalog.objects import CatalogFunction, CatalogTable, CatalogView, ProgramView
 from millstream.sql.errors import QueryError, query_error
 from millstream.sql.parser import parse_statement
 from millstream.sql.parser.statements import Query
 from millstream.sql.plan import nodes as n
 from millstream.sql.planner.tables import SinkTable, sink_table, table_relation
-from millstream.sql.planner.user_functions import UserFunction, call_scalar, checked_arguments, load_function
+from millstream.sql.planner.user_functions import (
+    UserFunction,
+    as_function,
+    call_scalar,
+    checked_arguments,
+    load_function,
+)
 
 Path = tuple[str, ...]
 T = TypeVar("T")
@@ -66,6 +72,9 @@ class CatalogServices:
         if isinstance(found.relation, CatalogView):
             if options:
                 raise query_error(f"{found.name} is a view, and OPTIONS are for tables", node)
+            if isinstance(found.relation, ProgramView):
+                relation: n.Node = found.relation.node
+                return relation
             return self._view(found, found.relation, node)
         table = found.relation
         return self._inside(found, node, lambda: table_relation(found.name, table, options, self._bind_expression))
@@ -155,8 +164,12 @@ class CatalogServices:
             if stored is None and scalar_function(name) is None and name.upper() not in AGGREGATES:
                 defaults = self._defaults or (self._catalogs.current_catalog, self._catalogs.current_database)
                 stored = self._catalogs.function((*defaults, key))
-            self._loaded[key] = None if stored is None else load_function(name, stored.target)
+            self._loaded[key] = None if stored is None else _function_of(name, stored)
         return self._loaded[key]
+
+
+def _function_of(name: str, stored: CatalogFunction) -> UserFunction:
+    return load_function(name, stored.target) if stored.function is None else as_function(name, stored.function)
 
 
 _MAKES = {PythonTableFunction: "rows (use LATERAL TABLE(...))", PythonAggregateFunction: "one value of many rows"}

@@ -22,8 +22,12 @@ class SessionSettings:
         """Raises ``ConfigError`` for an unknown setting (naming the nearest) or a value it cannot have."""
         if not statement.key:
             return self._listed()
-        self._apply({**self._set, statement.key: statement.value})
+        self.put(statement.key, statement.value)
         return Done()
+
+    def put(self, key: str, value: str) -> None:
+        """What SET does. Raises ``ConfigError`` likewise."""
+        self._apply({**self._set, key: value})
 
     def reset(self, statement: Reset) -> StatementResult:
         if not statement.key:

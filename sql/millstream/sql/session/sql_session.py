@@ -65,6 +65,10 @@ class SqlSession:
         """The settings as SET left them."""
         return self._settings.configuration
 
+    def set_option(self, key: str, value: str) -> None:
+        """What SET does. Raises ``ConfigError`` for an unknown setting or a value it cannot have."""
+        self._settings.put(key, value)
+
     @property
     def runner(self) -> QueryRunner | None:
         return self._runner
