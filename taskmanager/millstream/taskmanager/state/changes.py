@@ -33,10 +33,15 @@ class ChangedKeys:
         """At a snapshot, after ``take``: the keys changed since the last one that held everything."""
         return [*self._taken.values(), *self._confirmed]
 
-    def confirm(self, checkpoint_id: int, held: list[list[Any]], *, anew: bool) -> None:
+    def confirm(self, checkpoint_id: int, held: list[list[Any]], *, anew: bool) -> list[list[Any]]:
         """The checkpoint is complete; the keys that its snapshot ``held`` are safe.
 
-        ``anew``: they are all that changed since the last one that held everything.
+        ``anew``: they are all that changed since the last one that held everything. What was remembered instead is
+        returned: to free it all at once may take a while.
         """
         self._taken = {taken: keys for taken, keys in self._taken.items() if taken > checkpoint_id}
-        self._confirmed = [*([] if anew else self._confirmed), *held]
+        if not anew:
+            self._confirmed += held
+            return []
+        forgotten, self._confirmed = self._confirmed, list(held)
+        return forgotten

@@ -9,7 +9,7 @@ counts as changed. So a checkpoint writes the rows of those keys only, a *run* t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final, cast
 
 from millstream.core.api.state import State, StateDescriptor
@@ -28,6 +28,7 @@ from millstream.taskmanager.state.ttl import Ttl
 
 _SAMPLE_ROWS: Final = 16
 _PARTS_OF_CHUNK: Final = 8
+_FORGOTTEN_LISTS: Final = 8
 _DIVIDED_ROWS: Final = 256
 """Smaller chunks are not divided by key group."""
 
@@ -55,6 +56,8 @@ class HeapStateBackend:
         """
         self._walked: dict[int, tuple[Extent, list[Part]]] = {}
         """Of snapshots that may be confirmed."""
+        self._forgotten: list[list[Any]] = []
+        """Lists of keys that nobody needs any more, freed some with each batch."""
         self._capture: RowCapture | None = None
         self.outside: Callable[[int, bool], list[CapturedPart]] | None = None
         """Rows that an operator keeps in a form of its own: ``(checkpoint, whether all)`` to what is to be saved."""
@@ -66,6 +69,8 @@ class HeapStateBackend:
             self._changed.keys.update(keys)
         if self._capture is not None:
             self._capture.copy(keys)
+        if self._forgotten:
+            del self._forgotten[-_FORGOTTEN_LISTS:]
 
     def focus(self, key: Any) -> None:
         self.touch((key,))
@@ -139,12 +144,13 @@ class HeapStateBackend:
         self._walked = {walked: parts for walked, parts in self._walked.items() if walked > checkpoint_id}
         visited = {(part.table_name, part.spaced): part.visited for part in parts}
         if extent is Extent.FULL:
+            self._forgotten += chain.from_iterable(self._bases.values())
             self._bases, visited, parts = visited, {}, []
         anew = extent is not Extent.CHANGES
         held = next((part.visited for part in parts if not part.spaced), [])  # the same for all states
-        self._changed.confirm(checkpoint_id, held, anew=anew)
+        self._forgotten += self._changed.confirm(checkpoint_id, held, anew=anew)
         for name, changed in self._changed_spaced.items():
-            changed.confirm(checkpoint_id, visited.get((name, True), []), anew=anew)
+            self._forgotten += changed.confirm(checkpoint_id, visited.get((name, True), []), anew=anew)
 
     def restore(self, restored: RestoredKeyed) -> None:
         settings = self._settings
