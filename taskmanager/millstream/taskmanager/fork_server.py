@@ -6,6 +6,10 @@ forking a process with threads is unsafe. ``FD`` is one end of a Unix seqpacket 
 slot was forked and ``{"pid", "status"}`` when one ended. The children share the memory of the imports; ``gc.freeze``
 keeps the collector from touching, and so copying, it. When the TaskManager ends, the pair is closed, and this process
 ends; its slots see the end of their control sockets.
+
+Jobs of SQL and tables need another second of imports and compiled kernels, and a hundred megabytes. The first such job
+of a TaskManager makes it ask (``PRELOAD_TABLES``) that slots forked from then on have them; they are loaded piece by
+piece, between forks.
 """
 
 from __future__ import annotations
@@ -19,6 +23,8 @@ import select
 import signal
 import socket
 import sys
+from collections.abc import Iterator
+from importlib import import_module
 from typing import Any, Final, NoReturn
 
 from millstream.taskmanager.slot.bootstrap import SlotBootstrap
@@ -35,6 +41,15 @@ WARM_MODULES: Final = (
 )
 """By name: a TaskManager knows nothing of the client's packages, but the functions of its users refer to them."""
 
+TABLE_MODULES: Final = (
+    "millstream.connectors.files.tables",
+    "millstream.core.table.evaluation",
+    "millstream.core.table.functions.registry",
+)
+"""Besides those of the operators."""
+
+PRELOAD_TABLES: Final = b'{"preload": "tables"}'
+
 MESSAGE_BYTES_MAX: Final = 256 * 1024
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -48,6 +63,21 @@ def warm_up() -> None:
     pyarrow.set_cpu_count(1)
 
 
+def preload_tables() -> Iterator[object]:
+    """Load what operators of tables use, a piece a step."""
+    from millstream.taskmanager.operators.table.registry import operator_modules
+
+    for name in (*TABLE_MODULES, *operator_modules()):
+        yield import_module(name)
+
+    import pyarrow
+
+    from millstream.core.kernels.ahead import load_kernels
+
+    yield pyarrow.scalar(0)  # the first makes pyarrow look for pandas, and import it
+    yield from load_kernels()
+
+
 def serve(connection: socket.socket) -> None:
     """Fork and reap until the TaskManager closes its end."""
     wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -56,8 +86,13 @@ def serve(connection: socket.socket) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.collect()
     gc.freeze()
+    loading: Iterator[object] | None = None
     while True:
-        ready, _, _ = select.select([connection.fileno(), wake_read], [], [])
+        ready, _, _ = select.select([connection.fileno(), wake_read], [], [], None if loading is None else 0)
+        if loading is not None and not ready and next(loading, None) is None:
+            loading = None
+            gc.collect()
+            gc.freeze()
         if wake_read in ready:
             os.read(wake_read, 4096)
             _reap(connection)
@@ -65,6 +100,9 @@ def serve(connection: socket.socket) -> None:
             data, descriptors, _, _ = socket.recv_fds(connection, MESSAGE_BYTES_MAX, 1)
             if not data:
                 return
+            if data == PRELOAD_TABLES:
+                loading = preload_tables()
+                continue
             _fork(connection, json.loads(data), descriptors[0], (wake_read, wake_write))
 
 

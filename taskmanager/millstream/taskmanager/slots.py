@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from millstream.core.clock import Clock
+from millstream.core.config import options
 from millstream.core.errors import ExternalError, MillstreamError, SlotDiedError
 from millstream.core.rpc.error_info import to_proto
 from millstream.proto.v1 import checkpoint_pb2, common_pb2, taskmanager_pb2
-from millstream.taskmanager.fork_server import MESSAGE_BYTES_MAX, request_bytes
+from millstream.taskmanager.fork_server import MESSAGE_BYTES_MAX, PRELOAD_TABLES, request_bytes
 from millstream.taskmanager.slot.bootstrap import SlotBootstrap
 from millstream.taskmanager.slot_process import ENDED, SlotProcess, describe_exit, subtask_key
 
@@ -65,6 +66,7 @@ class Slots:
         self._fork_server: subprocess.Popen[bytes] | None = None
         self._connection: socket.socket | None = None
         self._closing = False
+        self._tables_preloaded = False
 
     def start_fork_server(self) -> None:
         """Start it first, and early: it imports for half a second while the rest of the TaskManager starts."""
@@ -208,6 +210,14 @@ class Slots:
             process.subtasks[subtask_key(deployment.subtask)] = deployment.subtask
         deploy = taskmanager_pb2.SlotDeploy(request=request, blob_paths=blob_paths)
         process.send(taskmanager_pb2.ToSlot(deploy=deploy))
+        if options.TABLE_LOCAL_TIME_ZONE.key in request.configuration:
+            self.preload_tables()
+
+    def preload_tables(self) -> None:
+        """Slots forked from now on have what jobs of SQL and tables load. Idempotent."""
+        if not self._tables_preloaded and self._connection is not None:
+            self._tables_preloaded = True
+            socket.send_fds(self._connection, [PRELOAD_TABLES], [])
 
     def cancel(self, refs: list[common_pb2.SubtaskRef], timeout_s: float) -> None:
         """Cancel subtasks; kill the slot process of any that does not end in time.

@@ -32,6 +32,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "jobmanager": ("servers", "Run a JobManager in the foreground."),
     "taskmanager": ("servers", "Run a TaskManager in the foreground."),
     "config": ("config", "Show settings and where each comes from."),
+    "warmup": ("warmup", "Compile ahead what SQL and columnar jobs need."),
     "secret": ("secret", "Create the secret that members of a cluster share."),
 }
 """Name: (module in this package, one-line help). The module holds the click command in its own ``COMMANDS``."""

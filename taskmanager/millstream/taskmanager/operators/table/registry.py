@@ -38,6 +38,11 @@ _MODULES: Final[dict[type, tuple[str, str]]] = {
 """Module within this package, and the class in it."""
 
 
+def operator_modules() -> list[str]:
+    """All of them, to be imported ahead."""
+    return sorted({f"{_PACKAGE}.{module}" for module, _ in _MODULES.values()} | {f"{_PACKAGE}.session_aggregate"})
+
+
 def is_table_spec(spec: object) -> bool:
     """Whether ``create_table_operator`` knows it."""
     return type(spec) in _MODULES

@@ -1,0 +1,2 @@
+-- Pass through: what decoding and encoding cost.
+SELECT auction, bidder, price, "dateTime", extra FROM bid
