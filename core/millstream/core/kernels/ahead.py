@@ -84,7 +84,7 @@ def _kernel(signature: KernelSignature) -> Any:
 
 def numba_type(text: str) -> Any:
     """The type that a word of ``signatures.txt`` stands for."""
-    from numba import types
+    types: Any = import_module("numba").types  # its annotations are partial
 
     if array := _ARRAY.fullmatch(text):
         return types.Array(getattr(types, array[2]), int(array[3]), "C", readonly=array[1] is not None)
