@@ -109,6 +109,11 @@ class ExpandSpec(TableOperatorSpec):
 
 
 @dataclass(frozen=True)
+class ReplicateSpec(TableOperatorSpec):
+    """Each row as often as its last column (BIGINT) says, without that column; never for 0 and less."""
+
+
+@dataclass(frozen=True)
 class CorrelateSpec(TableOperatorSpec):
     """Each row with the rows of a table function of it: ``output`` is the input's columns, then the function's.
 

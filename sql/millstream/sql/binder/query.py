@@ -123,20 +123,33 @@ class QueryBinder:
         inner, conditions = binder._from_where(query, scope)
         if not conditions:
             return self.bind(query, None).node, []
+        for clause in ("limit", "offset", "distinct"):
+            if query.args.get(clause) is not None:
+                raise unsupported(f"{clause.upper()} in a correlated subquery that stands for a value", query)
         pairs = subqueries.equal_keys(conditions, query)
         node, keys = with_expressions(inner.relation.node, [mine for _, mine in pairs])
         inner.relation = inner.relation.over(node)
         bound_keys: list[Expression] = [InputRef(node.row[key].type, key) for key in keys]
-        grouping = Grouping(bound_keys, [tuple(range(len(keys)))])
-        parts = binder._select_list(query, inner, aggregates=True)
-        aggregate, values = aggregated(binder, inner, grouping, parts.expressions, parts.texts)
-        key_refs = [InputRef(aggregate.row[i].type, i) for i in range(len(keys))]
-        names = [f"$k{i}" for i in range(len(keys))] + parts.names
+        result: Node
+        if _is_grouped(query, self.services):
+            grouping = Grouping(bound_keys, [tuple(range(len(keys)))])
+            parts = binder._select_list(query, inner, aggregates=True)
+            aggregate, values = aggregated(binder, inner, grouping, parts.expressions, parts.texts)
+            group_refs = [InputRef(aggregate.row[i].type, i) for i in range(len(keys))]
+            result = project(aggregate, [*group_refs, *values], [f"$k{i}" for i in range(len(keys))] + parts.names)
+        else:
+            parts = binder._select_list(query, inner, aggregates=False)
+            values_of = project(
+                node, [*bound_keys, *parts.expressions], [f"$k{i}" for i in range(len(keys))] + parts.names
+            )
+            single = len(parts.expressions) == 1
+            result = subqueries.single_value(values_of, tuple(range(len(keys)))) if single else values_of
+        key_refs = [InputRef(result.row[i].type, i) for i in range(len(keys))]
         conditions = [
             self.expressions(scope, "").call("=", outer, InputRef(key.type, index))
             for index, ((outer, _), key) in enumerate(zip(pairs, key_refs, strict=True))
         ]
-        return project(aggregate, [*key_refs, *values], names), conditions
+        return result, conditions
 
     # -- SELECT -----------------------------------------------------------------------------------------------------
 

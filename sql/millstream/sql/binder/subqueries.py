@@ -7,14 +7,17 @@ these become part of the join condition.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
+from millstream.core.table.aggregate_calls import AggregateCall
 from millstream.core.table.expressions import Call, Expression, InputRef, rewrite, shifted, walk
 from millstream.core.table.functions.registry import bind_call
+from millstream.core.table.logical_types import BIGINT
+from millstream.core.table.row_type import Column, RowType
 from millstream.core.table.specs import JoinKind
-from millstream.sql.binder.columns import appended, nullable_columns, with_expressions
+from millstream.sql.binder.columns import appended, nullable_columns, project, with_expressions
 from millstream.sql.binder.literals import boolean_literal
 from millstream.sql.binder.scope import OuterRef, Relation, Scope
 from millstream.sql.errors import query_error, unsupported
@@ -22,6 +25,8 @@ from millstream.sql.plan.nodes import Aggregate, Join, Node, Project, Sort
 
 if TYPE_CHECKING:
     from millstream.sql.binder.query import QueryBinder
+
+_SYMBOLS: Final = {exp.EQ: "=", exp.NEQ: "<>", exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<="}
 
 
 @dataclass(frozen=True)
@@ -57,14 +62,44 @@ def all_of(conditions: list[Expression]) -> Expression | None:
 
 def is_subquery_condition(node: exp.Expr) -> bool:
     """Whether it is [NOT] EXISTS or [NOT] IN (SELECT ...)."""
+    node = _as_in(node)
     inner = node.this if isinstance(node, exp.Not) else node
     while isinstance(inner, exp.Paren):
         inner = inner.this
     return isinstance(inner, exp.Exists) or (isinstance(inner, exp.In) and inner.args.get("query") is not None)
 
 
+def _as_in(node: exp.Expr) -> exp.Expr:
+    """``= ANY (SELECT ...)`` as IN, ``<> ALL (SELECT ...)`` as NOT IN, also behind NOT; anything else as it is.
+
+    Raises ``QueryError`` for other comparisons with all or any rows of a query.
+    """
+    if isinstance(node, exp.Paren):
+        inner = _as_in(node.this)
+        return node if inner is node.this else inner
+    if isinstance(node, exp.Not):
+        inner = _as_in(node.this)
+        if inner is node.this:
+            return node
+        return inner.this if isinstance(inner, exp.Not) else exp.Not(this=inner)
+    if not isinstance(node, exp.Binary) or not isinstance(node.expression, exp.Any | exp.All):
+        return node
+    quantified = node.expression
+    contained = exp.In(this=node.this, query=_query(quantified.this))
+    if isinstance(node, exp.EQ) and isinstance(quantified, exp.Any):
+        return contained
+    if isinstance(node, exp.NEQ) and isinstance(quantified, exp.All):
+        return exp.Not(this=contained)
+    raise unsupported(
+        f"{_SYMBOLS.get(type(node), node.key.upper())} {type(quantified).__name__.upper()} (SELECT ...)",
+        node,
+        "Compare with MIN or MAX of the subquery; = ANY and <> ALL are taken as they are.",
+    )
+
+
 def apply_condition(binder: QueryBinder, scope: Scope, node: exp.Expr) -> None:
     """Join the scope's relation with the subquery of an IN or EXISTS condition."""
+    node = _as_in(node)
     negated = isinstance(node, exp.Not)
     inner = node.this if negated else node
     while isinstance(inner, exp.Paren):
@@ -115,7 +150,7 @@ def scalar_subquery(binder: QueryBinder, query: exp.Expr, scope: Scope) -> Scala
     if len(right.row) != 1 + (len(conditions)):
         raise query_error(f"a subquery that stands for a value must have one column, not {len(right.row)}", query)
     if not conditions and not _single_row(right):
-        raise unsupported("a subquery that may have several rows as a value", query, "Aggregate it (MAX, COUNT, ...).")
+        right = single_value(right, ())
     value = right.row[len(right.row) - 1].type.with_nullable(True)
     return ScalarSubquery(value, right, all_of(conditions))
 
@@ -152,6 +187,23 @@ def _joined(relation: Relation, subquery: ScalarSubquery) -> tuple[Relation, int
     row = appended(left.row, nullable_columns(right.row.columns))
     joined = Join(row, left, right, JoinKind.LEFT, condition or boolean_literal(True))
     return relation.over(joined), width + len(right.row) - 1
+
+
+def single_value(node: Node, keys: tuple[int, ...]) -> Node:
+    """``keys``, and the last column of ``node`` for each of them; the job fails where it has several rows for one."""
+    last = len(node.row) - 1
+    kind = node.row[last].type
+    calls = (
+        AggregateCall("FIRST_VALUE", (last,), (kind,), kind.with_nullable(True)),
+        AggregateCall("COUNT", (), (), BIGINT.with_nullable(False)),
+    )
+    names = [f"$k{i}" for i in range(len(keys))]
+    columns = [Column(name, node.row[key].type) for name, key in zip(names, keys, strict=True)]
+    row = RowType((*columns, Column("$first", calls[0].type), Column("$rows", calls[1].type)))
+    aggregate = Aggregate(row, node, keys, calls)
+    own = [InputRef(column.type, index) for index, column in enumerate(columns)]
+    value = bind_call("SINGLE_VALUE", [InputRef(calls[i].type, len(keys) + i) for i in (0, 1)])
+    return project(aggregate, [*own, value], [*names, node.row[last].name])
 
 
 def _single_row(node: Node) -> bool:

@@ -10,6 +10,7 @@ from millstream.sql.optimizer.prune_columns import prune_columns
 from millstream.sql.optimizer.push_filters import push_filters
 from millstream.sql.optimizer.push_to_sources import push_to_sources
 from millstream.sql.optimizer.rank import recognise_rank
+from millstream.sql.optimizer.set_operations import count_set_operations
 from millstream.sql.optimizer.time_joins import recognise_time_joins
 from millstream.sql.optimizer.window_aggregate import recognise_window_aggregate
 from millstream.sql.plan import nodes as n
@@ -17,6 +18,7 @@ from millstream.sql.plan import nodes as n
 
 def optimize(node: n.Node) -> n.Node:
     """A plan that computes the same. Raises ``QueryError`` for what only the whole plan shows to be impossible."""
+    node = count_set_operations(node)
     node = n.transform(node, _fold)
     node = push_filters(node)
     node = merge_projects(node)

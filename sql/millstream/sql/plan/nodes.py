@@ -131,6 +131,13 @@ class Expand(Node):
 
 
 @dataclass(frozen=True)
+class Replicate(Node):
+    """Each row as often as its last column says, without that column."""
+
+    input: Node
+
+
+@dataclass(frozen=True)
 class Over(Node):
     """The input's columns, then ``calls`` over the frame."""
 

@@ -64,6 +64,8 @@ def changelog(node: n.Node) -> Changelog:
             return changelog(node.left)
         case n.SetOperation():
             return RETRACT
+        case n.Replicate():
+            return Changelog(deletes=not changelog(node.input).append_only)
         case n.Sort():
             if node.order and not is_time_sort(node):
                 return RETRACT if node.fetch is not None else changelog(node.input)

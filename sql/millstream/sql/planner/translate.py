@@ -211,6 +211,11 @@ def _expand(t: Translator, node: n.Expand, before: bool) -> PhysicalOperator:
     return t.operator("Expand", spec, node.row, t.forward(node.input, before=before), node=node, before=before)
 
 
+def _replicate(t: Translator, node: n.Replicate, before: bool) -> PhysicalOperator:
+    spec = s.ReplicateSpec(node.input.row, node.row)
+    return t.operator("Replicate", spec, node.row, t.forward(node.input, before=True), node=node, before=before)
+
+
 def _correlate(t: Translator, node: n.Correlate, before: bool) -> PhysicalOperator:
     call = node.arguments[0] if node.arguments else InputRef(node.row[0].type, 0)
     spec = s.CorrelateSpec(
@@ -408,6 +413,7 @@ _HANDLERS: Final[dict[type, Callable[[Translator, Any, bool], PhysicalOperator]]
     n.Project: _project,
     n.Filter: _filter,
     n.Expand: _expand,
+    n.Replicate: _replicate,
     n.Correlate: _correlate,
     n.WindowTable: _window_table,
     n.Aggregate: _aggregate,

@@ -68,6 +68,15 @@ PLANS = [
         "SELECT b.price, r.rate FROM bid b JOIN rates FOR SYSTEM_TIME AS OF b.ts AS r ON b.channel = r.currency",
         "Calc < TemporalJoin < hash[channel] Source",
     ),
+    (
+        "SELECT p.k, s.v FROM (SELECT k, PROCTIME() AS t FROM small) p "
+        "JOIN small FOR SYSTEM_TIME AS OF p.t AS s ON p.k = s.k",
+        "LookupJoin < Calc < Source(k, v)",
+    ),
+    # set operations count rows
+    ("SELECT k FROM small EXCEPT SELECT category FROM auction", "Calc < GroupAggregate < hash[k] Calc < Source(k)"),
+    ("SELECT k FROM small INTERSECT ALL SELECT category FROM auction", "Replicate < Calc < GroupAggregate < hash[k]"),
+    ("SELECT k FROM small WHERE k = ANY (SELECT category FROM auction)", "Join < hash[k] Source(k)"),
     ("SELECT s.k FROM small s JOIN small t ON s.k + 1 = t.k", "Join < hash[$k0] Calc < Source(k)"),
 ]
 

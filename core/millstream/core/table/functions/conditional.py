@@ -12,6 +12,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from millstream.core.errors import RecordTypeError
 from millstream.core.table import logical_types as lt
 from millstream.core.table.functions.binding import mismatched, refused
 from millstream.core.table.functions.coercion import common_type, comparison_type
@@ -70,6 +71,23 @@ def _bind_if(types: Sequence[LogicalType], literals: Sequence[object]) -> Signat
     if common is None:
         raise mismatched("IF", types[1:])
     return Signature((lt.BOOLEAN, common, common), common)
+
+
+def _bind_single(types: Sequence[LogicalType], literals: Sequence[object]) -> Signature:
+    if len(types) != 2:
+        raise TypeMismatch(f"SINGLE_VALUE takes 2 arguments, not {len(types)}")
+    return Signature((types[0], lt.BIGINT), types[0].with_nullable(True))
+
+
+def _single(arguments: Sequence[Value], kind: LogicalType, context: EvaluationContext) -> Value:
+    value, rows = arguments
+    most = rows.as_py() if isinstance(rows, pa.Scalar) else pc.max(rows).as_py()
+    if most is not None and most > 1:
+        raise RecordTypeError(
+            f"a subquery that stands for one value has {most} rows. Aggregate it (MAX, COUNT, ...), or add a condition "
+            "that leaves one row"
+        )
+    return value
 
 
 def _bind_coalesce(name: str, types: Sequence[LogicalType]) -> Signature:
@@ -145,6 +163,15 @@ FUNCTIONS: Final = (
         coalesce,
         summary="The first argument, or the second where it is NULL.",
         examples=(("IFNULL(NULL, 5)", "5"),),
+    ),
+    ScalarFunction(
+        "SINGLE_VALUE",
+        _bind_single,
+        _single,
+        can_fail=lambda types, kind: True,
+        summary="The first argument, of as many rows as the second says: 1 at most, else the job fails. "
+        "It stands around subqueries that are used as a value.",
+        examples=(("SINGLE_VALUE('a', 1)", "a"),),
     ),
     ScalarFunction(
         "NULLIF",

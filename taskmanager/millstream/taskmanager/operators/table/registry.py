@@ -29,6 +29,7 @@ _MODULES: Final[dict[type, tuple[str, str]]] = {
     specs.LookupJoinSpec: ("joins.lookup", "LookupJoinOperator"),
     specs.JoinSpec: ("joins.regular", "JoinOperator"),
     specs.NotNullSpec: ("not_null", "NotNullOperator"),
+    specs.ReplicateSpec: ("replicate", "ReplicateOperator"),
     specs.WatermarkAssignerSpec: ("watermark_assigner", "WatermarkAssignerOperator"),
     specs.TemporalJoinSpec: ("joins.temporal", "TemporalJoinOperator"),
     specs.WindowAggregateSpec: ("window_aggregate", "WindowAggregateOperator"),

@@ -1,0 +1,74 @@
+"""Set operations, quantified comparisons, scalar subqueries and lookup joins, run by ``millstream sql``."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from processes import millstream
+
+pytestmark = pytest.mark.integration
+
+TABLES = """
+CREATE TABLE a (id INT, v STRING, p AS PROCTIME()) WITH ('connector' = 'values',
+  'data' = '[[1, "x"], [1, "x"], [1, "x"], [2, "y"], [3, "z"], [null, "n"], [null, "n"]]');
+CREATE TABLE b (k INT, w STRING) WITH ('connector' = 'values',
+  'data' = '[[1, "x"], [1, "x"], [2, "B"], [3, "z"], [null, "n"], [7, "q"]]');
+CREATE TABLE one (k INT) WITH ('connector' = 'values', 'data' = '[[2]]');
+"""
+SETS = "SELECT id, v FROM a {} SELECT k, w FROM b"
+QUERIES: list[tuple[str, dict[str, int]]] = [
+    (SETS.format("INTERSECT"), {"1 x": 1, "3 z": 1, "<NULL> n": 1}),
+    (SETS.format("EXCEPT"), {"2 y": 1}),
+    (SETS.format("INTERSECT ALL"), {"1 x": 2, "3 z": 1, "<NULL> n": 1}),
+    (SETS.format("EXCEPT ALL"), {"1 x": 1, "2 y": 1, "<NULL> n": 1}),
+    (
+        "SELECT id, COUNT(*) FROM a GROUP BY id EXCEPT ALL SELECT k, COUNT(*) FROM b GROUP BY k",
+        {"1 3": 1, "<NULL> 2": 1},
+    ),
+    ("SELECT id FROM a WHERE id = ANY (SELECT k FROM b WHERE k < 3)", {"1": 3, "2": 1}),
+    ("SELECT id FROM a WHERE id <> ALL (SELECT k FROM one)", {"1": 3, "3": 1}),
+    ("SELECT v FROM a WHERE id = (SELECT k FROM one)", {"y": 1}),
+    (
+        "SELECT id, (SELECT w FROM b WHERE b.k = a.id AND w <> 'x') FROM a WHERE id > 1",
+        {"2 B": 1, "3 z": 1},
+    ),
+    (
+        "SELECT a.id, one.k FROM a LEFT JOIN one FOR SYSTEM_TIME AS OF a.p ON a.id = one.k",
+        {"1 <NULL>": 3, "2 2": 1, "3 <NULL>": 1, "<NULL> <NULL>": 2},
+    ),
+]
+
+
+def materialized(table: str) -> Counter[str]:
+    """The rows that are there after all lines of a printed table or changelog."""
+    header, *lines = [line for line in table.splitlines() if line.startswith("|")]
+    changes = header.split("|")[1].strip() == "op"
+    rows: Counter[str] = Counter()
+    for line in lines:
+        cells = [cell.strip() for cell in line.split("|")[1:-1]]
+        if changes:
+            rows[" ".join(cells[1:])] += 1 if cells[0] in ("+I", "+U") else -1
+        else:
+            rows[" ".join(cells)] += 1
+    return +rows
+
+
+@pytest.mark.parametrize("mode", ["streaming", "batch"])
+def test_rows_in_the_end(home: Path, mode: str) -> None:
+    script = TABLES + f"SET 'execution.runtime-mode' = '{mode}';\n" + ";\n".join(sql for sql, _ in QUERIES) + ";\n"
+    (home / "job.sql").write_text(script)
+    done = millstream(home, "sql", "-f", "job.sql")
+    assert done.returncode == 0, done.stderr
+    tables: list[str] = []
+    lines = done.stdout.splitlines()
+    ruled = [number for number, line in enumerate(lines) if line.startswith("+-")]
+    for first, last in zip(ruled[::3], ruled[2::3], strict=True):
+        tables.append("\n".join(lines[first:last]))
+    assert [dict(materialized(table)) for table in tables] == [expected for _, expected in QUERIES]
+
+
+def test_a_subquery_with_two_rows_is_no_value(home: Path) -> None:
+    (home / "job.sql").write_text(TABLES + "SELECT v, (SELECT w FROM b WHERE k = 1) FROM a;")
+    done = millstream(home, "sql", "-f", "job.sql")
+    assert done.returncode == 1
+    assert "a subquery that stands for one value has 2 rows" in done.stderr
