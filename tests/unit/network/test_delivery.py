@@ -72,6 +72,24 @@ def test_not_drained_before_the_consumer_took_the_end(slots: Any, place: str) ->
     assert gate.all_ended() and not gate.has_data()
 
 
+def test_wide_rows_that_were_cut_to_frames_come_merged_up_to_a_watermark(slots: Any, rows: Any, controls: Any) -> None:
+    producer, consumer = pair(slots, "unix", segment_bytes=4096)
+    gate = consumer.gate(producer)
+    partition = producer.partition()
+    wide = pa.record_batch({"x": list(range(40)), "text": ["t" * 200] * 40})
+    partition.emit(ArrowBatch(wide))
+    partition.broadcast(Watermark(6))
+    partition.emit(ArrowBatch(wide.slice(0, 1)))
+    partition.finish()
+    slots.until(gate.has_data)
+    slots.settle()
+    got = slots.read(gate)
+    batches = [element.num_rows for _, element in got if isinstance(element, ArrowBatch)]
+    assert [row["x"] for row in rows(got)] == [*range(40), 0]
+    assert batches[-1] == 1 and max(batches) > 4096 // 200
+    assert controls(got) == [Watermark(6)]
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(), place=st.sampled_from(PLACES), consumers=st.integers(1, 3), producers=st.integers(1, 3))
 def test_exactly_once_in_order_under_random_delays(
@@ -257,7 +275,7 @@ def test_arrow_batches_of_many_sizes(slots: Any, dictionary: bool) -> None:
     partition.finish()
     got = [element for _, element in slots.read(gate) if isinstance(element, ArrowBatch)]
     assert [row for batch in got for row in batch.records.to_pylist()] == sent
-    assert len(got) > 5
+    assert len(got) > 1
 
 
 def test_one_connection_carries_all_channels(slots: Any) -> None:

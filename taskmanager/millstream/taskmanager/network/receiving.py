@@ -6,16 +6,19 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from millstream.core.elements.batch import Batch
+from millstream.core.elements.batch import ArrowBatch, Batch
 from millstream.core.elements.control import Barrier, Control, Element, EndOfData
 from millstream.core.errors import ExternalError, MalformedRecordError, MillstreamError
 from millstream.core.serde import decode_batch
+from millstream.taskmanager.network.coalescing import can_merge, merge_batches
 from millstream.taskmanager.network.compression import Compression
 from millstream.taskmanager.network.control_codec import decode_control
 from millstream.taskmanager.network.credit import AssemblyAccount, ReceiverCredit
 from millstream.taskmanager.network.frames import FLAG_MORE, Bytes, Frame, FrameError, FrameKind
 
 _BARRIERS_MAX: Final = 64
+_ROWS_WANTED: Final = 8192
+"""Columnar batches with fewer rows are merged with those that wait behind them."""
 
 
 class ChannelLink(Protocol):
@@ -176,11 +179,31 @@ class ReceivingChannel:
                 self.release()
                 return element
         else:
-            element = decode_batch(self._compression.decompress(message.flags, message.payload))
+            element = self._decoded(message)
+            if isinstance(element, ArrowBatch) and element.num_rows < _ROWS_WANTED and self._complete:
+                element = self._with_following(element)
         self.credit.consumed(message.buffers)
         self._release_pieces()
         self._announce()
         return element
+
+    def _with_following(self, first: ArrowBatch) -> Batch:
+        """A batch of wide rows was cut to fit its frames: put together what waits, for each step costs the same."""
+        parts: list[Batch] = [first]
+        rows = first.num_rows
+        while rows < _ROWS_WANTED and self._complete and self._complete[0].control is None:
+            following = self._decoded(self._complete[0])
+            if not can_merge(parts[-1], following):
+                break
+            taken = self._complete.popleft()
+            self._assembly.give(taken.assembled)
+            self.credit.consumed(taken.buffers)
+            parts.append(following)
+            rows += following.num_rows
+        return merge_batches(parts)
+
+    def _decoded(self, message: _Message) -> Batch:
+        return decode_batch(self._compression.decompress(message.flags, message.payload))
 
     def overtaken(self, checkpoint_id: int) -> tuple[list[Batch], bool]:
         found: list[Batch] = []
@@ -192,7 +215,7 @@ class ReceivingChannel:
                 self._remove(message)
                 return found, True
             if barrier is None:
-                found.append(decode_batch(self._compression.decompress(message.flags, message.payload)))
+                found.append(self._decoded(message))
         return found, False
 
     def _remove(self, message: _Message) -> None:
