@@ -50,7 +50,9 @@ def figures_of(command: list[str], what: str) -> Figures:
     """Run an engine; its lines of JSON."""
     print(f"{what} ...", file=sys.stderr, flush=True)
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
+    done = subprocess.run(
+        command, check=False, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+    )
     found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode:
         print(f"{what} ended with exit code {done.returncode}", file=sys.stderr)
