@@ -13,7 +13,7 @@ _HEADER: Final = (
     "| query | Millstream s | M events/s | CPU s | MB | Flink s | CPU s | MB | times Flink | DuckDB s | of DuckDB |\n"
     "|---|---|---|---|---|---|---|---|---|---|---|"
 )
-_MISSING: Final = "–"
+_MISSING: Final = "-"
 
 
 def table(figures: list[dict[str, Any]], queries: list[str], events: int) -> str:
