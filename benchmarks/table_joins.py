@@ -1,7 +1,7 @@
-"""Input rows a second of one join operator: narrow rows with 1 and 10 matches a key, and the joins of Nexmark.
+"""Input rows a second of processor time of one join: narrow rows with 1 and 10 matches a key, joins of Nexmark.
 
 Run: ``python benchmarks/table_joins.py [case ...]``. One process, no exchange, no checkpoint; inputs alternate batch by
-batch. The best of a few rounds.
+batch. The best of a few rounds; processor time, since machines are shared.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def _texts(random: np.random.Generator, rows: int, width: int) -> pa.Array:
 
 
 def measure(spec: JoinSpec, steps: Steps) -> tuple[float, int, int]:
-    """(seconds, rows in, rows out) of the best round."""
+    """(seconds of processor time, rows in, rows out) of the best round."""
     best = float("inf")
     rows_out = 0
     for _ in range(ROUNDS):
@@ -161,10 +161,10 @@ def measure(spec: JoinSpec, steps: Steps) -> tuple[float, int, int]:
         output = Counting()
         operator.open(HarnessContext(chained, ManualClock()), output)
         gc.collect()
-        start = time.perf_counter()
+        start = time.process_time()
         for index, batch in steps:
             operator.process(batch, index)
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.process_time() - start)
         rows_out = output.rows
         operator.close()
     return best, sum(batch.num_rows for _, batch in steps), rows_out

@@ -323,7 +323,10 @@ class RowTable:
         return pa.RecordBatch.from_arrays(columns, schema=self.saved_schema)
 
     def _set_keys(self, key_slots: Int64Array, new: Int64Array, keys: Sequence[pa.Array]) -> None:
-        if len(new):
+        if len(new) == len(key_slots):
+            for column, values in zip(self._key_columns, keys, strict=True):
+                column.set(key_slots, values)
+        elif len(new):
             chosen = pa.array(new)
             for column, values in zip(self._key_columns, keys, strict=True):
                 column.set(key_slots[new], values.take(chosen))

@@ -40,11 +40,14 @@ class TemporalJoinOperator(KeyedTableOperator[TemporalJoinSpec]):
             None if spec.condition is None else PairCondition(spec.condition, spec.left.type, spec.right.type)
         )
         self._next_order = 0
+        self._unswept: list[Int64Array] = []
+        """Of versions that have not been looked through for ones that are over."""
 
     def declare(self) -> None:
         version = [pa.field(TIME, pa.int64()), pa.field(KIND, pa.int8()), pa.field(ORDER, pa.int64())]
         self._left = JoinSide(self.spec.left, "left", self.backend, (), extra=version)
         self._right = JoinSide(self.spec.right, "versions", self.backend, (), extra=version)
+        self._unswept = [self._right.table.live_slots()]
         for side in (self._left, self._right):
             slots = side.table.live_slots()
             if len(slots):
@@ -87,7 +90,9 @@ class TemporalJoinOperator(KeyedTableOperator[TemporalJoinSpec]):
             signs = batch.row_kinds
         order = np.arange(self._next_order, self._next_order + rows)
         self._next_order += rows
-        side.append(batch.records, pa.array(times), pa.array(signs, pa.int8()), pa.array(order))
+        slots = side.append(batch.records, pa.array(times), pa.array(signs, pa.int8()), pa.array(order))
+        if side is self._right:
+            self._unswept.append(slots)
 
     def _advance(self, watermark_ms: int) -> None:
         table = self._left.table
@@ -146,12 +151,18 @@ class TemporalJoinOperator(KeyedTableOperator[TemporalJoinSpec]):
     def _forget(self, watermark_ms: int) -> None:
         """Of the versions of a key that began by ``watermark_ms``, all but the latest are over."""
         versions = self._right.table
-        slots = versions.live_slots()
-        times = versions.fixed(TIME).values[slots]
-        slots, times = slots[times <= watermark_ms], times[times <= watermark_ms]
-        if not len(slots):
+        unswept = np.concatenate(self._unswept)
+        begun = versions.fixed(TIME).values[unswept] <= watermark_ms
+        self._unswept = [unswept[~begun]]
+        if not begun.any():
             return
-        keys = versions.find(versions.keys_of(slots), len(slots))
+        # Only keys with a version that has begun since the last time have one that is over.
+        due = unswept[begun]
+        changed = np.unique(versions.find(versions.keys_of(due), len(due)))
+        keys, slots = versions.rows_of(changed)
+        times = versions.fixed(TIME).values[slots]
+        known = times <= watermark_ms
+        keys, slots, times = keys[known], slots[known], times[known]
         order = np.lexsort((versions.fixed(ORDER).values[slots], times, keys))
         ordered = keys[order]
         last = np.append(ordered[1:] != ordered[:-1], True)

@@ -34,6 +34,8 @@ class WindowJoinOperator(KeyedTableOperator[WindowJoinSpec]):
             None if spec.condition is None else PairCondition(spec.condition, spec.left.type, spec.right.type)
         )
         self._progress_ms = MIN_WATERMARK_MS
+        self._first_end_ms = MIN_WATERMARK_MS
+        """No window in state ends before it."""
 
     def open(self, context: OperatorContext, output: Output) -> None:
         super().open(context, output)
@@ -56,7 +58,9 @@ class WindowJoinOperator(KeyedTableOperator[WindowJoinSpec]):
         if late.any():
             self.context.metrics.late_records_dropped += int(late.sum())
             records, ends = records.filter(pa.array(~late)), ends[~late]
-        self._sides[input_index].append(records, pa.array(ends))
+        if len(ends):
+            self._first_end_ms = min(self._first_end_ms, int(ends.min()))
+            self._sides[input_index].append(records, pa.array(ends))
 
     def process_watermark(self, watermark: Watermark) -> None:
         self._fire(self._window_times.progress(watermark.timestamp_ms))
@@ -73,14 +77,19 @@ class WindowJoinOperator(KeyedTableOperator[WindowJoinSpec]):
 
     def _fire(self, progress_ms: int) -> None:
         self._progress_ms = progress_ms
-        left, right = (self._due(index) for index in (0, 1))
-        if not len(left) and not len(right):
+        if self._first_end_ms - 1 > progress_ms:
             return
+        left, right = (self._due(index) for index in (0, 1))
         left_side, right_side = self._sides
         in_order = left[np.argsort(left_side.table.fixed(END).values[left], kind="stable")]
         self._pairs.emit(in_order, right)
         left_side.table.remove_rows(left)
         right_side.table.remove_rows(right)
+        self._first_end_ms = min(self._first_end_of(side) for side in self._sides)
+
+    def _first_end_of(self, side: JoinSide) -> int:
+        ends = side.table.fixed(END).values[side.table.live_slots()]
+        return int(ends.min()) if len(ends) else MAX_WATERMARK_MS
 
     def _due(self, index: int) -> Int64Array:
         table = self._sides[index].table
