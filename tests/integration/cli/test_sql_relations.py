@@ -17,6 +17,8 @@ CREATE TABLE one (k INT) WITH ('connector' = 'values', 'data' = '[[2]]');
 """
 SETS = "SELECT id, v FROM a {} SELECT k, w FROM b"
 QUERIES: list[tuple[str, dict[str, int]]] = [
+    ("SELECT COUNT(*) FROM (SELECT v FROM a WHERE id = 1)", {"3": 1}),
+    ("SELECT COUNT(*) FROM (SELECT v FROM a UNION ALL SELECT w FROM b)", {"13": 1}),
     (SETS.format("INTERSECT"), {"1 x": 1, "3 z": 1, "<NULL> n": 1}),
     (SETS.format("EXCEPT"), {"2 y": 1}),
     (SETS.format("INTERSECT ALL"), {"1 x": 2, "3 z": 1, "<NULL> n": 1}),

@@ -90,7 +90,7 @@ def _prune(node: n.Node, wanted: set[Path]) -> Pruned:
 
 
 def _project(node: n.Project, wanted: set[Path]) -> Pruned:
-    chosen = sorted(wanted)
+    chosen = sorted(wanted) or [(_cheapest(node.row),)]  # rows without columns could not be counted
     below: set[Path] = set()
     expressions: list[Expression] = []
     columns: list[Column] = []
@@ -292,7 +292,7 @@ def _sort(node: n.Sort, wanted: set[Path]) -> Pruned:
 
 
 def _union(node: n.Union, wanted: set[Path]) -> Pruned:
-    chosen = sorted(_columns(wanted))
+    chosen = sorted(_columns(wanted)) or [_cheapest(node.row)]
     row = node.row.select(chosen)
     parts = []
     for part in node.parts:

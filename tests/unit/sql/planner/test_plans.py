@@ -17,6 +17,7 @@ PLANS = [
     ("SELECT COUNT(*) FROM small", "collect < GroupAggregate < single Source(k)"),
     # views and subqueries are taken apart
     ("SELECT auction FROM dear WHERE auction = 5", "collect < Calc < Source(auction, price, ts)"),
+    ("SELECT COUNT(*) FROM dear", "GroupAggregate < single Calc < Source(auction, price, ts)"),
     # grouping
     ("SELECT k, COUNT(*) FROM small GROUP BY k", "collect < GroupAggregate < hash[k] Source(k)"),
     ("SELECT DISTINCT v FROM small", "collect < GroupAggregate < hash[v] Source(v)"),
