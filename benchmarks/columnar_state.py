@@ -1,10 +1,15 @@
 """Rows a second through columnar keyed state: look a batch's keys up, note the change, add to a total; list join rows.
 
 Run: ``python benchmarks/columnar_state.py [ROWS_PER_BATCH]``. All keys are known before the clock runs.
+
+``python benchmarks/columnar_state.py spill [KEYS] [MANAGED_MB]``: GROUP BY with COUNT and SUM over KEYS (5,000,000)
+distinct keys, in a slot with MANAGED_MB (64) of managed memory, against the same in memory: first each key once, in any
+order, then as many rows of the same keys, uniform and skewed.
 """
 
 from __future__ import annotations
 
+import resource
 import sys
 import time
 from collections.abc import Callable
@@ -14,13 +19,20 @@ import numpy as np
 import pyarrow as pa
 
 from millstream.core.clock import ManualClock
+from millstream.core.elements.batch import ArrowBatch, Batch
 from millstream.core.keys import table_key_groups
+from millstream.core.table import logical_types as lt
+from millstream.core.table.aggregate_calls import AggregateCall
+from millstream.core.table.row_type import Column, RowType
+from millstream.core.table.specs import GroupAggregateSpec
 from millstream.taskmanager.state.columnar.rowlist import RowTable
 from millstream.taskmanager.state.columnar.table import ColumnTable
+from millstream.testing.harness import OperatorHarness
 
 BATCHES = 60
 REPEATS = 5
 KEYS = 100_000
+SPILLING_BATCH_ROWS = 32_768
 TOTAL = pa.schema([("total", pa.int64())])
 
 
@@ -121,7 +133,42 @@ def row_rates(rows: int, rng: np.random.Generator) -> None:
     )
 
 
+class Discarding:
+    """Takes what an operator emits."""
+
+    def emit(self, batch: Batch) -> None:
+        pass
+
+
+def spilling_rates(keys: int, managed_mb: int) -> None:
+    calls = (AggregateCall("COUNT", (), (), lt.BIGINT), AggregateCall("SUM", (1,), (lt.BIGINT,), lt.BIGINT))
+    columns = [Column(name, lt.BIGINT) for name in ("k", "v", "n", "total")]
+    read, emitted = RowType(tuple(columns[:2])), RowType((columns[0], *columns[2:]))
+    spec = GroupAggregateSpec(read, emitted, (0,), calls, False, False)
+    rng = np.random.default_rng(1)
+    skewed = (keys * rng.random(keys) ** 8).astype(np.int64)
+    streams = {"new keys": rng.permutation(keys), "uniform": rng.integers(0, keys, keys), "skewed": skewed}
+    for backend in ("rocksdb", "memory"):
+        configuration = {"state.backend.type": backend, "taskmanager.memory.managed.size": managed_mb << 20}
+        with OperatorHarness(spec, configuration=configuration) as harness:
+            operator, rates = harness.operator, []
+            operator.output = Discarding()  # type: ignore[assignment]
+            for name, stream in streams.items():
+                start = time.perf_counter()
+                for first in range(0, keys, SPILLING_BATCH_ROWS):
+                    part = pa.array(stream[first : first + SPILLING_BATCH_ROWS])
+                    records = pa.RecordBatch.from_arrays([part, part], schema=read.arrow_schema())
+                    operator.process(ArrowBatch(records), 0)
+                rates.append(f"{name} {keys / (time.perf_counter() - start) / 1e6:6.3f}")
+            peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+        print(f"{backend:8} {'  '.join(rates)}   M rows/s; peak of the process so far {peak_mb} MB")
+
+
 def main() -> None:
+    if sys.argv[1:2] == ["spill"]:
+        given = [int(argument) for argument in sys.argv[2:]]
+        spilling_rates(*given, *(5_000_000, 64)[len(given) :])
+        return
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else 8192
     rng = np.random.default_rng(1)
     for kind in ("int64", "string", "two int64", "int64, string"):

@@ -50,13 +50,20 @@ def takes_checkpoints(context: SubtaskContext) -> bool:
 
 def open_backend(context: SubtaskContext) -> HeapStateBackend:
     """A backend for one operator of one subtask, as the job's settings say."""
-    configuration, settings = context.configuration, settings_of(context)
-    if configuration.get(STATE_BACKEND, "memory") == "rocksdb":
+    settings, memory = settings_of(context), memory_of_databases(context)
+    if memory is not None:
         from millstream.taskmanager.state.rocksdb import RocksStateBackend
 
-        size = int(configuration.get("taskmanager.memory.managed.size") or _MANAGED_BYTES)
-        return RocksStateBackend(settings, _memory_of_slot(size))
+        return RocksStateBackend(settings, memory)
     return HeapStateBackend(settings, tracks_changes=takes_checkpoints(context))
+
+
+def memory_of_databases(context: SubtaskContext) -> RocksMemory | None:
+    """What RocksDB may use in this slot; None when the job keeps its state in memory."""
+    configuration = context.configuration
+    if configuration.get(STATE_BACKEND, "memory") != "rocksdb":
+        return None
+    return _memory_of_slot(int(configuration.get("taskmanager.memory.managed.size") or _MANAGED_BYTES))
 
 
 @cache

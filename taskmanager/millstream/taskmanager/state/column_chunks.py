@@ -58,16 +58,16 @@ class ColumnChunk:
 
 def encode_column_chunk(chunk: ColumnChunk) -> bytes:
     """The bytes of a chunk: a header, and Arrow IPC streams."""
-    gone = None if chunk.gone is None else _to_ipc(chunk.gone)
+    gone = None if chunk.gone is None else to_ipc(chunk.gone)
     header = [chunk.name, chunk.kind, chunk.with_ttl, chunk.keys, chunk.partition_keys]
-    return encode_value([*header, _to_ipc(chunk.rows), gone])
+    return encode_value([*header, to_ipc(chunk.rows), gone])
 
 
 def from_fields(fields: list[Any]) -> ColumnChunk:
     """The inverse of ``encode_column_chunk``, of the decoded header."""
     name, kind, with_ttl, keys, partition_keys, rows, gone = fields
-    taken = None if gone is None else _from_ipc(gone)
-    return ColumnChunk(name, kind, with_ttl, keys, partition_keys, _from_ipc(rows), taken)
+    taken = None if gone is None else from_ipc(gone)
+    return ColumnChunk(name, kind, with_ttl, keys, partition_keys, from_ipc(rows), taken)
 
 
 def divided_columns(chunk: ColumnChunk, groups: range, parts: int) -> Iterator[tuple[range, ColumnChunk]]:
@@ -87,7 +87,8 @@ def _of_groups(batch: pa.RecordBatch, groups: range) -> pa.RecordBatch:
     return batch if inside.all() else batch.take(pa.array(np.flatnonzero(inside)))
 
 
-def _to_ipc(batch: pa.RecordBatch) -> bytes:
+def to_ipc(batch: pa.RecordBatch) -> bytes:
+    """A batch as a compressed Arrow IPC stream."""
     import pyarrow as pa
 
     sink = pa.BufferOutputStream()
@@ -97,7 +98,8 @@ def _to_ipc(batch: pa.RecordBatch) -> bytes:
     return content
 
 
-def _from_ipc(data: bytes) -> pa.RecordBatch:
+def from_ipc(data: bytes) -> pa.RecordBatch:
+    """The inverse of ``to_ipc``."""
     import pyarrow as pa
 
     with pa.ipc.open_stream(pa.BufferReader(data)) as reader:

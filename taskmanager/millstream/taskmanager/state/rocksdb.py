@@ -66,6 +66,28 @@ class RocksMemory:
         self.block_cache = Cache(size - self.row_cache_bytes)
         self.write_buffers = WriteBufferManager.new_write_buffer_manager_with_cache(size // 4, False, self.block_cache)
         self.users = 0
+        """Caches that have a share of ``row_cache_bytes``."""
+
+    @property
+    def share_bytes(self) -> int:
+        """Of rows in memory, for one of them."""
+        return self.row_cache_bytes // max(1, self.users)
+
+    def options(self) -> Options:
+        """Of a database that shares the memory."""
+        options = Options(raw_mode=True)
+        options.create_if_missing(True)
+        options.set_write_buffer_manager(self.write_buffers)
+        options.set_max_background_jobs(2)
+        options.set_paranoid_checks(True)
+        options.set_keep_log_file_num(1)
+        options.set_level_compaction_dynamic_level_bytes(True)
+        table = BlockBasedOptions()
+        table.set_block_cache(self.block_cache)
+        table.set_bloom_filter(10, False)
+        table.set_cache_index_and_filter_blocks(True)
+        options.set_block_based_table_factory(table)
+        return options
 
 
 class RocksStateBackend(HeapStateBackend):
@@ -197,8 +219,7 @@ class RocksStateBackend(HeapStateBackend):
             if (sample := list(islice(table.plain.items(), 16)))
         )
         if size:
-            share = self._memory.row_cache_bytes // max(1, self._memory.users)
-            self._rows_max = max(_CACHE_ROWS_MIN, share // (size * _PYTHON_OVERHEAD))
+            self._rows_max = max(_CACHE_ROWS_MIN, self._memory.share_bytes // (size * _PYTHON_OVERHEAD))
 
     def _write(self, parts: list[Part]) -> None:
         batch = WriteBatch(raw_mode=True)
@@ -311,7 +332,7 @@ class RocksStateBackend(HeapStateBackend):
                 self._insert(rows_in(opened, groups))
                 return
             joined = self._directory / "joined.sst"
-            if copy_rows(opened, groups, joined, self._options()):
+            if copy_rows(opened, groups, joined, self._memory.options()):
                 self.db.ingest_external_file([str(joined)])
                 joined.unlink()
         if not saved.items() <= self._classes.items():
@@ -335,21 +356,6 @@ class RocksStateBackend(HeapStateBackend):
 
     def _open(self, path: Path) -> Rdict:
         try:
-            return Rdict(str(path), self._options())
+            return Rdict(str(path), self._memory.options())
         except Exception as error:
             raise ExternalError(f"RocksDB cannot open its database in {path}: {error}") from error
-
-    def _options(self) -> Options:
-        options = Options(raw_mode=True)
-        options.create_if_missing(True)
-        options.set_write_buffer_manager(self._memory.write_buffers)
-        options.set_max_background_jobs(2)
-        options.set_paranoid_checks(True)
-        options.set_keep_log_file_num(1)
-        options.set_level_compaction_dynamic_level_bytes(True)
-        table = BlockBasedOptions()
-        table.set_block_cache(self._memory.block_cache)
-        table.set_bloom_filter(10, False)
-        table.set_cache_index_and_filter_blocks(True)
-        options.set_block_based_table_factory(table)
-        return options

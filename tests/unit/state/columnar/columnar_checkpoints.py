@@ -37,6 +37,17 @@ class Context:
         return key_group_range(self.subtask_index, self.max_parallelism, self.parallelism)
 
 
+def spilling(directory: Path, index: int = 0, parallelism: int = 1, clock: ManualClock | None = None) -> Context:
+    """The context of a subtask with hardly any memory for rows."""
+    configuration = {
+        "execution.checkpointing.interval": 1,
+        "state.backend.type": "rocksdb",
+        "state.backend.rocksdb.localdir": str(directory),
+        "taskmanager.memory.managed.size": 4096,
+    }
+    return Context(index, parallelism, clock=clock or ManualClock(1000), configuration=configuration)
+
+
 def taken(capture: ColumnarCapture) -> list[ColumnChunk]:
     """All rows of a capture."""
     while capture.advance():

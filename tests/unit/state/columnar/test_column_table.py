@@ -50,7 +50,7 @@ def put(table: ColumnTable, keys: list[Any], totals: list[int | None]) -> None:
 def content(table: ColumnTable) -> dict[Any, Any]:
     """By key, the total; the notes say the same."""
     found: dict[Any, Any] = {}
-    for *key, total, note in listed(table.rows(table.live_slots())):
+    for *key, total, note in listed(table.contents()):
         assert note == (None if total is None else f"n{total}")
         found[frozen(key)] = total
     assert len(found) == len(table)

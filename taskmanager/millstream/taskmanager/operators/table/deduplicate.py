@@ -33,9 +33,9 @@ class DeduplicateOperator(KeyedTableOperator[DeduplicateSpec]):
         row_type = self.spec.input
         if self._first_by_arrival:
             row_type = row_type.select(self.spec.keys)
-            self._rows = LatestRows("rows", row_type, range(len(row_type)), self.table)
+            self._rows = LatestRows("rows", row_type, range(len(row_type)), self.spillable_table)
         else:
-            self._rows = LatestRows("rows", row_type, self.spec.keys, self.table)
+            self._rows = LatestRows("rows", row_type, self.spec.keys, self.spillable_table)
 
     def process(self, batch: Batch, input_index: int) -> None:
         batch = arrow_batch(batch)
@@ -91,7 +91,7 @@ class ChangelogNormalizeOperator(KeyedTableOperator[ChangelogNormalizeSpec]):
         super().__init__(chained, spec, spec.output, spec.ttl_ms)
 
     def declare(self) -> None:
-        self._rows = LatestRows("rows", self.spec.input, self.spec.keys, self.table)
+        self._rows = LatestRows("rows", self.spec.input, self.spec.keys, self.spillable_table)
 
     def process(self, batch: Batch, input_index: int) -> None:
         batch = arrow_batch(batch)

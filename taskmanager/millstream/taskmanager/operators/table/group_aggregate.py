@@ -15,7 +15,7 @@ from millstream.core.graph.specs import ChainedOperator
 from millstream.core.kernels.accumulating import ALL_ADDED
 from millstream.core.table.specs import GroupAggregateSpec
 from millstream.taskmanager.operators.table.aggregates.accumulator import AggregateRows
-from millstream.taskmanager.operators.table.aggregates.aggregate_set import AggregateSet
+from millstream.taskmanager.operators.table.aggregates.aggregate_set import AggregateSet, columns_only
 from millstream.taskmanager.operators.table.changelog import BoolArray, Changes, Int64Array, equal_rows
 from millstream.taskmanager.operators.table.keyed_table_operator import KeyedTableOperator, columns_at, key_fields
 from millstream.taskmanager.operators.table.row_kinds import signs_of
@@ -35,12 +35,13 @@ class GroupAggregateOperator(KeyedTableOperator[GroupAggregateSpec]):
     def declare(self) -> None:
         spec = self.spec
         keys = key_fields(spec.input, spec.keys)
+        spillable = not spec.final_only and columns_only(spec.aggregates, spec.retracts)
         self._set = AggregateSet(
             "groups",
             keys,
             spec.aggregates,
             spec.retracts,
-            lambda name, fields, values: self.table(name, fields, values, len(keys)),
+            lambda name, fields, values: self.table(name, fields, values, len(keys), spillable),
         )
 
     def process(self, batch: Batch, input_index: int) -> None:

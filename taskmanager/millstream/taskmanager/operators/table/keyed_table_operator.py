@@ -55,10 +55,25 @@ class KeyedTableOperator(TableOperator[SpecT]):
                 table.expire()
             self.context.schedule(now_ms + EXPIRY_SWEEP_MS)
 
-    def table(self, name: str, keys: pa.Schema, values: pa.Schema, partition_keys: int | None = None) -> ColumnTable:
-        """A table whose first ``partition_keys`` columns (None: all) are those the exchange before hashes."""
+    def table(
+        self,
+        name: str,
+        keys: pa.Schema,
+        values: pa.Schema,
+        partition_keys: int | None = None,
+        spillable: bool = False,
+    ) -> ColumnTable:
+        """A table whose first ``partition_keys`` columns (None: all) are those the exchange before hashes.
+
+        ``spillable``: it may be larger than memory; see ``ColumnarBackend.table``.
+        """
         made = self.backend.table(
-            name, keys, values, partition_keys=partition_keys, ttl_ms=self.ttl_ms if self.ttl_ms > 0 else None
+            name,
+            keys,
+            values,
+            partition_keys=partition_keys,
+            ttl_ms=self.ttl_ms if self.ttl_ms > 0 else None,
+            spillable=spillable,
         )
         self._tables.append(made)
         return made
@@ -70,6 +85,10 @@ class KeyedTableOperator(TableOperator[SpecT]):
 
     def checkpoint_completed(self, checkpoint_id: int) -> None:
         self.backend.confirm(checkpoint_id)
+
+    def spillable_table(self, name: str, keys: pa.Schema, values: pa.Schema) -> ColumnTable:
+        """A table that may be larger than memory, by the columns the exchange before hashes."""
+        return self.table(name, keys, values, spillable=True)
 
     def restore(self, snapshot: OperatorSnapshot) -> None:
         self._restored = snapshot

@@ -42,7 +42,7 @@ class TopOneOperator(KeyedTableOperator[RankSpec]):
         super().__init__(chained, spec, spec.output, spec.ttl_ms)
 
     def declare(self) -> None:
-        self._rows = LatestRows("rows", self.spec.input, self.spec.partition, self.table)
+        self._rows = LatestRows("rows", self.spec.input, self.spec.partition, self.spillable_table)
 
     def process(self, batch: Batch, input_index: int) -> None:
         batch = arrow_batch(batch)

@@ -1,25 +1,34 @@
 """The columnar state of one operator of one subtask: its tables, and their snapshots.
 
 It is to an operator on Arrow batches what a ``KeyedStateBackend`` is to one on Python records, and travels the same
-way: in the runs of incremental checkpoints, as Parquet files in savepoints, to other subtasks by key group. All rows
-are in memory, whatever ``state.backend.type`` says.
+way: in the runs of incremental checkpoints, as Parquet files in savepoints, to other subtasks by key group. Rows are in
+memory; with ``state.backend.type = rocksdb``, tables declared spillable move cold rows to RocksDB.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
 from millstream.core.errors import IncompatibleStateError, JobGraphError
 from millstream.taskmanager.state.backend import RestoredKeyed
-from millstream.taskmanager.state.backends import SubtaskContext, settings_of, takes_checkpoints
+from millstream.taskmanager.state.backends import (
+    SubtaskContext,
+    memory_of_databases,
+    settings_of,
+    takes_checkpoints,
+)
 from millstream.taskmanager.state.column_chunks import ROWS, TABLE, ColumnChunk
 from millstream.taskmanager.state.columnar.rowlist import RowTable, plain_key_names
 from millstream.taskmanager.state.columnar.snapshots import ColumnarCapture
 from millstream.taskmanager.state.columnar.table import ColumnTable
 from millstream.taskmanager.state.runs import Extent, RunChains
+
+if TYPE_CHECKING:
+    from millstream.taskmanager.state.columnar.cold_rows import Spilling
 
 AnyTable = ColumnTable | RowTable
 
@@ -30,6 +39,7 @@ class ColumnarBackend:
     def __init__(self, context: SubtaskContext, operator_name: str = "operator") -> None:
         self.runs: Final = RunChains(settings_of(context).groups)
         self._settings = settings_of(context)
+        self._spilling = _spilling_of(context)
         self._tracks = takes_checkpoints(context)
         self._operator = operator_name
         self._tables: dict[str, AnyTable] = {}
@@ -47,13 +57,18 @@ class ColumnarBackend:
         *,
         partition_keys: int | None = None,
         ttl_ms: int | None = None,
+        spillable: bool = False,
     ) -> ColumnTable:
         """Declare a table with one row a key (see ``ColumnTable``), with the rows that were restored for it.
+
+        ``spillable``: its rows may be larger than memory; then slots are valid until the next ``lookup``, and nobody
+        asks for ``live_slots``.
 
         Raises ``JobGraphError`` when the name is taken, ``IncompatibleStateError`` when the restored rows have other
         columns.
         """
-        created = ColumnTable(
+        make = self._form(TABLE) if spillable else ColumnTable
+        created: ColumnTable = make(
             name,
             key_schema,
             value_schema,
@@ -150,6 +165,8 @@ class ColumnarBackend:
     def close(self) -> None:
         """Forget everything."""
         self._capture = None
+        for table in self._all_tables():
+            table.close()
         self._tables.clear()
         self._undeclared.clear()
 
@@ -161,11 +178,13 @@ class ColumnarBackend:
         saved = self._undeclared.pop(created.name, None)
         if saved is not None:
             self._check(created, saved.kind, (saved.key_schema, saved.value_schema))
+            if self._spilling is not None:
+                _bring_together(created, saved)
             created.adopt(saved)  # type: ignore[arg-type]  # of the same kind
         self._tables[created.name] = created
 
     def _table_of(self, chunk: ColumnChunk) -> AnyTable:
-        make: Callable[..., AnyTable] = _FORMS[chunk.kind]
+        make: Callable[..., AnyTable] = self._form(chunk.kind)
         return make(
             chunk.name,
             *_schemas_of(chunk),
@@ -174,6 +193,14 @@ class ColumnarBackend:
             ttl_ms=_UNKNOWN_TTL_MS if chunk.with_ttl else None,
             tracks_changes=self._tracks,
         )
+
+    def _form(self, kind: str) -> Callable[..., Any]:
+        """What makes a table, which spills if it can."""
+        if kind != TABLE or self._spilling is None:
+            return _FORMS[kind]
+        from millstream.taskmanager.state.columnar.spilling_table import SpillingTable
+
+        return partial(SpillingTable, spilling=self._spilling)
 
     def _check(self, table: AnyTable, kind: str, saved: tuple[pa.Schema, pa.Schema]) -> None:
         own = (table.key_schema, table.value_schema)
@@ -204,6 +231,24 @@ class ColumnarBackend:
 _FORMS: Final[dict[str, Callable[..., AnyTable]]] = {TABLE: ColumnTable, ROWS: RowTable}
 _UNKNOWN_TTL_MS: Final = 1 << 62
 """Of rows whose operator has not said yet how long they live."""
+
+
+def _spilling_of(context: SubtaskContext) -> Spilling | None:
+    memory = memory_of_databases(context)
+    if memory is None:
+        return None
+    from millstream.taskmanager.state.columnar.cold_rows import Spilling
+
+    return Spilling(memory, settings_of(context).work_directory, context.max_parallelism)
+
+
+def _bring_together(created: AnyTable, saved: AnyTable) -> None:
+    """Before a table that does not spill takes the rows of one that does."""
+    from millstream.taskmanager.state.columnar.spilling_table import SpillingTable
+
+    if isinstance(saved, SpillingTable) and not isinstance(created, SpillingTable):
+        saved.load_all()
+        saved.close()
 
 
 def _schemas_of(chunk: ColumnChunk) -> tuple[pa.Schema, pa.Schema]:

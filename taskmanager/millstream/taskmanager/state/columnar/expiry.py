@@ -31,6 +31,10 @@ class Expiry:
     def reserve(self, slots: int) -> None:
         self._updated_ms = grown(self._updated_ms, slots)
 
+    def now_ms(self) -> int:
+        """The time by which rows expire."""
+        return self._clock.wall_ms()
+
     def renew(self, slots: Int64Array) -> None:
         """The rows at ``slots`` are written now."""
         self._updated_ms[slots] = self._clock.wall_ms()
@@ -54,7 +58,11 @@ class Expiry:
 
     def have_expired(self, slots: Int64Array) -> BoolArray:
         """Of each slot."""
-        expired: BoolArray = self._updated_ms[slots] <= self._clock.wall_ms() - self.ttl_ms
+        return self.are_past(self._updated_ms[slots])
+
+    def are_past(self, updated_ms: Int64Array) -> BoolArray:
+        """Whether rows written at these times have expired."""
+        expired: BoolArray = updated_ms <= self._clock.wall_ms() - self.ttl_ms
         return expired
 
     def expired_among(self, slots: Int64Array) -> Int64Array:

@@ -226,6 +226,9 @@ class RowTable:
             parts.append(self._matches)
         return self._ids.nbytes + sum(int(part.estimated_bytes()) for part in parts)
 
+    def close(self) -> None:
+        """Give everything back; there is nothing outside of memory."""
+
     # -- checkpoints --------------------------------------------------------------------------------------------
 
     @property

@@ -6,14 +6,14 @@ a batch is about to change are gathered before, and not again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
 
 from millstream.core.kernels.slot_index import Int64Array
-from millstream.taskmanager.state.columnar.changes import SlotChanges
+from millstream.taskmanager.state.columnar.changes import Gone, SlotChanges
 
 _SLICE_SLOTS: Final = 1 << 14
 
@@ -26,10 +26,12 @@ class SlotCapture:
         changes: SlotChanges,
         slots_end: int,
         gather: Callable[[Int64Array], pa.RecordBatch],
-        gone: list[pa.RecordBatch],
+        gone: Sequence[Gone],
     ) -> None:
         self.gone = gone
         self.batches: list[pa.RecordBatch] = []
+        self.cold: Callable[[Sequence[pa.RecordBatch]], Iterator[pa.RecordBatch]] | None = None
+        """Of a full capture: reads the rows that were not in memory, given those that were."""
         self._changes = changes
         self._slots_end = slots_end
         self._gather = gather
@@ -52,6 +54,12 @@ class SlotCapture:
                 return True
         self.end()
         return False
+
+    def rows(self) -> Iterator[pa.RecordBatch]:
+        """Beside the task, once: all rows, when everything is taken."""
+        yield from self.batches
+        if self.cold is not None:
+            yield from self.cold(self.batches)
 
     def end(self) -> None:
         """Everything is taken, or given up."""

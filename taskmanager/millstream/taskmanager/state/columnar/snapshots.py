@@ -16,6 +16,7 @@ from millstream.taskmanager.state.column_chunks import (
     divided_columns,
     encode_column_chunk,
 )
+from millstream.taskmanager.state.columnar.changes import LoggedRows
 from millstream.taskmanager.state.columnar.slot_capture import SlotCapture
 from millstream.taskmanager.state.runs import Extent, RunChains, RunWriter
 from millstream.taskmanager.state.state_writer import StateWriter
@@ -60,14 +61,18 @@ class ColumnarCapture:
     def ended(self) -> None:
         for _, part in self._parts:
             part.end()
+            part.cold = None
         self._writer.ended()
 
     def rows(self) -> Iterator[ColumnChunk]:
-        """What is removed first, for a key may be there again."""
+        """What is removed or has left memory first, for a key may be there again."""
         for table, part in self._parts:
             for gone in part.gone:
-                yield self._chunk(table, _empty(table.saved_schema), gone)
-            for batch in part.batches:
+                if isinstance(gone, LoggedRows):
+                    yield self._chunk(table, gone.read(), None)
+                else:
+                    yield self._chunk(table, _empty(table.saved_schema), gone)
+            for batch in part.rows():
                 yield self._chunk(table, batch, None)
 
     def _chunk(self, table: AnyTable, rows: pa.RecordBatch, gone: pa.RecordBatch | None) -> ColumnChunk:

@@ -174,6 +174,9 @@ class ColumnTable:
     def estimated_bytes(self) -> int:
         return self._index.estimated_bytes() + sum(column.estimated_bytes() for column in self._columns.values())
 
+    def close(self) -> None:
+        """Give everything back; there is nothing outside of memory."""
+
     # -- checkpoints --------------------------------------------------------------------------------------------
 
     def capture(self, checkpoint_id: int, full: bool) -> SlotCapture:

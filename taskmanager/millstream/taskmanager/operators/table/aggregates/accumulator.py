@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -90,6 +90,9 @@ class Stores:
 
 class Accumulator(ABC):
     """One call. ``position`` tells its fields from those of other calls of the same operator."""
+
+    columns_only: ClassVar[bool] = True
+    """Whether all it knows of a group is in columns of the group's row, so that the row may leave memory."""
 
     def __init__(self, call: AggregateCall, position: int) -> None:
         self.call = call

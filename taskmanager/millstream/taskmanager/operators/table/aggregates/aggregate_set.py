@@ -42,6 +42,14 @@ class _DistinctCalls:
     values: ValueCounts
 
 
+def columns_only(calls: Sequence[AggregateCall], retracts: bool) -> bool:
+    """Whether all that an ``AggregateSet`` knows of a group is its row, so that the row may leave memory."""
+    return all(
+        not call.distinct and accumulator_for(call, position, retracts).columns_only
+        for position, call in enumerate(calls)
+    )
+
+
 class AggregateSet:
     """``keys`` are the fields of a group, ``more`` fields that the operator keeps beside the aggregates.
 

@@ -29,6 +29,7 @@ from millstream.taskmanager.operators.table.aggregates.value_log import ValueLog
 class LoggedValues(Accumulator):
     """Base: keeps all arguments of a group in their order."""
 
+    columns_only = False
     skips_nulls = True
 
     def bind(self, stores: Stores) -> None:

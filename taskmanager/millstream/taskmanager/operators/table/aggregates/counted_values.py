@@ -24,6 +24,8 @@ from millstream.taskmanager.operators.table.aggregates.distinct import ValueCoun
 class CountedValues(Accumulator):
     """Base: keeps the values of a group with their counts; NULLs are left out."""
 
+    columns_only = False
+
     def bind(self, stores: Stores) -> None:
         self._values = ValueCounts(stores, f"values-{self.position}", [self.call.argument_types[0].arrow()], 1)
 

@@ -28,6 +28,8 @@ from millstream.taskmanager.operators.table.aggregates.accumulator import (
 class PythonAggregate(Accumulator):
     """Calls the user's function row by row, group by group."""
 
+    columns_only = False
+
     def __init__(self, call: AggregateCall, position: int) -> None:
         super().__init__(call, position)
         self._function: PythonAggregateFunction = call.function

@@ -27,6 +27,8 @@ from millstream.taskmanager.operators.table.ordering import codes_of
 class RetractingExtreme(Accumulator):
     """The extreme is sought anew only among the values of groups that lost it."""
 
+    columns_only = False
+
     def __init__(self, call: AggregateCall, position: int) -> None:
         super().__init__(call, position)
         self._grouping = Grouping()
