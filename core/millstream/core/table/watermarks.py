@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -14,7 +15,7 @@ from millstream.core.api.watermarks import WatermarkGenerator, WatermarkStrategy
 from millstream.core.elements.batch import ArrowBatch, Batch
 from millstream.core.elements.control import MIN_WATERMARK_MS
 from millstream.core.errors import ErrorPlace, MalformedRecordError, RecordTypeError
-from millstream.core.table.expressions import Expression
+from millstream.core.table.expressions import Call, Expression, Literal
 from millstream.core.table.functions.function import EvaluationContext
 from millstream.core.table.row_type import RowType
 
@@ -51,6 +52,8 @@ class _ExpressionGenerator(WatermarkGenerator):
 
         self._name = made_by.name
         self._express = compile_projections((made_by.rowtime, made_by.expression), made_by.row)
+        self._rowtime = compile_projections((made_by.rowtime,), made_by.row)
+        self._follows = _follows(made_by.expression, made_by.rowtime)
         self._zone = ZoneInfo(made_by.time_zone)
         self._greatest_ms = MIN_WATERMARK_MS
 
@@ -58,9 +61,14 @@ class _ExpressionGenerator(WatermarkGenerator):
         if not isinstance(batch, ArrowBatch):
             raise RecordTypeError(f"the source of a table sent Python records: {batch!r}")
         records = batch.records
-        rowtime, marks = self._express(records, EvaluationContext(rows=records.num_rows, time_zone=self._zone))
+        if records.num_rows == 0:
+            return
+        (rowtime,) = self._rowtime(records, self._context(records))
         if rowtime.null_count:
             self._refuse(records, rowtime)
+        if self._follows:
+            records = records.slice(int(np.argmax(_numbers(rowtime))), 1)
+        _, marks = self._express(records, self._context(records))
         if marks.null_count:
             marks = marks.drop_null()
         if len(marks):
@@ -68,6 +76,9 @@ class _ExpressionGenerator(WatermarkGenerator):
 
     def current_watermark_ms(self) -> int:
         return self._greatest_ms
+
+    def _context(self, records: pa.RecordBatch) -> EvaluationContext:
+        return EvaluationContext(rows=records.num_rows, time_zone=self._zone)
 
     def _refuse(self, records: pa.RecordBatch, rowtime: pa.Array) -> None:
         position = pc.index(pc.is_null(rowtime), True).as_py()
@@ -80,7 +91,20 @@ class _ExpressionGenerator(WatermarkGenerator):
         )
 
 
+def _follows(expression: Expression, rowtime: Expression) -> bool:
+    """Whether the greatest event time has the greatest watermark: it is the event time, or a constant before it."""
+    match expression:
+        case Call(name="-" | "+", arguments=(first, Literal())):
+            return first == rowtime
+        case _:
+            return expression == rowtime
+
+
+def _numbers(times: pa.Array) -> npt.NDArray[np.int64]:
+    numbers: npt.NDArray[np.int64] = times.view(pa.int64()).to_numpy()
+    return numbers
+
+
 def _greatest_ms(times: pa.Array) -> int:
-    greatest = np.max(times.cast(pa.int64()).to_numpy())
     factor = 1000 if times.type.unit == "s" else 1
-    return int(greatest) * factor // _PER_MS[times.type.unit]
+    return int(np.max(_numbers(times))) * factor // _PER_MS[times.type.unit]
