@@ -67,9 +67,11 @@ class Connection:
         self.peer = peer
         self.dialled = dialled
         self.established = False
-        self.waits_for_job = False
-        """An accepted peer said hello, but this slot has no job yet to check it against."""
+        self.said_hello = False
+        """An accepted peer speaks our protocol and names our job, or this slot has no job yet to check it against."""
         self.closed = False
+        self.refused = False
+        """The peer sent what it must not."""
         self.unsent_bytes = 0
         """Queued, not taken by the socket."""
         self._sock = sock
@@ -231,8 +233,8 @@ class Connection:
             handshake.check_magic(bytes(self._unread[:8]))
             if len(self._unread) < handshake.HELLO_BYTES:
                 return
-            self.waits_for_job = not self._owner.job_id
-            if self.waits_for_job:
+            self.said_hello = True
+            if not self._owner.job_id:
                 return
             hello = self._cut(handshake.HELLO_BYTES)
             try:
@@ -264,6 +266,7 @@ class Connection:
     # -- end ----------------------------------------------------------------------------------------------------
 
     def _refuse(self, error: MillstreamError) -> None:
+        self.refused = True
         wrong_peer = isinstance(error, AuthenticationError | ProtocolVersionError)
         self.close(str(error), error if wrong_peer else None)
 

@@ -43,6 +43,8 @@ class _Producer:
     channels: dict[int, ReceivingChannel] = field(default_factory=dict)
     requests: dict[int, bytes] = field(default_factory=dict)
     """Channels that are not asked for yet."""
+    unanswered: dict[int, bytes] = field(default_factory=dict)
+    """Those asked for on a connection on which the producer has said nothing yet: it may have given us up before."""
     last_channel: int = 0
 
     @property
@@ -69,6 +71,7 @@ class _Link:
     def close(self) -> None:
         producer = self._producer
         producer.channels.pop(self._number, None)
+        producer.unanswered.pop(self._number, None)
         unasked = producer.requests.pop(self._number, None) is not None
         connection = producer.established
         if connection is not None and not unasked:
@@ -210,6 +213,7 @@ class Fetching:
     def _request(self, producer: _Producer, connection: Connection) -> None:
         for number, request in producer.requests.items():
             connection.queue(FrameKind.OPEN, number, 0, self._settings.exclusive_buffers, (request,))
+        producer.unanswered.update(producer.requests)
         producer.requests.clear()
         connection.flush()
 
@@ -222,6 +226,8 @@ class Fetching:
 
     def on_frame(self, connection: Connection, frame: Frame) -> None:
         producer = self._of(connection)
+        if producer is not None and producer.unanswered:
+            producer.unanswered.clear()
         channel = None if producer is None else producer.channels.get(frame.channel)
         match frame.kind:
             case FrameKind.DATA | FrameKind.CONTROL:
@@ -247,7 +253,11 @@ class Fetching:
         if producer is None:
             return
         producer.connection = None
-        if not connection.established:
+        asked = {number: request for number, request in producer.unanswered.items() if number in producer.channels}
+        producer.unanswered.clear()
+        gave_us_up = bool(asked) and not connection.refused and len(asked) == len(producer.channels)
+        if not connection.established or gave_us_up:
+            producer.requests.update(asked)  # nothing has come of any of them: ask again on another connection
             self._not_connected(producer, failure, reason)
             return
         self._forget(producer)

@@ -90,14 +90,15 @@ class Serving:
         )
         self._connections[connection] = _Consumer()
         timeout_s = self._settings.handshake_timeout_s
-        # A consumer may be deployed before this slot has its job: one that said hello is given longer.
+        # A consumer may be deployed before this slot has its job, and while it imports what its first task needs it
+        # answers nobody: one that said hello is given longer.
         patient_s = max(timeout_s, self._settings.partition_request_timeout_s)
         now_s = self._clock.monotonic_s()
         self._deadlines.at(now_s + timeout_s, lambda: self._check_handshake(connection, timeout_s, patient=True))
         self._deadlines.at(now_s + patient_s, lambda: self._check_handshake(connection, patient_s, patient=False))
 
     def _check_handshake(self, connection: Connection, waited_s: float, patient: bool) -> None:
-        if not connection.established and not (patient and connection.waits_for_job):
+        if not connection.established and not (patient and connection.said_hello):
             connection.close(f"no handshake within {waited_s:g} s")
 
     def job_set(self) -> None:

@@ -24,6 +24,7 @@ class NetworkSettings:
     queue_bytes_max: int = 512 * 1024
     """Rows (by estimate) that wait at a producer for one consumer before the producer is held back."""
     handshake_timeout_s: float = 2.0
+    """How long a peer may take to say hello."""
     partition_request_timeout_s: float = 60.0
     """How long a consumer waits for its producer to be there."""
     loss_grace_s: float = 1.0
