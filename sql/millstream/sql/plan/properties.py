@@ -52,6 +52,9 @@ def changelog(node: n.Node) -> Changelog:
             if not node.calls and not node.keys:
                 return APPEND
             return Changelog(updates=bool(node.calls), deletes=inner.deletes or inner.updates)
+        case n.Filter():
+            inner = changelog(node.input)
+            return Changelog(deletes=True) if inner.updates else inner
         case n.Rank():
             return APPEND if node.window is not None else RETRACT
         case n.Deduplicate():

@@ -8,12 +8,13 @@ from millstream.core.elements.batch import Batch
 from millstream.core.graph.specs import ChainedOperator
 from millstream.core.table.evaluation import compile_predicate, compile_projections
 from millstream.core.table.specs import CalcSpec
-from millstream.taskmanager.operators.table.row_kinds import Kinds, chosen
+from millstream.taskmanager.operators.table.row_kinds import PARTED, Kinds, chosen, kinds_or_none
 from millstream.taskmanager.operators.table.table_operator import TableOperator, arrow_batch
 
 
 class CalcOperator(TableOperator[CalcSpec]):
-    """Row kinds stay with their rows."""
+    """Row kinds stay with their rows. Behind a condition the two rows of an update may part: there they are a row that
+    goes and a row that comes."""
 
     def __init__(self, chained: ChainedOperator, spec: CalcSpec) -> None:
         super().__init__(chained, spec, spec.output)
@@ -33,5 +34,6 @@ class CalcOperator(TableOperator[CalcSpec]):
             if mask.true_count < len(mask):
                 records = records.filter(mask)
                 kinds = None if kinds is None else chosen(kinds, mask.to_numpy(zero_copy_only=False))
+            kinds = None if kinds is None else kinds_or_none(PARTED[kinds])
         columns = self._project(records, self.evaluation(records.num_rows))
         return pa.RecordBatch.from_arrays(columns, schema=self.schema), kinds

@@ -16,6 +16,9 @@ UPDATE_BEFORE: Final = int(RowKind.UPDATE_BEFORE)
 UPDATE_AFTER: Final = int(RowKind.UPDATE_AFTER)
 DELETE: Final = int(RowKind.DELETE)
 
+PARTED: Final = np.array([INSERT, DELETE, INSERT, DELETE], np.int8)
+"""By kind: what it is where an update's two rows go their own ways."""
+
 _SIGNS: Final = np.array([1, -1, 1, -1], np.int8)
 
 
