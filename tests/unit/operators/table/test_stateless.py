@@ -25,7 +25,7 @@ PAIR = RowType((Column("a", lt.BIGINT), Column("b", lt.BIGINT)))
 A, B = InputRef(lt.BIGINT, 0), InputRef(lt.BIGINT, 1)
 
 
-def test_calc_filters_then_computes_and_keeps_kinds() -> None:
+def test_calc_filters_then_computes_and_takes_updates_apart() -> None:
     total = Call(lt.BIGINT, "+", (A, B))
     condition = Call(lt.BOOLEAN, ">", (A, Literal(lt.BIGINT, 1)))
     spec = CalcSpec(PAIR, RowType((Column("t", lt.BIGINT), Column("a", lt.BIGINT))), (total, A), condition)
@@ -33,7 +33,15 @@ def test_calc_filters_then_computes_and_keeps_kinds() -> None:
         harness.push_batch(
             changelog_of(PAIR, [("+I", (1, 1)), ("-U", (2, 1)), ("+U", (2, 2)), ("+I", (None, 1)), ("-D", (3, None))])
         )
-        assert harness.changelog == [("-U", (3, 2)), ("+U", (4, 2)), ("-D", (None, 3))]
+        assert harness.changelog == [("-D", (3, 2)), ("+I", (4, 2)), ("-D", (None, 3))]
+
+
+def test_calc_keeps_updates_that_no_condition_parts() -> None:
+    total = Call(lt.BIGINT, "+", (A, B))
+    spec = CalcSpec(PAIR, RowType((Column("t", lt.BIGINT),)), (total,))
+    with OperatorHarness(spec) as harness:
+        harness.push_batch(changelog_of(PAIR, [("-U", (2, 1)), ("+U", (2, 2))]))
+        assert harness.changelog == [("-U", (3,)), ("+U", (4,))]
 
 
 def test_calc_names_the_row_that_fails() -> None:
