@@ -7,12 +7,14 @@ import datetime
 import decimal
 import types
 import typing
+from collections import abc
 from collections.abc import Callable
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from millstream.core.api.row import Row
 from millstream.core.errors import JobGraphError
 from millstream.core.table import logical_types as lt
 from millstream.core.table.logical_types import LogicalType, TypeRoot
@@ -32,6 +34,10 @@ _PLAIN: Final[dict[Any, LogicalType]] = {
 }
 
 
+_SEQUENCES: Final = (list, abc.Iterator, abc.Iterable, abc.Generator)
+"""What a table function says that it returns rows in; what a generator yields stands first."""
+
+
 def type_of_annotation(annotation: Any) -> LogicalType | None:
     """The SQL type of an annotation, ``X | None`` as nullable, others not; None for one that has no SQL type."""
     if isinstance(annotation, LogicalType):
@@ -46,7 +52,7 @@ def type_of_annotation(annotation: Any) -> LogicalType | None:
         others = [item for item in inner if item is not type(None)]
         kind = type_of_annotation(others[0]) if len(others) == 1 else None
         return None if kind is None else kind.with_nullable(len(others) < len(inner))
-    if origin is list and len(inner) == 1:
+    if origin in _SEQUENCES and inner:
         element = type_of_annotation(inner[0])
         return None if element is None else lt.array(element).with_nullable(False)
     if origin is dict and len(inner) == 2:
@@ -136,7 +142,9 @@ def _prepared(value: Any, kind: LogicalType) -> Any:
 
 
 def row_values(value: Any, kind: LogicalType) -> list[Any]:
-    """The fields of a row that a user's function gave: by position of a tuple or list, by name of all else."""
+    """The fields of a row that a user's function gave: by position of a tuple, list or Row, by name of all else."""
+    if isinstance(value, Row):
+        value = tuple(value)
     if isinstance(value, tuple | list):
         if len(value) != len(kind.fields):
             return [value] * len(kind.fields) if len(kind.fields) == 1 else _refuse(value, kind)
