@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sqlglot import exp
 
+from millstream.client.queries.runner import planner_settings
 from millstream.core.errors import MillstreamError
 from millstream.datastream.call_site import refuse
 from millstream.sql.binder.query import QueryBinder
 from millstream.sql.plan.nodes import Node
 from millstream.sql.planner.services import CatalogServices
-from millstream.sql.planner.settings import PlannerSettings
 from millstream.table.expression import NOTHING, Attached
 
 if TYPE_CHECKING:
@@ -25,11 +25,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _CATALOG, _DATABASE = "$program", "tables"
-
-
-def settings_of(context: SessionContext) -> PlannerSettings:
-    """The planner's settings as they are now."""
-    return PlannerSettings.of(context.configuration.flatten())
 
 
 def table_item(name: str) -> exp.Table:
@@ -53,7 +48,7 @@ def services_of(context: SessionContext, attached: Attached = NOTHING) -> Catalo
         (_CATALOG, _DATABASE, name): found for name, found in attached.items() if isinstance(found, Node)
     }
     functions = {name: found for name, found in attached.items() if not isinstance(found, Node)}
-    return CatalogServices(context.catalogs, batch=settings_of(context).batch, inline=inline, functions=functions)
+    return CatalogServices(context.catalogs, batch=planner_settings(context).batch, inline=inline, functions=functions)
 
 
 def placed(make: Callable[[], T]) -> T:

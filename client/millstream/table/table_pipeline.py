@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from millstream.client.queries.runner import submit_planned
+from millstream.client.queries.runner import planner_settings, submit_planned
 from millstream.datastream.call_site import refuse
 from millstream.sql.parser import parse_statement
 from millstream.sql.parser.statements import Insert
@@ -14,7 +14,7 @@ from millstream.sql.planner.planner import InsertPlan, PlannedJob, Planner
 from millstream.sql.planner.services import CatalogServices
 from millstream.sql.planner.tables import SinkTable, sink_table
 from millstream.sql.session.results import Submitted
-from millstream.table.binding import placed, services_of, settings_of
+from millstream.table.binding import placed, services_of
 from millstream.table.explain_detail import ExplainDetail
 from millstream.table.paths import path_of
 from millstream.table.schema import Schema
@@ -105,7 +105,7 @@ def _sink(services: CatalogServices, node: Node, target: Target) -> SinkTable:
 def planned_inserts(environment: TableEnvironment, plans: Sequence[InsertPlan]) -> PlannedJob:
     """One job for all ``plans``."""
     session = environment._session
-    return placed(lambda: Planner(services_of(session), settings_of(session)).plan_inserts(plans))
+    return placed(lambda: Planner(services_of(session), planner_settings(session)).plan_inserts(plans))
 
 
 def run_inserts(environment: TableEnvironment, plans: Sequence[InsertPlan]) -> TableResult:

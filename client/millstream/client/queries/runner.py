@@ -78,7 +78,7 @@ class ClusterRunner:
     def _plan_inserts(self, context: SessionContext, inserts: Sequence[Insert]) -> tuple[PlannedJob, list[str]]:
         services = _services(context)
         plans = [_insert_plan(services, insert) for insert in inserts]
-        planner = Planner(services, _settings(context))
+        planner = Planner(services, planner_settings(context))
         planned = self._located(inserts[0], lambda: planner.plan_inserts(plans))
         return planned, [plan.table.name for plan in plans]
 
@@ -108,18 +108,19 @@ def _located(source: str, offset: int, plan: Callable[[], T]) -> T:
         raise SqlValidationError.at(source, offset, error.message) from error
 
 
-def _settings(context: SessionContext) -> PlannerSettings:
+def planner_settings(context: SessionContext) -> PlannerSettings:
+    """What the planner takes from the session's settings as they are now. Raises ``ConfigError``."""
     settings = context.configuration.flatten()
     settings[options.TABLE_LOCAL_TIME_ZONE.key] = session_zone(context.configuration).key
     return PlannerSettings.of(settings)
 
 
 def _services(context: SessionContext) -> CatalogServices:
-    return CatalogServices(context.catalogs, batch=_settings(context).batch)
+    return CatalogServices(context.catalogs, batch=planner_settings(context).batch)
 
 
 def _planner(context: SessionContext) -> Planner:
-    return Planner(_services(context), _settings(context))
+    return Planner(_services(context), planner_settings(context))
 
 
 def submit_planned(
