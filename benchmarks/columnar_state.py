@@ -151,7 +151,7 @@ def spilling_rates(keys: int, managed_mb: int) -> None:
     for backend in ("rocksdb", "memory"):
         configuration = {"state.backend.type": backend, "taskmanager.memory.managed.size": managed_mb << 20}
         with OperatorHarness(spec, configuration=configuration) as harness:
-            operator, rates = harness.operator, []
+            operator = harness.operator
             operator.output = Discarding()  # type: ignore[assignment]
             for name, stream in streams.items():
                 start = time.perf_counter()
@@ -159,9 +159,11 @@ def spilling_rates(keys: int, managed_mb: int) -> None:
                     part = pa.array(stream[first : first + SPILLING_BATCH_ROWS])
                     records = pa.RecordBatch.from_arrays([part, part], schema=read.arrow_schema())
                     operator.process(ArrowBatch(records), 0)
-                rates.append(f"{name} {keys / (time.perf_counter() - start) / 1e6:6.3f}")
-            peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-        print(f"{backend:8} {'  '.join(rates)}   M rows/s; peak of the process so far {peak_mb} MB")
+                rate = keys / (time.perf_counter() - start) / 1e6
+                peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+                print(
+                    f"{backend:8} {name:10} {rate:6.3f} M rows/s   peak of the process so far {peak_mb} MB", flush=True
+                )
 
 
 def main() -> None:

@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from rocksdict import (
+    BlockBasedIndexType,
     BlockBasedOptions,
     Cache,
     Checkpoint,
+    DBCompressionType,
     Options,
     Rdict,
     WriteBatch,
@@ -82,10 +84,15 @@ class RocksMemory:
         options.set_paranoid_checks(True)
         options.set_keep_log_file_num(1)
         options.set_level_compaction_dynamic_level_bytes(True)
+        options.set_compression_type(DBCompressionType.lz4())
         table = BlockBasedOptions()
         table.set_block_cache(self.block_cache)
         table.set_bloom_filter(10, False)
         table.set_cache_index_and_filter_blocks(True)
+        # A filter of a whole file is larger than a shard of a small cache, and would be read for every key.
+        table.set_partition_filters(True)
+        table.set_index_type(BlockBasedIndexType.two_level_index_search())
+        table.set_pin_top_level_index_and_filter(True)
         options.set_block_based_table_factory(table)
         return options
 

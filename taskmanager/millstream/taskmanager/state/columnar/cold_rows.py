@@ -108,16 +108,18 @@ class ColdRows:
         batch = WriteBatch(raw_mode=True)
         put = batch.put
         rows = self._codec.encode(updated_ms, columns)
-        for key, row in zip(self._encoded(columns[: self._keys], len(rows)), rows, strict=True):
+        for key, row in sorted(zip(self._encoded(columns[: self._keys], len(rows)), rows, strict=True)):
             put(key, row)
         self._write(batch)
 
-    def get(self, keys: Sequence[pa.Array], rows: int) -> list[bytes | None]:
-        """The row of each key, for ``decode``."""
+    def get(self, keys: Sequence[pa.Array], rows: int) -> list[bytes]:
+        """The rows of those keys that have one, each once, in any order; for ``decode``."""
+        wanted = sorted(set(self._encoded(keys, rows)))  # in order, keys of one block are found together
         try:
-            return cast("list[bytes | None]", self._opened().get(cast("list[Any]", self._encoded(keys, rows))))
+            found = cast("list[bytes | None]", self._opened().get(cast("list[Any]", wanted)))
         except Exception as error:
             raise self._failed("read", error) from error
+        return [row for row in found if row is not None]
 
     def decode(self, rows: Sequence[bytes]) -> Slice:
         """The inverse of what ``put`` wrote."""

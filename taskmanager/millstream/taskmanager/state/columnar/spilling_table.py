@@ -161,8 +161,7 @@ class SpillingTable(ColumnTable):
         if not len(missing):
             return
         wanted = pa.array(missing)
-        found = self._cold.get([key.take(wanted) for key in keys], len(missing))
-        rows = [row for row in dict.fromkeys(found) if row is not None]
+        rows = self._cold.get([key.take(wanted) for key in keys], len(missing))
         if not rows:
             return
         updated_ms, columns = self._cold.decode(rows)
