@@ -14,15 +14,17 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
+import pyarrow as pa
 from measuring import Usage
 from tables import insert_statements, statements
 
 from millstream.client.queries.runner import ClusterRunner
 from millstream.client.session import Session, set_current_session
 from millstream.core.config import load
-from millstream.sql.session.results import Submitted
+from millstream.sql.session.results import Streaming, Submitted
 from millstream.sql.session.sql_session import SqlSession
 
 SETTINGS = {
@@ -36,31 +38,36 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else every slot would compile
 class Runner:
     """One session on one cluster."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, definitions: list[str]) -> None:
         configuration = load(None, os.environ).with_values(SETTINGS, "benchmark")
         self._session = Session(configuration)
         set_current_session(self._session)
         self._session.connection(2)
         self._sql = SqlSession(configuration, runner=ClusterRunner())
-        for text in statements(data):
+        for text in definitions:
             self._execute(text)
-        me = psutil.Process()
-        self._roots = [me]
+        self._roots = [psutil.Process()]
 
-    def run(self, query: str) -> dict[str, object]:
+    def run(self, query: str) -> dict[str, Any]:
+        """One of Nexmark's queries."""
+        figures = self.measure(insert_statements(query))
+        self._execute(f"DROP TABLE sink_{query}")
+        return {"engine": "millstream", "query": query, **figures}
+
+    def measure(self, texts: list[str]) -> dict[str, float]:
+        """What it costs to execute statements, with the jobs that they start."""
         with Usage(self._roots) as usage:
             start = time.perf_counter()
-            for text in insert_statements(query):
+            for text in texts:
                 self._execute(text)
             seconds = time.perf_counter() - start
-        self._execute(f"DROP TABLE sink_{query}")
-        return {
-            "engine": "millstream",
-            "query": query,
-            "seconds": seconds,
-            "cpu_s": usage.cpu_s,
-            "peak_mb": usage.peak_mb,
-        }
+        return {"seconds": seconds, "cpu_s": usage.cpu_s, "peak_mb": usage.peak_mb}
+
+    def rows(self, query: str) -> pa.Table:
+        """All rows of a query that only inserts."""
+        ((_, result),) = self._sql.execute_script(query, "benchmark")
+        assert isinstance(result, Streaming)
+        return pa.Table.from_batches([batch.records for batch in result.result])
 
     def close(self) -> None:
         self._session.close()
@@ -78,7 +85,7 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=1)
     arguments.add_argument("--warm-ups", type=int, default=1)
     options = arguments.parse_args()
-    runner = Runner(options.data)
+    runner = Runner(statements(options.data))
     try:
         for query in options.queries:
             try:

@@ -65,7 +65,7 @@ class _ArrowValuesReader(SourceReader[CollectionSplit]):
     def poll(self) -> SplitBatch | PollStatus:
         if self._next is None:
             return PollStatus.END_OF_INPUT if self._no_more else PollStatus.SPLIT_WANTED
-        stop = min(self._next + self._context.batch_rows_max, self._rows.num_rows)
+        stop = min(self._next + self._context.column_rows_max, self._rows.num_rows)
         batch = self._rows.slice(self._next, stop)
         finished = stop == self._rows.num_rows
         self._next = None if finished else stop

@@ -47,7 +47,7 @@ class GeneratorReader(SourceReader[RoundsSplit]):
     def poll(self) -> SplitBatch | PollStatus:
         if not self._splits:
             return PollStatus.END_OF_INPUT if self._no_more else PollStatus.SPLIT_WANTED
-        rows_max = min(self._context.batch_rows_max, self._rows_max)
+        rows_max = min(self._context.column_rows_max, self._rows_max)
         if self._limit is None:
             numbers_max = rows_max if self._chosen == 0 else -(-rows_max // self._chosen) * self._of
         else:
