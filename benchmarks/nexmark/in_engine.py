@@ -30,7 +30,8 @@ FROM events WHERE event_type = 2"""
 def numbers(name: str, rows: int, keys: int) -> str:
     """A table of random keys and values; 100,000 rows a second of event time."""
     return f"""CREATE TABLE {name} (id BIGINT, k BIGINT, v BIGINT, ts AS TO_TIMESTAMP_LTZ(id / 100, 3),
-    WATERMARK FOR ts AS ts - INTERVAL '1' SECOND) WITH ('connector' = 'datagen', 'number-of-rows' = '{rows}', 'rows-per-second' = '1000000000',
+    WATERMARK FOR ts AS ts - INTERVAL '1' SECOND) WITH ('connector' = 'datagen', 'number-of-rows' = '{rows}',
+    'rows-per-second' = '1000000000',
     'fields.id.kind' = 'sequence', 'fields.id.start' = '0', 'fields.id.end' = '{rows - 1}',
     'fields.k.min' = '0', 'fields.k.max' = '{keys - 1}', 'fields.v.min' = '0', 'fields.v.max' = '1000')"""
 

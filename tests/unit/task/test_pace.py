@@ -3,7 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millstream.taskmanager.task.pace import ROWS_FIRST, ROWS_MAX, STEP_TARGET_S, StepPace
+from pathlib import Path
+
+import pytest
+
+from millstream.taskmanager.task.pace import ROWS_FIRST, ROWS_MAX, STEP_TARGET_S, ProcessorWait, StepPace
 
 
 def settle(seconds_a_row: float) -> StepPace:
@@ -38,3 +42,24 @@ def test_small_batches_and_empty_steps_say_nothing_about_large_ones() -> None:
         pace.observe(3, 1e-6)
         pace.observe(0, 5.0)
     assert pace.rows == ROWS_FIRST
+
+
+def test_time_in_which_others_had_the_processor_does_not_count(tmp_path: Path) -> None:
+    schedstat = tmp_path / "schedstat"
+    schedstat.write_text("5 1000000000 7")
+    pace = StepPace(ProcessorWait(schedstat))
+    pace.rows = 4096
+    pace.observe(4096, 2 * STEP_TARGET_S)
+    assert pace.rows == 2048  # nothing is known of the time before
+    schedstat.write_text(f"5 {1_000_000_000 + int(1.5e9 * STEP_TARGET_S)} 7")
+    pace.observe(2048, 2 * STEP_TARGET_S)
+    assert pace.rows == 2048
+    pace.observe(2048, 2 * STEP_TARGET_S)
+    assert pace.rows == 1024
+
+
+@pytest.mark.parametrize("text", [None, "", "x y z"])
+def test_a_kernel_that_does_not_count_waits_tells_none(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / "schedstat").write_text(text)
+    assert ProcessorWait(tmp_path / "schedstat").waited_s() == 0.0
