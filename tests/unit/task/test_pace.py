@@ -1,17 +1,18 @@
 """How many rows a step takes, by what steps cost."""
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from millstream.taskmanager.task.pace import ROWS_FIRST, ROWS_MAX, STEP_TARGET_S, ProcessorWait, StepPace
 
+NO_WAIT = ProcessorWait(Path("/nonexistent"))
+
 
 def settle(seconds_a_row: float) -> StepPace:
-    pace = StepPace()
+    pace = StepPace(NO_WAIT)
     for _ in range(64):
         pace.observe(pace.rows, pace.rows * seconds_a_row)
     return pace
@@ -37,7 +38,7 @@ def test_a_slow_function_is_noticed_after_one_step_and_a_fast_one_forgives_soon(
 
 
 def test_small_batches_and_empty_steps_say_nothing_about_large_ones() -> None:
-    pace = StepPace()
+    pace = StepPace(NO_WAIT)
     for _ in range(50):
         pace.observe(3, 1e-6)
         pace.observe(0, 5.0)
