@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from millstream.core.graph.specs import OperatorSpec
@@ -201,6 +202,8 @@ class DeduplicateSpec(TableOperatorSpec):
     update_before: bool
     retracts: bool = False
     ttl_ms: int = 0
+    final_only: bool = False
+    """Batch mode: emit inserts at the end of the input and nothing before."""
 
 
 @dataclass(frozen=True)
@@ -220,6 +223,8 @@ class RankSpec(TableOperatorSpec):
     input_key: tuple[int, ...] | None = None
     """The unique key of the input where it updates by key: a row replaces the one before it."""
     ttl_ms: int = 0
+    final_only: bool = False
+    """Batch mode: emit inserts at the end of the input and nothing before."""
 
 
 class FrameKind(enum.Enum):
@@ -227,19 +232,43 @@ class FrameKind(enum.Enum):
     RANGE = "RANGE"
 
 
+FrameBound = int | Decimal | None
+"""How far a frame reaches from the current row: rows; milliseconds, where RANGE goes by a time; or what RANGE adds to a
+number. Negative ones reach to the other side. None: to the end of the partition."""
+
+
 @dataclass(frozen=True)
 class OverSpec(TableOperatorSpec):
-    """``output``: the input, then the aggregates of the frame that ends at each row. Append-only input."""
+    """``output``: the input, then the aggregates of the frame that ends at each row. Append-only input in the order of
+    its time: a row's results never change."""
 
     partition: tuple[int, ...]
     order: int
-    """The time column; where ``event_time`` is None (batch mode), any column, ascending."""
-    event_time: bool | None
+    """The time column."""
+    event_time: bool
     frame: FrameKind
     preceding: int | None
     """Rows, or milliseconds; None for UNBOUNDED."""
     aggregates: tuple[AggregateCall, ...]
     ttl_ms: int = 0
+
+
+@dataclass(frozen=True)
+class GeneralOverSpec(TableOperatorSpec):
+    """OVER by any order, with any frame, over any input. ``output``: the input, then the aggregates."""
+
+    partition: tuple[int, ...]
+    order: tuple[SortKey, ...]
+    frame: FrameKind
+    preceding: FrameBound
+    following: FrameBound
+    aggregates: tuple[AggregateCall, ...]
+    retracts: bool
+    """The input has -U and -D rows."""
+    update_before: bool
+    ttl_ms: int = 0
+    final_only: bool = False
+    """Batch mode: emit inserts at the end of the input and nothing before."""
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ AGGREGATES = {
         AggregateCall("COUNT", (1,), BIG, lt.BIGINT, distinct=True),
         AggregateCall("LAST_VALUE", (1,), BIG, lt.BIGINT),
         AggregateCall("STDDEV_POP", (1,), BIG, lt.DOUBLE),
+        AggregateCall("ROW_NUMBER", (), (), lt.BIGINT),
     ),
     "numbers": (
         AggregateCall("ROW_NUMBER", (), (), lt.BIGINT),
@@ -72,19 +73,10 @@ def _value(call: AggregateCall, frame: tuple[FrameKind, int | None], rows: list[
         return times.index(time) + 1
     if call.name == "DENSE_RANK":
         return len(set(times[: place + 1]))
-    if call.name in ("LAG", "LEAD"):
+    if call.name == "LAG":
         offset, default = call.constants or (1, None)
-        other = place - offset if call.name == "LAG" else place + offset
+        other = place - offset
         return rows[other][1] if 0 <= other < len(rows) else default
-    if call.name == "CUME_DIST":
-        return sum(each <= time for each in times) / len(times)
-    if call.name == "PERCENT_RANK":
-        return times.index(time) / max(1, len(times) - 1)
-    if call.name == "NTILE":
-        (buckets,) = call.constants
-        size, larger = divmod(len(rows), buckets)
-        sizes = [size + (bucket < larger) for bucket in range(buckets)]
-        return next(bucket + 1 for bucket in range(buckets) if place < sum(sizes[: bucket + 1]))
     kind, preceding = frame
     if kind is FrameKind.ROWS:
         members = rows[0 if preceding is None else max(0, place - preceding) : place + 1]
@@ -138,26 +130,6 @@ def test_processing_time_takes_rows_as_they_come(mode: RunMode, frame: str, name
     spec = OverSpec(INPUT, output(calls), (0,), 2, False, *FRAMES[frame], calls)
     with OperatorHarness(spec, mode=mode) as harness:
         harness.push_batch(batch_of(INPUT, [(*row[:2], at(0)) for row in rows]))
-        emitted = [plain(row) for _, row in harness.changelog]
-    assert Counter(emitted) == Counter(twin(calls, FRAMES[frame], rows))
-
-
-@pytest.mark.parametrize("mode", MODES[1:3], ids=str)
-@pytest.mark.parametrize("frame", FRAMES)
-@given(rows=st.lists(ROW, max_size=20))
-@settings(max_examples=20, deadline=None)
-def test_batch_mode_knows_the_whole_input(mode: RunMode, frame: str, rows: list[Any]) -> None:
-    calls = (
-        *AGGREGATES["running"],
-        *AGGREGATES["numbers"],
-        AggregateCall("LEAD", (1,), BIG, lt.BIGINT),
-        AggregateCall("CUME_DIST", (), (), lt.DOUBLE),
-        AggregateCall("PERCENT_RANK", (), (), lt.DOUBLE),
-        AggregateCall("NTILE", (), (), lt.BIGINT, constants=(3,)),
-    )
-    with OperatorHarness(OverSpec(INPUT, output(calls), (0,), 2, None, *FRAMES[frame], calls), mode=mode) as harness:
-        harness.push_batch(batch_of(INPUT, [(*row[:2], at(row[2])) for row in rows]))
-        harness.end()
         emitted = [plain(row) for _, row in harness.changelog]
     assert Counter(emitted) == Counter(twin(calls, FRAMES[frame], rows))
 

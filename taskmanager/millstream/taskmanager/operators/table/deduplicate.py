@@ -1,7 +1,8 @@
 """The first or the last row of each key, by event time or by arrival.
 
 A batch counts as one step: of its rows of one key the first or last stands for all. Between equal event times the last
-row wins where the last is kept, the first where the first is, as in Flink.
+row wins where the last is kept, the first where the first is, as in Flink. In batch mode rows that later ones may
+replace are emitted once, at the end.
 """
 
 from __future__ import annotations
@@ -43,10 +44,19 @@ class DeduplicateOperator(KeyedTableOperator[DeduplicateSpec]):
             return
         if self._first_by_arrival:
             self._emit_first(batch)
+        elif self.spec.order is None and self.spec.final_only:
+            groups = self._rows.place(batch.records.columns, batch.num_rows)
+            self._rows.put(groups.slots, batch.take(groups.last(NOTHING_NULL)).records.columns)
         elif self.spec.order is None:
             replace_by_arrival(self, self._rows, batch, self.spec.update_before, False)
         else:
             self._replace_by_time(batch, self.spec.order)
+
+    def finish(self) -> None:
+        if self.spec.final_only and not self._first_by_arrival:
+            for _, columns in self._rows.all_rows():
+                self.emit_columns(columns)
+        super().finish()
 
     def _emit_first(self, batch: ArrowBatch) -> None:
         keys = [batch.records.column(key) for key in self.spec.keys]
@@ -67,6 +77,9 @@ class DeduplicateOperator(KeyedTableOperator[DeduplicateSpec]):
         put = ~had | (best >= before if self.spec.keep_last else best < before)
         moved = np.flatnonzero(put)
         taken = batch.take(rows[moved]).records.columns
+        if self.spec.final_only:
+            self._rows.put(slots[moved], taken)
+            return
         every = np.ones(len(moved), np.bool_)
         changes = Changes(had[moved], every, ~every, self.spec.update_before)
         self.emit_columns(self._rows.replace(slots[moved], taken, changes, every), changes.kinds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -15,6 +15,7 @@ from millstream.taskmanager.operators.table.keyed_table_operator import key_fiel
 from millstream.taskmanager.state.columnar.table import ColumnTable
 
 _THERE: Final = "there"
+_ROWS_READ: Final = 1 << 16
 
 
 class LatestRows:
@@ -54,6 +55,14 @@ class LatestRows:
         """A column of the rows, by its position in them."""
         name = f"k{self._keys.index(index)}" if index in self._keys else f"v{index}"
         return self.table.column(name).gather(slots)
+
+    def all_rows(self) -> Iterator[tuple[Int64Array, list[pa.Array]]]:
+        """``(slots, columns)`` of all rows that are kept, some thousand at a time."""
+        live = self.table.live_slots()
+        live = live[self.there(live)]
+        for start in range(0, len(live), _ROWS_READ):
+            slots = live[start : start + _ROWS_READ]
+            yield slots, [self.column(index, slots) for index in range(len(self._keys) + len(self._rest))]
 
     def put(self, slots: Int64Array, columns: Sequence[pa.Array]) -> None:
         """Keep these rows."""

@@ -1,9 +1,8 @@
 """OVER: each row with aggregates of the frame that ends at it.
 
 By event time, rows wait until the watermark has passed them, and then come in order; late ones are dropped. By
-processing time they are taken as they come. Over an order that is no time attribute (batch mode) everything waits for
-the end of the input. Frames with a bound keep the rows that later frames reach back to; frames without one keep
-accumulators.
+processing time they are taken as they come. So what is emitted never changes; for all other orders and inputs there is
+``general_over``. Frames with a bound keep the rows that later frames reach back to, those without one accumulators.
 """
 
 from __future__ import annotations
@@ -25,12 +24,12 @@ from millstream.taskmanager.operators.table.aggregates.accumulator import Aggreg
 from millstream.taskmanager.operators.table.aggregates.aggregate_set import AggregateSet
 from millstream.taskmanager.operators.table.keyed_table_operator import KeyedTableOperator, columns_at, key_fields
 from millstream.taskmanager.operators.table.ordering import codes_of
-from millstream.taskmanager.operators.table.over_frames import SortedRows, aggregate_frames
+from millstream.taskmanager.operators.table.over_distances import Distances
+from millstream.taskmanager.operators.table.over_frames import SortedRows, aggregate_frames, running_results
 from millstream.taskmanager.operators.table.over_numbers import (
     NUMBERS,
     OFFSETS,
-    SHARES,
-    numbered,
+    goes_by_place,
     offset_of,
     refuse_unbounded,
     shifted,
@@ -41,23 +40,18 @@ from millstream.taskmanager.operators.table.timestamps import milliseconds_of
 from millstream.taskmanager.operators.table.window_table import NULL_TIMES_DROPPED
 from millstream.taskmanager.state.columnar.table import ColumnTable
 
-_UNITS_PER_MS = {"s": 0, "ms": 1, "us": 1000, "ns": 1_000_000}
-
 
 class OverOperator(KeyedTableOperator[OverSpec]):
     """State: rows that wait or that frames reach back to, and accumulators of frames without a bound."""
 
     def __init__(self, chained: ChainedOperator, spec: OverSpec) -> None:
         super().__init__(chained, spec, spec.output, spec.ttl_ms)
-        self._whole = spec.event_time is None
-        if not self._whole:
-            for call in spec.aggregates:
-                refuse_unbounded(call)
-        special = (*OFFSETS, *NUMBERS, *SHARES)
-        self._plain = [call for call in spec.aggregates if call.name not in special or call.function is not None]
+        for call in spec.aggregates:
+            refuse_unbounded(call)
+        self._plain = [call for call in spec.aggregates if not goes_by_place(call)]
         bounded = spec.preceding is not None
-        self._counted = [] if bounded or self._whole else list(self._plain)
-        self._numbers = not self._whole and any(call.name in NUMBERS for call in spec.aggregates)
+        self._counted = [] if bounded else list(self._plain)
+        self._numbers = any(call.name in NUMBERS for call in spec.aggregates)
         if self._numbers:  # rows so far, and different times so far
             count = AggregateCall("COUNT", (), (), lt.BIGINT)
             self._counted += [count, replace(count, filter=len(spec.input))]
@@ -72,7 +66,7 @@ class OverOperator(KeyedTableOperator[OverSpec]):
         log = self._rows.log
         entries, _ = log.of(self._rows.all_partitions())
         waits = entries
-        if not self._whole and len(entries):
+        if len(entries):
             waits = entries[milliseconds_of(log.column(self.spec.order, entries)) > self.watermark_ms]
         self._waiting = [waits] if self.spec.event_time else []
 
@@ -102,7 +96,7 @@ class OverOperator(KeyedTableOperator[OverSpec]):
         entries = self._rows.log.append(groups.slots[groups.of_rows], keys, batch.records.columns)
         if self.spec.event_time:
             self._waiting.append(entries)
-        elif not self._whole:
+        else:
             with self.evaluating(batch.records, lambda records: None):
                 self._fire(groups.slots, first_new, None)
 
@@ -115,11 +109,6 @@ class OverOperator(KeyedTableOperator[OverSpec]):
             if due.any():
                 self._fire(np.unique(log.owners(waiting[due])), 0, watermark.timestamp_ms)
         super().process_watermark(watermark)
-
-    def finish(self) -> None:
-        if self._whole:
-            self._fire(self._rows.all_partitions(), 0, None)
-        super().finish()
 
     # -- firing -------------------------------------------------------------------------------------------------
 
@@ -135,11 +124,14 @@ class OverOperator(KeyedTableOperator[OverSpec]):
             is_due = ms > self.watermark_ms
         else:
             is_due = log.numbers(entries) >= first_new
-            if not self._whole and self._keep_ms is None:
+            if self._keep_ms is None:
                 times = log.numbers(entries)  # by arrival, whatever the clock shows
         order = np.lexsort((log.numbers(entries), times, positions))
         entries, is_due = entries[order], is_due[order]
-        rows = SortedRows(positions[order], times[order], lambda index: log.column(index, entries))
+        distances = None
+        if self._keep_ms is not None:
+            distances = Distances(log.column(self.spec.order, entries), SortKey(self.spec.order))
+        rows = SortedRows(positions[order], times[order], lambda index: log.column(index, entries), distances)
         due = np.flatnonzero(is_due)
         if not len(due):
             return
@@ -155,26 +147,23 @@ class OverOperator(KeyedTableOperator[OverSpec]):
         plain = iter(self._plain_results(rows, due))
         counted = self._counted_results(rows, due)
         numbers = counted[-2:] if self._numbers else []
-        if self.spec.preceding is None and not self._whole:
+        if self.spec.preceding is None:
             plain = iter(counted)
         results = []
         for call in self.spec.aggregates:
-            if call.function is None and call.name in OFFSETS:
+            if call.name in OFFSETS and goes_by_place(call):
                 results.append(shifted(call, rows, due))
-            elif call.function is None and call.name in (*NUMBERS, *SHARES):
-                results.append(self._number(call, rows, due, numbers) if numbers else numbered(call, rows, due))
+            elif goes_by_place(call):
+                results.append(self._number(call, rows, due, numbers))
             else:
                 results.append(next(plain))
         return results
 
     def _plain_results(self, rows: SortedRows, due: Int64Array) -> list[pa.Array]:
         """Of frames over rows that are all here."""
-        if not self._plain or (self.spec.preceding is None and not self._whole):
+        if not self._plain or self.spec.preceding is None:
             return []
-        preceding = self.spec.preceding
-        if preceding is not None and self.spec.frame is FrameKind.RANGE:
-            preceding *= self._units_per_ms()
-        first, last = rows.frames(self.spec.frame, preceding, due)
+        first, last = rows.frames(self.spec.frame, self.spec.preceding, 0, due)
         columns = [rows.columns(index) for index in range(len(self.spec.input))]
         return aggregate_frames(self._plain, columns, first, last, self._passing_table)
 
@@ -189,29 +178,18 @@ class OverOperator(KeyedTableOperator[OverSpec]):
         keys = [columns[index] for index in self.spec.partition]
         slots, groups = self._set.place(keys, len(due))
         whole = AggregateRows(slots, groups, keys, columns)
-        running = self._set.running(whole)
-        if running is None:
-            return self._stepwise(whole, _steps(rows, due, bool(by_range)))
+        partitions = rows.partitions[due]
+        opens = np.ones(len(due), np.bool_)
+        opens[1:] = partitions[1:] != partitions[:-1]
+        places = np.arange(len(due))
+        steps = places - np.maximum.accumulate(np.where(opens, places, 0))
+        running = running_results(self._set, whole, steps)
         if not by_range:
             return running
         last = pa.array(np.searchsorted(due, rows.last_peer[due]))
         hidden = 2 if self._numbers else 0
         reach = len(running) - hidden
         return [column.take(last) if index < reach else column for index, column in enumerate(running)]
-
-    def _stepwise(self, whole: AggregateRows, steps: Int64Array) -> list[pa.Array]:
-        assert self._set is not None
-        order = np.argsort(steps, kind="stable")
-        bounds = np.flatnonzero(np.append(np.diff(steps[order]) != 0, True)) + 1
-        parts: list[list[pa.Array]] = []
-        start = 0
-        for stop in bounds.tolist():
-            positions = order[start:stop]
-            self._set.add(whole.select(positions))
-            parts.append(self._set.results(whole.slots[positions]))
-            start = stop
-        back = pa.array(np.argsort(order, kind="stable"))
-        return [pa.concat_arrays(list(column)).take(back) for column in zip(*parts, strict=True)]
 
     def _number(self, call: AggregateCall, rows: SortedRows, due: Int64Array, counts: Sequence[pa.Array]) -> pa.Array:
         """From the running counts of rows and of times."""
@@ -238,23 +216,9 @@ class OverOperator(KeyedTableOperator[OverSpec]):
         _, positions = self._rows.log.of(owners)
         self._rows.forget_partitions(np.delete(owners, np.unique(positions)))
 
-    def _units_per_ms(self) -> int:
-        kind = self.spec.input[self.spec.order].type.arrow()
-        return _UNITS_PER_MS[kind.unit] if pa.types.is_timestamp(kind) else 1
-
     def _make_table(self, name: str, keys: pa.Schema, values: pa.Schema) -> ColumnTable:
         return self.table(name, keys, values, len(self.spec.partition))
 
     def _passing_table(self, name: str, keys: pa.Schema, values: pa.Schema) -> ColumnTable:
         """Not part of the state: it lives while frames are aggregated."""
         return ColumnTable(name, keys, values, clock=self.context.clock, tracks_changes=False)
-
-
-def _steps(rows: SortedRows, due: Int64Array, by_peers: bool) -> Int64Array:
-    """By due row, 0 for the first of its partition, 1 for the second, ...; peers together with ``by_peers``."""
-    partitions = rows.partitions[due]
-    opens = np.ones(len(due), np.bool_)
-    opens[1:] = partitions[1:] != partitions[:-1]
-    advances = rows.opens_peers[due] | opens if by_peers else np.ones(len(due), np.bool_)
-    counts = np.cumsum(advances)
-    return counts - np.maximum.accumulate(np.where(opens, counts, 0))

@@ -1,16 +1,17 @@
-"""Frames of OVER: for each row of a sorted partition, from which row to which its aggregates reach."""
+"""Frames of OVER: for each row of a sorted partition, from which row to which they reach, and their aggregates."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
 
 from millstream.core.table.aggregate_calls import AggregateCall
-from millstream.core.table.specs import FrameKind
+from millstream.core.table.specs import FrameBound, FrameKind
 from millstream.taskmanager.operators.table.aggregates.accumulator import (
     AggregateRows,
     BoolArray,
@@ -18,18 +19,22 @@ from millstream.taskmanager.operators.table.aggregates.accumulator import (
     Int64Array,
 )
 from millstream.taskmanager.operators.table.aggregates.aggregate_set import AggregateSet, MakeTable
+from millstream.taskmanager.operators.table.over_distances import Distances, first_at_least
 
 _EXPLODED_ROWS_MAX: Final = 1 << 20
+_FRAME_KEY: Final = pa.schema([pa.field("frame", pa.int64())])
 
 
 @dataclass
 class SortedRows:
-    """Rows by partition, then in order. ``times`` are integers that compare as the order column does."""
+    """Rows by partition, then in order. ``times`` are integers that ascend in the order, equal for peers."""
 
     partitions: Int64Array
     times: Int64Array
     columns: Callable[[int], pa.Array]
     """The input column at a position."""
+    distances: Distances | None = None
+    """Of the order column, for RANGE frames with a bound."""
 
     def __post_init__(self) -> None:
         count = len(self.partitions)
@@ -45,19 +50,97 @@ class SortedRows:
         self.first_peer = _last_true(self.opens_peers)
         self.last_peer = _next_true(self.opens_peers) - 1
 
-    def frames(self, kind: FrameKind, preceding: int | None, rows: Int64Array) -> tuple[Int64Array, Int64Array]:
-        """``(first rows, last rows)`` of the frames of ``rows``. ``preceding``: rows, or units of ``times``."""
-        last = self.last_peer[rows] if kind is FrameKind.RANGE else rows
-        if preceding is None:
-            return self.first[rows], last
+    def frames(
+        self, kind: FrameKind, preceding: FrameBound, following: FrameBound, rows: Int64Array
+    ) -> tuple[Int64Array, Int64Array]:
+        """``(first rows, last rows)`` of the frames of ``rows``; of an empty one the last is before the first."""
+        first = self.first[rows] if preceding is None else self._starts(kind, preceding, rows)
+        last = self.end[rows] - 1 if following is None else self._ends(kind, following, rows)
+        return first, last
+
+    def _starts(self, kind: FrameKind, preceding: int | Decimal, rows: Int64Array) -> Int64Array:
         if kind is FrameKind.ROWS:
-            return np.maximum(self.first[rows], rows - preceding), last
-        # Sorted by partition and time: one search finds the first row of the partition that is late enough.
-        low = self.times - self.times.min(initial=0) if len(self.times) else self.times
-        width = int(low.max(initial=0)) + 1
-        keys = self.partitions * width + low
-        sought = self.partitions[rows] * width + np.maximum(low[rows] - preceding, 0)
-        return np.maximum(np.searchsorted(keys, sought), self.first[rows]), last
+            return np.maximum(self.first[rows], rows - int(preceding))
+        if not preceding:
+            return self.first_peer[rows]
+        distances, low, high = self._searched(rows)
+        found = first_at_least(distances.values, low, high, distances.before(rows, preceding))
+        return np.where(distances.valid[rows], found, self.first_peer[rows]) if len(distances.valid) else found
+
+    def _ends(self, kind: FrameKind, following: int | Decimal, rows: Int64Array) -> Int64Array:
+        if kind is FrameKind.ROWS:
+            return np.minimum(self.end[rows] - 1, rows + int(following))
+        if not following:
+            return self.last_peer[rows]
+        distances, low, high = self._searched(rows)
+        found = first_at_least(distances.values, low, high, distances.after(rows, following), above=True) - 1
+        return np.where(distances.valid[rows], found, self.last_peer[rows]) if len(distances.valid) else found
+
+    def _searched(self, rows: Int64Array) -> tuple[Distances, Int64Array, Int64Array]:
+        """Where to look for the bounds of frames: NULLs are near each other and nothing else."""
+        assert self.distances is not None, "a RANGE frame with a bound is over one order column"
+        valid = self.distances.valid
+        if not len(valid):
+            return self.distances, self.first[rows], self.end[rows]
+        opens = self.first == np.arange(len(self.first))
+        opens[1:] |= valid[1:] != valid[:-1]
+        return self.distances, _last_true(opens)[rows], _next_true(opens)[rows]
+
+
+def frame_results(
+    calls: Sequence[AggregateCall],
+    rows: SortedRows,
+    columns: Sequence[pa.Array],
+    frame: tuple[FrameKind, FrameBound, FrameBound],
+    make_table: MakeTable,
+) -> list[pa.Array]:
+    """A column for each call over the frames of all rows, where all rows of a partition are here."""
+    kind, preceding, following = frame
+    every = np.arange(len(rows.partitions), dtype=np.int64)
+    if not calls or not len(every):
+        return [pa.nulls(0, call.type.arrow()) for call in calls]
+    first, last = rows.frames(kind, preceding, following, every)
+    if preceding is not None:
+        return aggregate_frames(calls, columns, first, last, make_table)
+    if following is None:  # one frame a partition
+        opens = np.flatnonzero(rows.first == every)
+        of_partitions = _of_groups(calls, columns, np.searchsorted(opens, rows.first), len(opens), make_table)
+        chosen = pa.array(np.searchsorted(opens, rows.first))
+        return [column.take(chosen) for column in of_partitions]
+    found = AggregateSet("frames", _FRAME_KEY, calls, False, make_table)
+    # One more group stays empty, for frames that end before the first row.
+    keys = [pa.array(np.append(rows.first, -1))]
+    slots = found.slots_of(keys, len(every) + 1)
+    whole = AggregateRows(slots[:-1], found.grouped(slots[:-1]), [keys[0].slice(0, len(every))], columns)
+    running = running_results(found, whole, every - rows.first)
+    chosen = pa.array(np.where(last < first, len(every), last))
+    empty = found.results(slots[-1:])
+    return [
+        pa.concat_arrays([column, none.cast(column.type)]).take(chosen)
+        for column, none in zip(running, empty, strict=True)
+    ]
+
+
+def running_results(found: AggregateSet, rows: AggregateRows, steps: Int64Array) -> list[pa.Array]:
+    """Add ``rows`` one by one: after each of them the results of its group.
+
+    ``steps`` is 0 for the first row of each group, 1 for the second, and so on: where an aggregate cannot tell what is
+    between two rows, rows of the same step are added together.
+    """
+    running = found.running(rows)
+    if running is not None:
+        return running
+    order = np.argsort(steps, kind="stable")
+    bounds = np.flatnonzero(np.append(np.diff(steps[order]) != 0, True)) + 1
+    parts: list[list[pa.Array]] = []
+    start = 0
+    for stop in bounds.tolist():
+        positions = order[start:stop]
+        found.add(rows.select(positions))
+        parts.append(found.results(rows.slots[positions]))
+        start = stop
+    back = pa.array(np.argsort(order, kind="stable"))
+    return [pa.concat_arrays(list(column)).take(back) for column in zip(*parts, strict=True)]
 
 
 def aggregate_frames(
@@ -68,7 +151,7 @@ def aggregate_frames(
     make_table: MakeTable,
 ) -> list[pa.Array]:
     """The aggregates of the frames from ``first[i]`` to ``last[i]``, a column for each call."""
-    lengths = last - first + 1
+    lengths = np.maximum(last - first + 1, 0)
     parts: list[list[pa.Array]] = [[] for _ in calls]
     start = 0
     totals = np.cumsum(lengths)
@@ -94,11 +177,23 @@ def _aggregated(
     frames = np.repeat(np.arange(len(first), dtype=np.int64), lengths)
     before = np.cumsum(lengths) - lengths
     rows = np.repeat(first - before, lengths) + np.arange(len(frames))
-    found = AggregateSet("frames", pa.schema([pa.field("frame", pa.int64())]), calls, False, make_table)
-    keys = [pa.array(frames)]
-    slots, groups = found.place(keys, len(frames))
-    found.add(AggregateRows(slots, groups, keys, ChosenColumns(columns, pa.array(rows))))
-    return found.results(groups.slots)
+    return _of_groups(calls, ChosenColumns(columns, pa.array(rows)), frames, len(first), make_table)
+
+
+def _of_groups(
+    calls: Sequence[AggregateCall],
+    columns: Sequence[pa.Array],
+    groups: Int64Array,
+    count: int,
+    make_table: MakeTable,
+) -> list[pa.Array]:
+    """Results of the groups 0 to ``count``, some of them perhaps empty; ``groups`` is that of each row, ascending."""
+    found = AggregateSet("frames", _FRAME_KEY, calls, False, make_table)
+    of_groups = found.slots_of([pa.array(np.arange(count, dtype=np.int64))], count)
+    if len(groups):
+        slots = of_groups[groups]
+        found.add(AggregateRows(slots, found.grouped(slots), [pa.array(groups)], columns))
+    return found.results(of_groups)
 
 
 def _last_true(marks: BoolArray) -> Int64Array:

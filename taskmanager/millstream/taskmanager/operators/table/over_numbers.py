@@ -17,6 +17,11 @@ NUMBERS: Final = ("ROW_NUMBER", "RANK", "DENSE_RANK")
 SHARES: Final = ("NTILE", "PERCENT_RANK", "CUME_DIST")
 
 
+def goes_by_place(call: AggregateCall) -> bool:
+    """Whether the call looks at the place of a row, whatever its frame."""
+    return call.function is None and call.name in (*OFFSETS, *NUMBERS, *SHARES)
+
+
 def offset_of(call: AggregateCall) -> int:
     """How many rows LAG or LEAD goes; one by default."""
     return int(call.constants[0]) if call.constants and call.constants[0] is not None else 1

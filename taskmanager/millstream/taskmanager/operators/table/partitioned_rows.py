@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 
 from millstream.core.clock import Clock
+from millstream.core.elements.batch import ArrowBatch
 from millstream.core.kernels.groups import Grouping, Groups
 from millstream.core.table.row_type import RowType
 from millstream.taskmanager.operators.table.aggregates.accumulator import Stores
 from millstream.taskmanager.operators.table.aggregates.value_log import ValueLog
+from millstream.taskmanager.operators.table.row_kinds import signs_of
 from millstream.taskmanager.operators.table.timestamps import Int64Array
 from millstream.taskmanager.state.columnar.table import ColumnTable
 
@@ -45,6 +48,25 @@ class PartitionedRows:
         """The partitions of a batch."""
         slots, _ = self._partitions.lookup(keys, rows)
         return self._grouping.of(slots)
+
+    def change(self, batch: ArrowBatch, groups: Groups, key_columns: Sequence[int]) -> Int64Array:
+        """Append what a batch adds; the entries that it takes back, which are there until they are forgotten.
+
+        ``groups`` are those that ``place`` gave. A row takes back the oldest entry that has its columns.
+        """
+        owners = groups.slots[groups.of_rows]
+        signs = signs_of(batch)
+        if signs is None:
+            self._append(batch, owners, key_columns)
+            return np.empty(0, np.int64)
+        added, taken = np.flatnonzero(signs > 0), np.flatnonzero(signs < 0)
+        self._append(batch.take(added), owners[added], key_columns)
+        columns = batch.take(taken).records.columns
+        return self.log.equal_entries(owners[taken], columns, range(len(columns)))
+
+    def _append(self, batch: ArrowBatch, owners: Int64Array, key_columns: Sequence[int]) -> None:
+        keys = [batch.records.column(index) for index in key_columns]
+        self.log.append(owners, keys, batch.records.columns)
 
     def all_partitions(self) -> Int64Array:
         """Every partition that has had rows."""

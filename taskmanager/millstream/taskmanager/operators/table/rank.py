@@ -2,7 +2,7 @@
 
 After each batch the partitions it touched are ranked as they were and as they are now, and the difference is emitted:
 with a rank column by rank, without one by row. Of input that only grows, rows that fell behind ``last`` are forgotten;
-otherwise all rows are kept, for each may move up.
+otherwise all rows are kept, for each may move up. In batch mode the ranks are emitted once, at the end.
 """
 
 from __future__ import annotations
@@ -76,16 +76,16 @@ class RankOperator(KeyedTableOperator[RankSpec]):
         log = self._rows.log
         first_new = log.next_number
         gone = self._apply(batch, groups)
-        entries, positions, starts = log.unordered(groups.slots)
-        codes = [codes_of(log.column(key.column, entries), key) for key in self.spec.order]
+        if self.spec.final_only and not (self._grows and self.spec.last is not None):
+            log.forget(gone)
+            return
+        entries, positions, codes = self._sorted(groups.slots)
         numbers = log.numbers(entries)
-        ordered = sort_segments(starts, [*codes, numbers])
-        entries, numbers = entries[ordered], numbers[ordered]
-        codes = [column[ordered] for column in codes]
         stays = ~np.isin(entries, gone) if len(gone) else np.ones(len(entries), np.bool_)
         before = self._ranks(positions, codes, numbers < first_new)
         after = self._ranks(positions, codes, stays)
-        self._emit_difference(entries, positions, self._in_range(before), self._in_range(after))
+        if not self.spec.final_only:
+            self._emit_difference(entries, positions, self._in_range(before), self._in_range(after))
         if self._grows and self.spec.last is not None:
             stays = after <= self.spec.last
             self._remember_worst(groups.slots, positions, codes, after)
@@ -93,22 +93,28 @@ class RankOperator(KeyedTableOperator[RankSpec]):
         left = np.bincount(positions[stays], minlength=len(groups))
         self._rows.forget_partitions(groups.slots[left == 0])
 
+    def finish(self) -> None:
+        if self.spec.final_only:
+            entries, positions, codes = self._sorted(self._rows.all_partitions())
+            ranks = self._ranks(positions, codes, np.ones(len(entries), np.bool_))
+            self._emit_difference(entries, positions, np.zeros(len(entries), np.int64), self._in_range(ranks))
+        super().finish()
+
+    def _sorted(self, partitions: Int64Array) -> tuple[Int64Array, Int64Array, list[Int64Array]]:
+        """``(entries, positions in partitions, codes of the order)``: by partition, then in order."""
+        log = self._rows.log
+        entries, positions, starts = log.unordered(partitions)
+        codes = [codes_of(log.column(key.column, entries), key) for key in self.spec.order]
+        ordered = sort_segments(starts, [*codes, log.numbers(entries)])
+        return entries[ordered], positions, [column[ordered] for column in codes]
+
     # -- input --------------------------------------------------------------------------------------------------
 
     def _apply(self, batch: ArrowBatch, groups: Groups) -> Int64Array:
         """Append what is added; the entries that are taken back or replaced, to be forgotten afterwards."""
-        signs = signs_of(batch)
-        owners = groups.slots[groups.of_rows]
-        if self._grows or (signs is None and self.spec.input_key is None):
-            self._append(batch, owners)
-            return np.empty(0, np.int64)
         if self.spec.input_key is not None:
-            return self._upsert(batch, owners, signs)
-        assert signs is not None
-        self._append(batch.take(np.flatnonzero(signs > 0)), owners[signs > 0])
-        taken = np.flatnonzero(signs < 0)
-        columns = batch.take(taken).records.columns
-        return self._rows.log.equal_entries(owners[taken], columns, range(len(columns)))
+            return self._upsert(batch, groups.slots[groups.of_rows], signs_of(batch))
+        return self._rows.change(batch, groups, self.spec.partition)
 
     def _upsert(self, batch: ArrowBatch, owners: Int64Array, signs: Int8Array | None) -> Int64Array:
         """The last row of each key is what it has now."""
@@ -123,11 +129,9 @@ class RankOperator(KeyedTableOperator[RankSpec]):
         )
         kept = last if signs is None else last[signs[last] > 0]
         kept = np.sort(kept)
-        self._append(batch.take(kept), owners[kept])
+        chosen = batch.take(kept)
+        self._rows.log.append(owners[kept], columns_at(chosen, self.spec.partition), chosen.records.columns)
         return gone
-
-    def _append(self, batch: ArrowBatch, owners: Int64Array) -> None:
-        self._rows.log.append(owners, columns_at(batch, self.spec.partition), batch.records.columns)
 
     def _promising(self, batch: ArrowBatch, groups: Groups) -> tuple[ArrowBatch, Groups]:
         """Without the rows that come after the last one that a full partition keeps."""

@@ -15,6 +15,7 @@ _MODULES: Final[dict[type, tuple[str, str]]] = {
     specs.ChangelogNormalizeSpec: ("deduplicate", "ChangelogNormalizeOperator"),
     specs.CorrelateSpec: ("correlate", "CorrelateOperator"),
     specs.DeduplicateSpec: ("deduplicate", "DeduplicateOperator"),
+    specs.GeneralOverSpec: ("general_over", "GeneralOverOperator"),
     specs.OverSpec: ("over", "OverOperator"),
     specs.RankSpec: ("rank", "RankOperator"),
     specs.SortLimitSpec: ("sort_limit", "SortLimitOperator"),

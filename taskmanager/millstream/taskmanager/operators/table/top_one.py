@@ -62,17 +62,30 @@ class TopOneOperator(KeyedTableOperator[RankSpec]):
         _best_rows(groups.of_rows, codes[:, count:], rows)
         moved = np.flatnonzero(~had | _less(codes[:, count:][:, rows], codes[:, :count]))
         every = np.ones(len(moved), np.bool_)
+        if self.spec.final_only:
+            self._rows.put(slots[moved], batch.take(rows[moved]).records.columns)
+            return
         # Without a rank the rows have no key of their own: the old one is deleted, whoever listens.
         update_before = self.spec.update_before or not self.spec.with_rank
         changes = Changes(had[moved], every, ~every, update_before)
         taken = batch.take(rows[moved]).records.columns
-        emitted = self._rows.replace(slots[moved], taken, changes, every)
+        emitted = self._ranked(self._rows.replace(slots[moved], taken, changes, every), changes.rows)
         kinds = changes.kinds
-        if self.spec.with_rank:
-            emitted.append(pa.array(np.ones(changes.rows, np.int64)).cast(self.schema.types[-1]))
-        else:
+        if not self.spec.with_rank:
             kinds[kinds == UPDATE_BEFORE], kinds[kinds == UPDATE_AFTER] = DELETE, INSERT
         self.emit_columns(emitted, kinds)
+
+    def finish(self) -> None:
+        if self.spec.final_only:
+            for slots, columns in self._rows.all_rows():
+                self.emit_columns(self._ranked(columns, len(slots)))
+        super().finish()
+
+    def _ranked(self, columns: list[pa.Array], rows: int) -> list[pa.Array]:
+        """With the rank, if there is a column for it."""
+        if not self.spec.with_rank:
+            return columns
+        return [*columns, pa.array(np.ones(rows, np.int64)).cast(self.schema.types[-1])]
 
 
 def _less(left: Int64Array, right: Int64Array) -> BoolArray:

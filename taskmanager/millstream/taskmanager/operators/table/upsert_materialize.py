@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from millstream.core.elements.batch import ArrowBatch, Batch
+from millstream.core.elements.batch import Batch
 from millstream.core.graph.specs import ChainedOperator
 from millstream.core.table.specs import UpsertMaterializeSpec
 from millstream.taskmanager.operators.table.changelog import Changes, Int64Array
 from millstream.taskmanager.operators.table.keyed_table_operator import KeyedTableOperator, columns_at, key_fields
 from millstream.taskmanager.operators.table.partitioned_rows import PartitionedRows
-from millstream.taskmanager.operators.table.row_kinds import signs_of
 from millstream.taskmanager.operators.table.table_operator import arrow_batch
 
 
@@ -39,24 +38,13 @@ class UpsertMaterializeOperator(KeyedTableOperator[UpsertMaterializeSpec]):
         groups = self._rows.place(columns_at(batch, self.spec.keys), batch.num_rows)
         log = self._rows.log
         old = self._shown(groups.slots)
-        owners = groups.slots[groups.of_rows]
-        signs = signs_of(batch)
-        gone: Int64Array = np.empty(0, np.int64)
-        if signs is None:
-            self._append(batch, owners)
-        else:
-            self._append(batch.take(np.flatnonzero(signs > 0)), owners[signs > 0])
-            taken = np.flatnonzero(signs < 0)
-            gone = log.equal_entries(owners[taken], batch.take(taken).records.columns, range(len(self.spec.input)))
+        gone = self._rows.change(batch, groups, self.spec.keys)
         new = self._shown(groups.slots, gone)
         changes = Changes(old >= 0, new >= 0, old == new, update_before=False)
         before, after = log.values(old[changes.old]), log.values(new[changes.new])
         self.emit_columns([changes.combined(mine, its) for mine, its in zip(before, after, strict=True)], changes.kinds)
         log.forget(gone)
         self._rows.forget_partitions(groups.slots[new < 0])
-
-    def _append(self, batch: ArrowBatch, owners: Int64Array) -> None:
-        self._rows.log.append(owners, columns_at(batch, self.spec.keys), batch.records.columns)
 
     def _shown(self, partitions: Int64Array, gone: Int64Array | None = None) -> Int64Array:
         """By partition, its last entry without those that are ``gone``; -1 where it has none."""

@@ -56,6 +56,13 @@ class ValueLog:
         self._lists.link(entries, owners)
         return entries
 
+    def replace(self, entries: Int64Array, first: int, values: Sequence[pa.Array]) -> None:
+        """Other values in the columns from ``first`` on of entries that are there."""
+        if len(entries):
+            self.table.touch(entries)
+            for index, column in enumerate(values):
+                self.table.column(f"v{first + index}").set(entries, column)
+
     def take_back(self, owners: Int64Array, values: Sequence[pa.Array]) -> None:
         """For each row, the oldest entry of its group with equal values goes; nothing where there is none."""
         if len(owners):
