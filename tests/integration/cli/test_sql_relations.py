@@ -1,10 +1,11 @@
 """Set operations, quantified comparisons, scalar subqueries and lookup joins, run by ``millstream sql``."""
 
-from collections import Counter
 from pathlib import Path
 
 import pytest
 from processes import millstream
+
+from tests.integration.cli.printed import materialized, printed_tables
 
 pytestmark = pytest.mark.integration
 
@@ -41,32 +42,13 @@ QUERIES: list[tuple[str, dict[str, int]]] = [
 ]
 
 
-def materialized(table: str) -> Counter[str]:
-    """The rows that are there after all lines of a printed table or changelog."""
-    header, *lines = [line for line in table.splitlines() if line.startswith("|")]
-    changes = header.split("|")[1].strip() == "op"
-    rows: Counter[str] = Counter()
-    for line in lines:
-        cells = [cell.strip() for cell in line.split("|")[1:-1]]
-        if changes:
-            rows[" ".join(cells[1:])] += 1 if cells[0] in ("+I", "+U") else -1
-        else:
-            rows[" ".join(cells)] += 1
-    return +rows
-
-
 @pytest.mark.parametrize("mode", ["streaming", "batch"])
 def test_rows_in_the_end(home: Path, mode: str) -> None:
     script = TABLES + f"SET 'execution.runtime-mode' = '{mode}';\n" + ";\n".join(sql for sql, _ in QUERIES) + ";\n"
     (home / "job.sql").write_text(script)
     done = millstream(home, "sql", "-f", "job.sql")
     assert done.returncode == 0, done.stderr
-    tables: list[str] = []
-    lines = done.stdout.splitlines()
-    ruled = [number for number, line in enumerate(lines) if line.startswith("+-")]
-    for first, last in zip(ruled[::3], ruled[2::3], strict=True):
-        tables.append("\n".join(lines[first:last]))
-    assert [dict(materialized(table)) for table in tables] == [expected for _, expected in QUERIES]
+    assert [dict(materialized(table)) for table in printed_tables(done.stdout)] == [expected for _, expected in QUERIES]
 
 
 def test_a_subquery_with_two_rows_is_no_value(home: Path) -> None:

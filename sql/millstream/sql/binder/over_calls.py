@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
+from millstream.core.table import logical_types as lt
 from millstream.core.table.expressions import Expression, Literal
-from millstream.core.table.specs import FrameKind
+from millstream.core.table.specs import FrameBound, FrameKind
 from millstream.sql.binder.aggregate_calls import bind_aggregate
 from millstream.sql.binder.literals import interval_ms
 from millstream.sql.binder.placeholders import AggregateExpression, OrderExpression, OverExpression
@@ -28,10 +31,10 @@ def bind_over(binder: ExpressionBinder, node: exp.Window) -> OverExpression:
         assert isinstance(call, AggregateExpression)
         partition = tuple(binder.bind(item) for item in node.args.get("partition_by") or [])
         order = bind_order(binder, node.args.get("order"))
-        frame, preceding = _frame(binder, node.args.get("spec"), bool(order), node)
+        frame, preceding, following = _frame(binder, node.args.get("spec"), order, node)
     finally:
         binder.overs = True
-    return OverExpression(call.type, call, partition, order, frame, preceding)
+    return OverExpression(call.type, call, partition, order, frame, preceding, following)
 
 
 def _with_named_window(node: exp.Window) -> exp.Window:
@@ -66,27 +69,51 @@ def ordered_by(item: exp.Expr, expression: Expression) -> OrderExpression:
 
 
 def _frame(
-    binder: ExpressionBinder, spec: exp.WindowSpec | None, ordered: bool, node: exp.Window
-) -> tuple[FrameKind, int | None]:
+    binder: ExpressionBinder, spec: exp.WindowSpec | None, order: Sequence[OrderExpression], node: exp.Window
+) -> tuple[FrameKind, FrameBound, FrameBound]:
+    """Kind, how far it reaches back, and how far ahead."""
     if spec is None:
-        return FrameKind.RANGE, None
+        return FrameKind.RANGE, None, 0
     kind = FrameKind(str(spec.args.get("kind") or "RANGE").upper())
-    end = spec.args.get("end")
-    if end is not None and str(getattr(end, "name", end)).upper() != "CURRENT ROW":
-        raise unsupported("a frame that ends after the current row", node, "Let it end with CURRENT ROW.")
-    start = spec.args.get("start")
-    if isinstance(start, str):
-        if start.upper() == "UNBOUNDED":
-            return kind, None
-        if start.upper() == "CURRENT ROW":
-            return kind, 0
-    if not isinstance(start, exp.Expr):
-        raise unsupported(f"the frame {spec.sql()}", node)
-    bound = binder.bind(start)
-    if kind is FrameKind.ROWS and isinstance(bound, Literal) and isinstance(bound.value, int):
-        return kind, bound.value
-    if kind is FrameKind.RANGE and isinstance(bound, Literal):
-        width = interval_ms(bound)
-        if width is not None:
-            return kind, width
-    raise query_error("a ROWS frame takes a number of rows, a RANGE frame an INTERVAL", node)
+    start, end = spec.args.get("start"), spec.args.get("end") or "CURRENT ROW"
+    ahead = str(spec.args.get("start_side") or "").upper() == "FOLLOWING"
+    behind = str(spec.args.get("end_side") or "").upper() == "PRECEDING"
+    preceding = _bound(binder, start, kind, order, node)
+    following = _bound(binder, end, kind, order, node)
+    if (preceding is None and ahead) or (following is None and behind):
+        raise query_error("a frame begins at UNBOUNDED PRECEDING and ends at UNBOUNDED FOLLOWING, not otherwise", node)
+    if preceding is not None and ahead:
+        preceding = -preceding
+    if following is not None and behind:
+        following = -following
+    if preceding is not None and following is not None and preceding + following < 0:
+        raise query_error("the frame ends before it begins", node)
+    return kind, preceding, following
+
+
+def _bound(
+    binder: ExpressionBinder, bound: object, kind: FrameKind, order: Sequence[OrderExpression], node: exp.Window
+) -> FrameBound:
+    if isinstance(bound, str) and bound.upper() in ("UNBOUNDED", "CURRENT ROW"):
+        return None if bound.upper() == "UNBOUNDED" else 0
+    if not isinstance(bound, exp.Expr):
+        raise unsupported(f"the frame {node.args['spec'].sql()}", node)
+    found = binder.bind(bound)
+    if not isinstance(found, Literal):
+        raise query_error("how far a frame reaches must be a constant", node)
+    width = interval_ms(found)
+    if kind is FrameKind.ROWS:
+        if isinstance(found.value, int) and found.value >= 0:
+            return found.value
+        raise query_error("a ROWS frame takes a number of rows, a RANGE frame an INTERVAL or a number", node)
+    if len(order) != 1:
+        raise query_error("a RANGE frame with a bound needs ORDER BY one column", node)
+    column = order[0].expression.type
+    by_time = column.root in (*lt.TIMESTAMPS, lt.TypeRoot.DATE, lt.TypeRoot.TIME)
+    if by_time and width is not None and width >= 0:
+        return width
+    if column.root in lt.NUMERIC and isinstance(found.value, int | Decimal) and found.value >= 0:
+        return found.value
+    if by_time:
+        raise query_error(f"a RANGE frame over {column.text()} takes an INTERVAL of days to seconds", node)
+    raise query_error(f"a RANGE frame over {column.text()} takes a number, and only over numbers and times", node)

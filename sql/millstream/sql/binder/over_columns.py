@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from millstream.core.table.expressions import Expression, InputRef, rewrite, walk
 from millstream.core.table.row_type import Column
-from millstream.core.table.specs import FrameKind, SortKey
+from millstream.core.table.specs import FrameBound, FrameKind, SortKey
 from millstream.sql.binder.columns import appended, with_expressions
 from millstream.sql.binder.placeholders import OrderExpression, OverExpression
 from millstream.sql.binder.scope import Relation
 from millstream.sql.plan.nodes import Over
 
-_Window = tuple[tuple[Expression, ...], tuple[OrderExpression, ...], FrameKind, int | None]
+_Window = tuple[tuple[Expression, ...], tuple[OrderExpression, ...], FrameKind, FrameBound, FrameBound]
 
 
 def attach_overs(relation: Relation, expressions: list[Expression]) -> tuple[Relation, list[Expression]]:
@@ -19,7 +19,7 @@ def attach_overs(relation: Relation, expressions: list[Expression]) -> tuple[Rel
     for expression in expressions:
         for part in walk(expression):
             if isinstance(part, OverExpression):
-                calls = windows.setdefault((part.partition, part.order, part.frame, part.preceding), [])
+                calls = windows.setdefault((part.partition, part.order, part.frame, part.preceding, part.following), [])
                 if part not in calls:
                     calls.append(part)
     columns: dict[Expression, int] = {}
@@ -37,7 +37,7 @@ def attach_overs(relation: Relation, expressions: list[Expression]) -> tuple[Rel
 def _computed(
     relation: Relation, window: _Window, parts: list[OverExpression], columns: dict[Expression, int]
 ) -> Relation:
-    partition, order, frame, preceding = window
+    partition, order, frame, preceding, following = window
     operands = [operand for part in parts for operand in part.call.children]
     node, positions = with_expressions(relation.node, [*partition, *(item.expression for item in order), *operands])
     ordered = positions[len(partition) : len(partition) + len(order)]
@@ -47,7 +47,7 @@ def _computed(
         SortKey(position, item.ascending, item.nulls_first) for position, item in zip(ordered, order, strict=True)
     )
     row = appended(node.row, [Column(f"w{i}", call.type) for i, call in enumerate(calls)])
-    over = Over(row, node, tuple(positions[: len(partition)]), keys, frame, preceding, tuple(calls))
+    over = Over(row, node, tuple(positions[: len(partition)]), keys, frame, preceding, tuple(calls), following)
     for number, part in enumerate(parts):
         columns[part] = len(node.row) + number
     return relation.over(over)

@@ -11,7 +11,7 @@ from typing import Any
 
 from millstream.core.table.aggregate_calls import AggregateCall
 from millstream.core.table.expressions import Expression
-from millstream.core.table.specs import FrameKind
+from millstream.core.table.specs import FrameBound, FrameKind
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ class OverExpression(Expression):
     partition: tuple[Expression, ...]
     order: tuple[OrderExpression, ...]
     frame: FrameKind
-    preceding: int | None
-    """Rows or milliseconds; None for UNBOUNDED."""
+    preceding: FrameBound
+    following: FrameBound = 0
 
     @property
     def children(self) -> tuple[Expression, ...]:

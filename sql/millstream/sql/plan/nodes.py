@@ -14,7 +14,7 @@ from typing import Any
 from millstream.core.table.aggregate_calls import AggregateCall
 from millstream.core.table.expressions import Expression
 from millstream.core.table.row_type import RowType
-from millstream.core.table.specs import FrameKind, JoinKind, SortKey, Window
+from millstream.core.table.specs import FrameBound, FrameKind, JoinKind, SortKey, Window
 
 
 @dataclass(frozen=True)
@@ -145,8 +145,9 @@ class Over(Node):
     partition: tuple[int, ...]
     order: tuple[SortKey, ...]
     frame: FrameKind
-    preceding: int | None
+    preceding: FrameBound
     calls: tuple[AggregateCall, ...]
+    following: FrameBound = 0
 
 
 @dataclass(frozen=True)

@@ -69,14 +69,52 @@ def changelog(node: n.Node) -> Changelog:
             return RETRACT
         case n.Replicate():
             return Changelog(deletes=not changelog(node.input).append_only)
+        case n.Over():
+            return APPEND if over_in_order(node) else RETRACT
         case n.Sort():
-            if node.order and not is_time_sort(node):
-                return RETRACT if node.fetch is not None else changelog(node.input)
+            if node.fetch is not None or node.offset:
+                kept = not node.order and changelog(node.input).append_only
+                return APPEND if kept else RETRACT
             return changelog(node.input)
         case n.Union():
             parts = [changelog(part) for part in node.parts]
             return Changelog(any(p.updates for p in parts), any(p.deletes for p in parts), False)
     return changelog(node.inputs[0])
+
+
+@lru_cache(_CACHED)
+def batch_changelog(node: n.Node) -> Changelog:
+    """The same in batch mode, where whatever may change its mind emits once, when its input has ended."""
+    match node:
+        case n.Scan() | n.StreamScan():
+            return changelog(node)
+        case n.Project() | n.Expand() | n.Correlate() | n.WindowTable() | n.WatermarkAssigner():
+            return batch_changelog(node.input)
+        case n.Filter() | n.Replicate():
+            inner = batch_changelog(node.input)
+            return inner if inner.append_only else Changelog(deletes=True)
+        case n.TemporalJoin():
+            return batch_changelog(node.left)
+        case n.Union():
+            parts = [batch_changelog(part) for part in node.parts]
+            return Changelog(any(p.updates for p in parts), any(p.deletes for p in parts), False)
+    return APPEND
+
+
+_NEEDS_WHAT_FOLLOWS = ("LEAD", "NTILE", "PERCENT_RANK", "CUME_DIST")
+
+
+def over_in_order(node: n.Over) -> bool:
+    """Whether rows come in the order of OVER, and later ones change nothing in the results of earlier ones."""
+    return (
+        changelog(node.input).append_only
+        and len(node.order) == 1
+        and node.order[0].ascending
+        and node.order[0].column in time_columns(node.input)
+        and node.following == 0
+        and (node.preceding is None or node.preceding >= 0)
+        and not any(call.function is None and call.name in _NEEDS_WHAT_FOLLOWS for call in node.calls)
+    )
 
 
 def is_time_sort(node: n.Sort) -> bool:

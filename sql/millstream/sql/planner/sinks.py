@@ -20,7 +20,7 @@ from millstream.sql.binder.columns import project
 from millstream.sql.binder.literals import null_literal
 from millstream.sql.errors import did_you_mean, query_error
 from millstream.sql.plan import nodes as n
-from millstream.sql.plan.properties import changelog, unique_keys
+from millstream.sql.plan.properties import unique_keys
 from millstream.sql.planner.physical import PhysicalEdge, PhysicalOperator
 from millstream.sql.planner.tables import SinkTable
 from millstream.sql.planner.translate import Translator
@@ -98,15 +98,15 @@ def _at(row: RowType, name: str) -> int:
 def sink(translator: Translator, node: n.Node, table: SinkTable) -> PhysicalOperator:
     """The sink operator that writes ``node`` (already fitted) to ``table``. Raises ``QueryError`` for changes that the
     connector does not take."""
-    produced = _produced(node)
+    produced = _produced(translator, node)
     accepted = table.connector.accepted_changelog(table.description, produced)
     refused = produced - accepted - {RowKind.UPDATE_BEFORE}
     if refused:
         kinds = ", ".join(sorted(_NAMES[kind] for kind in refused))
         raise query_error(
             f"the table {table.name} (connector {table.connector.identifier!r}) takes inserts only, but the query also "
-            f"{kinds} rows: {_culprit(node)}. Write to a table with a primary key whose connector takes changes, or "
-            f"make the query append-only, for instance with a window."
+            f"{kinds} rows: {_culprit(translator, node)}. Write to a table with a primary key whose connector takes "
+            f"changes, or make the query append-only, for instance with a window."
         )
     needs_before = RowKind.UPDATE_BEFORE in accepted and RowKind.UPDATE_BEFORE in produced
     edges = [PhysicalEdge(part) for part in translator.parts(node, before=needs_before)]
@@ -124,8 +124,8 @@ def sink(translator: Translator, node: n.Node, table: SinkTable) -> PhysicalOper
     return written
 
 
-def _produced(node: n.Node) -> ChangelogMode:
-    found = changelog(node)
+def _produced(translator: Translator, node: n.Node) -> ChangelogMode:
+    found = translator.changelog(node)
     if found.append_only:
         return _INSERTS
     kinds = {RowKind.INSERT}
@@ -144,11 +144,11 @@ _NAMES: Final = {
 }
 
 
-def _culprit(node: n.Node) -> str:
+def _culprit(translator: Translator, node: n.Node) -> str:
     """The first relation below which everything is append-only."""
     for child in node.inputs:
-        if not changelog(child).append_only:
-            return _culprit(child)
+        if not translator.changelog(child).append_only:
+            return _culprit(translator, child)
     return f"they come from {type(node).__name__} of ({', '.join(node.row.names)})"
 
 

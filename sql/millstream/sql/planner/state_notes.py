@@ -42,6 +42,10 @@ def state_note(operator: PhysicalOperator) -> StateNote | None:
         case s.OverSpec():
             held = f"the rows of the frame for each {_names(spec.input, spec.partition)}"
             return _kept(held, spec.ttl_ms, bounded=spec.preceding is not None)
+        case s.GeneralOverSpec() if spec.final_only:
+            return StateNote("all rows", "until the input ends")
+        case s.GeneralOverSpec():
+            return _kept(f"all rows for each {_names(spec.input, spec.partition)}, with their results", spec.ttl_ms)
         case s.JoinSpec():
             ttl_ms = min(spec.left.ttl_ms, spec.right.ttl_ms)
             return _kept("all rows of both sides", ttl_ms)

@@ -18,7 +18,16 @@ from millstream.core.table.watermarks import ExpressionWatermarks
 from millstream.sql.errors import query_error, unsupported
 from millstream.sql.optimizer.push_filters import substituted
 from millstream.sql.plan import nodes as n
-from millstream.sql.plan.properties import changelog, is_time_sort, smallest, time_columns, unique_keys
+from millstream.sql.plan.properties import (
+    Changelog,
+    batch_changelog,
+    changelog,
+    is_time_sort,
+    over_in_order,
+    smallest,
+    time_columns,
+    unique_keys,
+)
 from millstream.sql.planner import translate_joins
 from millstream.sql.planner.explain import identity_text
 from millstream.sql.planner.physical import PhysicalEdge, PhysicalOperator
@@ -48,15 +57,21 @@ class Translator:
 
     def parts(self, node: n.Node, *, before: bool) -> Parts:
         """The operators whose rows together are the relation's."""
-        before = before and changelog(node).updates
+        before = before and self.changelog(node).updates
         done = self._done.get((node, before))
         if done is None:
-            if isinstance(node, n.Union):
+            if self.settings.batch and isinstance(node, n.WatermarkAssigner):
+                done = self.parts(node.input, before=before)  # nothing is late: all waits for the end
+            elif isinstance(node, n.Union):
                 done = [operator for part in node.parts for operator in self.parts(part, before=before)]
             else:
                 done = [_HANDLERS[type(node)](self, node, before)]
             self._done[(node, before)] = done
         return done
+
+    def changelog(self, node: n.Node) -> Changelog:
+        """The changes that the relation sends in this mode."""
+        return batch_changelog(node) if self.settings.batch else changelog(node)
 
     # -- making operators -------------------------------------------------------------------------------------------
 
@@ -79,7 +94,7 @@ class Translator:
             row,
             tuple(edges),
             1 if single else parallelism,
-            "I" if node is None else _changes(node, before),
+            "I" if node is None else _changes(self.changelog(node), before),
         )
         if node is not None and not isinstance(spec, _STATELESS):
             operator.identity = identity_text(node)
@@ -111,8 +126,7 @@ def replace_changes(operator: PhysicalOperator, parts: Parts) -> PhysicalOperato
     return operator
 
 
-def _changes(node: n.Node, before: bool) -> str:
-    found = changelog(node)
+def _changes(found: Changelog, before: bool) -> str:
     kinds = ["I"]
     if found.updates:
         kinds += ["UB", "UA"] if before else ["UA"]
@@ -146,7 +160,7 @@ def _scan(
         f"Source: {node.table.name}", SourceSpec(opened, strategy), node.row, [], parallelism=planned.parallelism
     )
     source.identity = f"source of {node.table.name}"
-    source.changes = str(changelog(node)) if not node.table.needs_normalize else "I,UA,D"
+    source.changes = str(t.changelog(node)) if not node.table.needs_normalize else "I,UA,D"
     if not node.table.needs_normalize:
         return source
     keys = tuple(sorted(smallest(unique_keys(node))))
@@ -194,14 +208,14 @@ def _project(t: Translator, node: n.Project, before: bool) -> PhysicalOperator:
     if isinstance(inner, n.Filter):
         condition = inner.condition
         inner = inner.input
-    needs = before or (condition is not None and changelog(inner).updates)
+    needs = before or (condition is not None and t.changelog(inner).updates)
     spec = s.CalcSpec(inner.row, node.row, node.expressions, condition)
     return t.operator("Calc", spec, node.row, t.forward(inner, before=needs), node=node, before=needs)
 
 
 def _filter(t: Translator, node: n.Filter, before: bool) -> PhysicalOperator:
     """An updated row may pass where the one before it did not: both must be seen."""
-    needs = changelog(node.input).updates
+    needs = t.changelog(node.input).updates
     spec = s.CalcSpec(node.input.row, node.row, identity(node.row), node.condition)
     return t.operator("Calc", spec, node.row, t.forward(node.input, before=needs), node=node, before=needs)
 
@@ -227,7 +241,7 @@ def _correlate(t: Translator, node: n.Correlate, before: bool) -> PhysicalOperat
         node.left_outer,
         with_ordinality=node.with_ordinality,
     )
-    needs = changelog(node.input).updates
+    needs = t.changelog(node.input).updates
     return t.operator("Correlate", spec, node.row, t.forward(node.input, before=needs), node=node, before=needs)
 
 
@@ -247,7 +261,7 @@ def _aggregate(t: Translator, node: n.Aggregate, before: bool) -> PhysicalOperat
         node.row,
         node.keys,
         node.calls,
-        retracts=not changelog(node.input).append_only,
+        retracts=not t.changelog(node.input).append_only,
         update_before=before,
         ttl_ms=t.settings.state_ttl_ms if node.ttl_ms is None else node.ttl_ms,
         final_only=t.settings.batch,
@@ -272,30 +286,23 @@ def _window_aggregate(t: Translator, node: n.WindowAggregate, before: bool) -> P
         node.properties,
         event_time,
         node.attached_start,
-        retracts=not changelog(node.input).append_only,
+        retracts=not t.changelog(node.input).append_only,
     )
     edges = t.keyed_by(node.input, node.keys, before=True)
     return t.operator("WindowAggregate", spec, node.row, edges, node=node, single=not node.keys)
 
 
 def _over(t: Translator, node: n.Over, before: bool) -> PhysicalOperator:
-    if not changelog(node.input).append_only:
-        raise unsupported("OVER over a table whose rows are updated")
-    times = time_columns(node.input)
-    if len(node.order) != 1 or node.order[0].column not in times or not node.order[0].ascending:
-        raise unsupported(
-            "OVER (ORDER BY ...) by something other than one time attribute, ascending",
-            instead="For the first rows of each group write ROW_NUMBER() OVER (...) AS n in a subquery and "
-            "WHERE n <= 10 around it.",
-        )
+    if t.settings.batch or not over_in_order(node):
+        return _general_over(t, node, before)
     order = node.order[0].column
-    event_time = times[order] is TimeAttribute.ROWTIME
+    assert node.preceding is None or isinstance(node.preceding, int)
     spec = s.OverSpec(
         node.input.row,
         node.row,
         node.partition,
         order,
-        event_time,
+        time_columns(node.input)[order] is TimeAttribute.ROWTIME,
         node.frame,
         node.preceding,
         node.calls,
@@ -303,6 +310,25 @@ def _over(t: Translator, node: n.Over, before: bool) -> PhysicalOperator:
     )
     edges = t.keyed_by(node.input, node.partition, before=False)
     return t.operator("OverAggregate", spec, node.row, edges, node=node, single=not node.partition)
+
+
+def _general_over(t: Translator, node: n.Over, before: bool) -> PhysicalOperator:
+    spec = s.GeneralOverSpec(
+        node.input.row,
+        node.row,
+        node.partition,
+        node.order,
+        node.frame,
+        node.preceding,
+        node.following,
+        node.calls,
+        retracts=not t.changelog(node.input).append_only,
+        update_before=before,
+        ttl_ms=t.settings.state_ttl_ms,
+        final_only=t.settings.batch,
+    )
+    edges = t.keyed_by(node.input, node.partition, before=True)
+    return t.operator("OverAggregate", spec, node.row, edges, node=node, before=before, single=not node.partition)
 
 
 # -- the first rows ------------------------------------------------------------------------------------------------
@@ -320,9 +346,10 @@ def _rank(t: Translator, node: n.Rank, before: bool) -> PhysicalOperator:
         node.first,
         node.last,
         node.with_rank,
-        retracts=not changelog(node.input).append_only,
+        retracts=not t.changelog(node.input).append_only,
         update_before=before,
         ttl_ms=t.settings.state_ttl_ms,
+        final_only=t.settings.batch,
     )
     edges = t.keyed_by(node.input, node.partition, before=True)
     return t.operator("Rank", spec, node.row, edges, node=node, before=before, single=not node.partition)
@@ -358,26 +385,32 @@ def _deduplicate(t: Translator, node: n.Deduplicate, before: bool) -> PhysicalOp
         node.keep_last,
         before,
         ttl_ms=t.settings.state_ttl_ms,
+        final_only=t.settings.batch,
     )
     edges = t.keyed_by(node.input, node.keys, before=False)
     return t.operator("Deduplicate", spec, node.row, edges, node=node, before=before, single=not node.keys)
 
 
 def _sort(t: Translator, node: n.Sort, before: bool) -> PhysicalOperator:
-    if t.settings.batch or not node.order:
-        retracts = not changelog(node.input).append_only
-        spec: OperatorSpec = s.SortLimitSpec(node.input.row, node.row, node.order, node.offset, node.fetch, retracts)
+    appends = t.changelog(node.input).append_only
+    name = "SortLimit" if node.order else "Limit"
+    if (t.settings.batch and node.order) or (appends and not node.order):
+        spec: OperatorSpec = s.SortLimitSpec(
+            node.input.row, node.row, node.order, node.offset, node.fetch, retracts=not appends
+        )
         edges = t.keyed_by(node.input, (), before=True)
-        return t.operator("SortLimit" if node.order else "Limit", spec, node.row, edges, node=node, single=True)
-    if is_time_sort(node) and node.fetch is None and not node.offset:
+        return t.operator(name, spec, node.row, edges, node=node, single=True)
+    limited = node.fetch is not None or node.offset > 0
+    if appends and is_time_sort(node) and not limited:
         spec = s.TemporalSortSpec(node.input.row, node.row, node.order)
         edges = t.keyed_by(node.input, (), before=True)
         return t.operator("TemporalSort", spec, node.row, edges, node=node, single=True)
-    if node.fetch is None:
+    if node.fetch is None and node.order:
         raise unsupported(
-            "ORDER BY in a stream, by something other than event time first and without LIMIT",
+            "ORDER BY in a stream without LIMIT, by something other than event time first or over updated rows",
             instead="Add LIMIT, or SET 'execution.runtime-mode' = 'batch' when all input is bounded.",
         )
+    # Rows that are taken back leave their place to others: without an order, to those that came next.
     spec = s.RankSpec(
         node.input.row,
         node.row,
@@ -385,13 +418,14 @@ def _sort(t: Translator, node: n.Sort, before: bool) -> PhysicalOperator:
         (),
         node.order,
         node.offset + 1,
-        node.offset + node.fetch,
+        None if node.fetch is None else node.offset + node.fetch,
         False,
-        retracts=not changelog(node.input).append_only,
+        retracts=not appends,
         update_before=before,
+        final_only=t.settings.batch,
     )
     edges = t.keyed_by(node.input, (), before=True)
-    return t.operator("SortLimit", spec, node.row, edges, node=node, before=before, single=True)
+    return t.operator(name, spec, node.row, edges, node=node, before=before, single=True)
 
 
 def _event_time(node: n.Node, time: int, what: str) -> bool:

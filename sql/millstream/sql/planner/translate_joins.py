@@ -12,7 +12,7 @@ from millstream.core.table.specs import JoinInput, JoinKind
 from millstream.sql.binder.columns import appended, nullable_columns
 from millstream.sql.errors import query_error
 from millstream.sql.plan import nodes as n
-from millstream.sql.plan.properties import changelog, time_columns, unique_keys
+from millstream.sql.plan.properties import time_columns, unique_keys
 from millstream.sql.planner.join_keys import JoinKeys, split_condition
 from millstream.sql.planner.physical import PhysicalOperator
 from millstream.sql.planner.translate_lookup import lookup
@@ -47,7 +47,7 @@ class _Side:
         return JoinInput(
             self.row,
             self.positions,
-            retracts=not changelog(self.node).append_only,
+            retracts=not t.changelog(self.node).append_only,
             unique_keys=tuple(tuple(sorted(key)) for key in sorted(unique_keys(self.node), key=sorted)),
             ttl_ms=t.settings.state_ttl_ms if ttl_ms is None else ttl_ms,
         )

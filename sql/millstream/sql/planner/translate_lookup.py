@@ -10,7 +10,7 @@ from millstream.core.table.row_type import TimeAttribute
 from millstream.sql.errors import query_error
 from millstream.sql.optimizer.conditions import conjunction, conjuncts
 from millstream.sql.plan import nodes as n
-from millstream.sql.plan.properties import changelog, time_columns
+from millstream.sql.plan.properties import time_columns
 from millstream.sql.planner.join_keys import split_condition
 from millstream.sql.planner.physical import PhysicalOperator
 
@@ -34,7 +34,7 @@ def lookup(t: Translator, node: n.TemporalJoin, before: bool) -> PhysicalOperato
         raise query_error(
             f"a lookup of {scan.table.name!r} needs an equality between a value of the left side and one of its columns"
         )
-    updates = changelog(node.left).updates
+    updates = t.changelog(node.left).updates
     spec = s.LookupJoinSpec(
         node.left.row, node.row, node.join, tuple(keys), function, names, tuple(steps), node.right.row, rest
     )

@@ -56,7 +56,26 @@ REFUSED = [
     ),
     ("SELECT * FROM (SELECT * FROM bid) b FULL JOIN LATERAL TABLE(f(price)) AS t(x) ON TRUE", "FULL JOIN"),
     ("SELECT * FROM small JOIN rates FOR SYSTEM_TIME AS OF v AS r ON v = r.currency", "takes a time attribute"),
-    ("SELECT SUM(price) OVER (PARTITION BY auction ORDER BY price) FROM bid", "one time attribute"),
+    (
+        "SELECT SUM(price) OVER (ORDER BY ts, price RANGE BETWEEN INTERVAL '1' DAY PRECEDING AND CURRENT ROW) FROM bid",
+        "a RANGE frame with a bound needs ORDER BY one column",
+    ),
+    (
+        "SELECT SUM(price) OVER (ORDER BY channel RANGE BETWEEN 1 PRECEDING AND CURRENT ROW) FROM bid",
+        "only over numbers and times",
+    ),
+    (
+        "SELECT SUM(price) OVER (ORDER BY ts RANGE BETWEEN 1 PRECEDING AND CURRENT ROW) FROM bid",
+        "takes an INTERVAL of days to seconds",
+    ),
+    (
+        "SELECT SUM(price) OVER (ORDER BY price ROWS BETWEEN CURRENT ROW AND 1 PRECEDING) FROM bid",
+        "the frame ends before it begins",
+    ),
+    (
+        "SELECT LISTAGG(channel) WITHIN GROUP (ORDER BY price) FROM bid",
+        "WITHIN GROUP (ORDER BY price)) is not supported",
+    ),
     ("SELECT /*+ STATE_TTL('x' = '1d') */ COUNT(*) FROM bid", "no table or alias of this query"),
     ("SELECT DISTINCT auction FROM bid ORDER BY price", "SELECT list only"),
     ("SELECT CAST(ts AS BOOLEAN) FROM bid", "BOOLEAN"),
