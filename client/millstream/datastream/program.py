@@ -7,6 +7,7 @@ when the graph is built, so that the order of calls does not matter.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 
 from millstream.core.api.types import TypeInformation
@@ -68,10 +69,10 @@ class Program:
             self.limits[node.node_id] = limit
         return node
 
-    def build(self, job_name: str, default_parallelism: int) -> StreamGraph:
-        """The graph of the next job, with all defaults filled in."""
+    def build(self, job_name: str, default_parallelism: int, ends: list[int] | None = None) -> StreamGraph:
+        """The graph of the next job, with all defaults filled in; ``ends``: of what these nodes read alone."""
         graph = StreamGraph(job_name)
-        for node_id in sorted(self._needed()):
+        for node_id in sorted(self._needed(self._added if ends is None else ends)):
             node = replace(self._nodes[node_id])
             inputs = [replace(edge) for edge in self._inputs[node_id]]
             sources = [graph.nodes[edge.source] for edge in inputs]
@@ -89,14 +90,24 @@ class Program:
         """What was added so far belongs to a job that has been submitted."""
         self._added.clear()
 
+    def free_uid(self, uid: str) -> str:
+        """``uid``, or where an operator has it already, the first number behind it that none has."""
+        taken = {node.uid for node in self._nodes.values()}
+        numbered = (f"{uid}-{number}" for number in itertools.count(2))
+        return uid if uid not in taken else next(name for name in numbered if name not in taken)
+
+    def belong_elsewhere(self, nodes: list[int]) -> None:
+        """The nodes are no part of the next job unless something in it reads them."""
+        self._added = [node_id for node_id in self._added if node_id not in nodes]
+
     def withdraw(self, node: StreamNode) -> None:
         """Take back the node added last: its job could not be submitted."""
         if self._added and self._added[-1] == node.node_id:
             self._added.pop()
 
-    def _needed(self) -> set[int]:
+    def _needed(self, ends: list[int]) -> set[int]:
         needed: set[int] = set()
-        unseen = list(self._added)
+        unseen = list(ends)
         while unseen:
             node_id = unseen.pop()
             if node_id not in needed:

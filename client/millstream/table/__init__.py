@@ -11,6 +11,7 @@ from millstream.table.explain_detail import ExplainDetail
 from millstream.table.expression import Expression
 from millstream.table.schema import Schema
 from millstream.table.schemas import ResolvedSchema, TableSchema
+from millstream.table.stream_table_environment import StreamTableEnvironment
 from millstream.table.table import Table
 from millstream.table.table_config import TableConfig
 from millstream.table.table_descriptor import FormatDescriptor, TableDescriptor
@@ -49,6 +50,7 @@ __all__ = [
     "Session",
     "Slide",
     "StatementSet",
+    "StreamTableEnvironment",
     "Table",
     "TableConfig",
     "TableDescriptor",

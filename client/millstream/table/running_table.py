@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NoReturn
 
-from millstream.client.queries.runner import planner_settings, run_planned_query
+from millstream.client.queries.runner import planner_settings, query_result
 from millstream.core.errors import PicklingError
 from millstream.core.table.row_type import RowType
 from millstream.sql.plan.nodes import Node
@@ -111,4 +111,6 @@ class RunningTable:
         return placed(lambda: Planner(services_of(session), planner_settings(session)).plan_query(self._node))
 
     def _run(self) -> StreamedResult:
-        return StreamedResult(run_planned_query(self._environment._session, self._planned()))
+        planned = self._planned()
+        job, ends = self._environment._submit(planned, "collect")
+        return StreamedResult(query_result(job, ends, planned))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import click
 import pyarrow as pa
 
 from millstream.client.queries.result import ClusterQueryResult
-from millstream.client.queries.runner import ClusterRunner
+from millstream.client.queries.runner import ClusterRunner, submit_planned
 from millstream.client.session import current_session
 from millstream.common.configuration import Configuration
 from millstream.datastream.call_site import refuse
@@ -32,6 +32,9 @@ from millstream.table.table_result import StreamedResult, TableResult
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
+
+    from millstream.client.job_client import JobClient
+    from millstream.sql.planner.planner import PlannedJob
 
 ORIGIN = "the program"
 
@@ -133,6 +136,10 @@ class TableEnvironment(CatalogMethods):
         return self.from_arrow(frame.to_arrow(), schema)
 
     # -- inner --------------------------------------------------------------------------------------------------------
+
+    def _submit(self, planned: PlannedJob, name: str) -> tuple[JobClient, Mapping[int, str]]:
+        """Send a job off; its handle, and the operator ids of its ends by their order."""
+        return submit_planned(self._session, planned, name)
 
     def _next_name(self, kind: str) -> str:
         """A name that no table of this environment has had."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from millstream.client.queries.runner import planner_settings, submit_planned
+from millstream.client.queries.runner import planner_settings
 from millstream.datastream.call_site import refuse
 from millstream.sql.parser import parse_statement
 from millstream.sql.parser.statements import Insert
@@ -112,5 +112,5 @@ def run_inserts(environment: TableEnvironment, plans: Sequence[InsertPlan]) -> T
     """Submit one job for all ``plans``."""
     planned = planned_inserts(environment, plans)
     names = ",".join(plan.table.name for plan in plans)
-    job, _ = submit_planned(environment._session, planned, f"insert-into_{names}")
+    job, _ = environment._submit(planned, f"insert-into_{names}")
     return TableResult(Submitted(job), environment._session.configuration)

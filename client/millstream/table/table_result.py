@@ -18,11 +18,11 @@ from millstream.core.config import Configuration, options
 from millstream.core.elements.batch import ArrowBatch
 from millstream.core.table import logical_types as lt
 from millstream.core.table.arrow_types import logical_type
+from millstream.core.table.row_objects import rows_of
 from millstream.core.table.row_type import Column, RowType
 from millstream.datastream.call_site import refuse
 from millstream.sql.session.results import Done, Rows, StatementResult, Streaming, Submitted
 from millstream.table.changes import final_rows
-from millstream.table.row_values import rows_of
 from millstream.table.schemas import ResolvedSchema, TableSchema
 
 if TYPE_CHECKING:

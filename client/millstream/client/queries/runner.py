@@ -127,6 +127,14 @@ def submit_planned(
     context: SessionContext, planned: PlannedJob, default_name: str
 ) -> tuple[JobClient, Mapping[int, str]]:
     """Submit a planned job; its handle, and the operator ids of its ends by their order."""
+    settings, name, parallelism = job_settings(context, planned, default_name)
+    graph, ends = planned.graph(name, parallelism)
+    job, ids = submit_graph(graph, settings)
+    return job, {order: ids[end] for order, end in enumerate(ends)}
+
+
+def job_settings(context: SessionContext, planned: PlannedJob, default_name: str) -> tuple[dict[str, Any], str, int]:
+    """Settings, name and parallelism of the job that a session submits. Shows the warnings of the plan."""
     configuration = context.configuration
     settings: dict[str, Any] = configuration.flatten()
     settings[options.TABLE_LOCAL_TIME_ZONE.key] = session_zone(configuration).key
@@ -136,12 +144,15 @@ def submit_planned(
         parallelism = configuration[options.PARALLELISM_DEFAULT] or current_session().default_parallelism()
     for warning in planned.warnings:
         current_session().warn(warning)
-    graph, ends = planned.graph(name, parallelism)
-    job, ids = submit_graph(graph, settings)
-    return job, {order: ids[end] for order, end in enumerate(ends)}
+    return settings, name, parallelism
 
 
 def run_planned_query(context: SessionContext, planned: PlannedJob) -> ClusterQueryResult:
     """Run a query whose rows the client fetches."""
     job, ends = submit_planned(context, planned, "collect")
+    return query_result(job, ends, planned)
+
+
+def query_result(job: JobClient, ends: Mapping[int, str], planned: PlannedJob) -> ClusterQueryResult:
+    """The rows of a query that was submitted; ``ends`` as ``submit_planned`` gives them."""
     return ClusterQueryResult(job, ends[0], planned.row, planned.ends[0].changes == _APPEND_ONLY)

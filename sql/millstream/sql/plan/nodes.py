@@ -57,7 +57,9 @@ class Values(Node):
 
 @dataclass(frozen=True)
 class StreamScan(Node):
-    """A stream of the DataStream API that became a table; ``stream`` is the client's, compared by identity."""
+    """A stream of the DataStream API that became a table; ``stream`` is the client's, compared by identity.
+
+    Its ``rowtime`` is the column that gets the event time of the records, None for none."""
 
     stream: Any
     changelog: bool = False

@@ -7,6 +7,7 @@ view used twice runs once.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from millstream.core.graph.specs import OperatorSpec
 from millstream.core.graph.stream_graph import Exchange
@@ -31,6 +32,8 @@ class PhysicalOperator:
     """What it computes, as text; empty for an operator without state."""
     uid: str | None = None
     """Tells whose its state is (``uids``)."""
+    stream: Any = None
+    """The stream of a program that it reads besides ``edges``; only the program's graph can hold the operator."""
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,17 @@ from sqlglot import exp
 from millstream.core.graph.specs import CollectSpec
 from millstream.core.graph.stream_graph import StreamGraph
 from millstream.core.table.row_type import RowType
+from millstream.core.table.specs import TableToRowsSpec
 from millstream.sql.binder.expressions import ExpressionBinder
 from millstream.sql.binder.query import QueryBinder
 from millstream.sql.binder.scope import Relation, Scope
 from millstream.sql.binder.services import BinderServices
+from millstream.sql.errors import query_error
 from millstream.sql.optimizer.merge_projects import merge_projects
 from millstream.sql.optimizer.optimize import optimize
 from millstream.sql.optimizer.share_scans import share_scans
 from millstream.sql.plan.nodes import Node, Scan, Values
+from millstream.sql.plan.properties import changelog as changes_of
 from millstream.sql.planner.explain import logical_text, physical_text
 from millstream.sql.planner.graph import add_to_graph
 from millstream.sql.planner.physical import PhysicalEdge, PhysicalOperator
@@ -113,6 +116,24 @@ class Planner:
         if not self.settings.reuse_sources:
             return optimized
         return [merge_projects(node) for node in share_scans(optimized)]
+
+    def plan_rows(self, query: exp.Expr | Node, changelog: bool) -> PlannedJob:
+        """Operators whose records are ``Row``: inserts alone, or with ``changelog`` all changes.
+
+        Raises ``QueryError`` for a query whose rows change where inserts alone are wanted.
+        """
+        bound = self.bind(query)
+        (optimized,) = self._optimized([bound])
+        parts = Translator(self.settings).parts(optimized, before=True)
+        if not changelog and not changes_of(optimized).append_only:
+            raise query_error("rows of this query are updated or deleted: use to_changelog_stream")
+        end = PhysicalOperator(
+            "TableToStream",
+            TableToRowsSpec(bound.row, changelog),
+            bound.row,
+            tuple(PhysicalEdge(part) for part in parts),
+        )
+        return _planned([bound], [optimized], [end], bound.row)
 
     def plan_inserts(self, inserts: Sequence[InsertPlan]) -> PlannedJob:
         """One job for all ``inserts``; what they have in common runs once."""

@@ -77,7 +77,7 @@ class CatalogServices:
                 return relation
             return self._view(found, found.relation, node)
         table = found.relation
-        return self._inside(found, node, lambda: table_relation(found.name, table, options, self._bind_expression))
+        return self._inside(found, node, lambda: table_relation(found.name, table, options, self.bind_expression))
 
     def sink(self, path: Sequence[str], options: Mapping[str, str]) -> SinkTable:
         """The table that an INSERT names."""
@@ -109,7 +109,8 @@ class CatalogServices:
             where = f", defined at {found.relation.defined_at}" if found.relation.defined_at else ""
             raise query_error(f"in the {kind} {found.name}{where}: {error.message}", node) from error
 
-    def _bind_expression(self, expression: exp.Expr, row: RowType) -> Expression:
+    def bind_expression(self, expression: exp.Expr, row: RowType) -> Expression:
+        """An expression over columns, as a table computes one. Raises ``QueryError``."""
         return ExpressionBinder(Scope(Relation.of(n.Values(row, ()))), self).bind(expression)
 
     def _full(self, path: Sequence[str]) -> Path:

@@ -145,8 +145,12 @@ def table_relation(name: str, table: TableDefinition, options: Mapping[str, str]
         (column.key or column.name) if isinstance(column, MetadataColumn) else column.name for column in stored
     )
     row = RowType(tuple(Column(column.name, _stored_type(column, table.primary_key)) for column in stored))
-    node: n.Node = n.Scan(row, scanned, projection)
-    if len(stored) < len(table.columns):
+    return completed(n.Scan(row, scanned, projection), name, table, bind)
+
+
+def completed(node: n.Node, name: str, table: TableDefinition, bind: BindExpression) -> n.Node:
+    """``node``, which has the stored columns of ``table``, with the computed ones and its event time."""
+    if any(isinstance(column, ComputedColumn) for column in table.columns):
         node = _computed(node, table, bind)
     if table.watermark is not None:
         node = _timed(node, table.watermark, name, bind)

@@ -39,6 +39,7 @@ _STATELESS: Final = (
     s.CorrelateSpec,
     s.WindowTableSpec,
     s.NotNullSpec,
+    s.RowsToTableSpec,
     s.DropUpdateBeforeSpec,
 )
 
@@ -166,6 +167,15 @@ def _scan(
     keys = tuple(sorted(smallest(unique_keys(node))))
     spec = s.ChangelogNormalizeSpec(node.row, node.row, keys, before, t.settings.state_ttl_ms)
     return t.operator("ChangelogNormalize", spec, node.row, t.keyed([source], keys), node=node, before=before)
+
+
+def _stream(t: Translator, node: n.StreamScan, before: bool) -> PhysicalOperator:
+    """What the stream sends; before an update where it is a changelog, whoever asks."""
+    spec = s.RowsToTableSpec(node.row, node.changelog, node.stream.rowtime)
+    operator = t.operator("StreamToTable", spec, node.row, [])
+    operator.stream = node.stream
+    operator.changes = "I,UB,UA,D" if node.changelog else "I"
+    return operator
 
 
 def _values(t: Translator, node: n.Values, before: bool) -> PhysicalOperator:
@@ -442,6 +452,7 @@ def _event_time(node: n.Node, time: int, what: str) -> bool:
 
 _HANDLERS: Final[dict[type, Callable[[Translator, Any, bool], PhysicalOperator]]] = {
     n.Scan: _scan,
+    n.StreamScan: _stream,
     n.Values: _values,
     n.WatermarkAssigner: _watermark,
     n.Project: _project,
