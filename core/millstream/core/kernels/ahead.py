@@ -66,9 +66,9 @@ def compile_kernels(started: Callable[[KernelSignature, int, int], None]) -> int
 def load_kernels() -> Iterator[KernelSignature]:
     """Read compiled kernels from disk, one a step; those that nobody compiled yet stay as they are."""
     for signature in known_signatures():
-        kernel = _kernel(signature)
+        kernel = getattr(import_module(signature.module), signature.function, None)
         types = tuple(map(numba_type, signature.types))
-        if types in _on_disk(kernel):
+        if kernel is not None and types in _on_disk(kernel):
             kernel.compile(types)
             yield signature
 
@@ -102,7 +102,7 @@ def type_text(kind: Any) -> str | None:
     match kind:
         case types.Literal():
             return None
-        case types.Array():
+        case types.Array(layout="C"):
             text = f"{'' if kind.mutable else _READ_ONLY}{_name(kind.dtype)}[{kind.ndim}]"
         case types.CPointer():
             text = f"{_name(kind.dtype)}*"
