@@ -53,6 +53,11 @@ def test_first_and_last_rows(
     assert materialized(emitted, (1,)) == Counter(kept.values())
     if update_before:
         assert materialized(emitted) == Counter(kept.values())
+    finals = run(
+        DeduplicateSpec(ROWS, ROWS, (1,), order, keep_last, update_before, final_only=True), batch_of(ROWS, rows), mode
+    )
+    assert {kind for kind, _ in finals} <= {"+I"}
+    assert materialized(finals) == Counter(kept.values())
 
 
 def test_the_first_row_is_emitted_once_and_at_once() -> None:

@@ -116,6 +116,23 @@ def test_equals_plain_python(
     assert materialized(emitted) == without(top(surviving(changes), function, first, last), ranked)
 
 
+@pytest.mark.parametrize("mode", MODES, ids=str)
+@pytest.mark.parametrize("ranked", [True, False])
+@pytest.mark.parametrize(("first", "last"), [(1, 1), (2, 3), (1, None)])
+@given(changes=changelogs(ROW), function=st.sampled_from(["ROW_NUMBER", "RANK"]))
+@settings(max_examples=8, deadline=None)
+def test_batch_mode_emits_once(
+    mode: RunMode, ranked: bool, first: int, last: int | None, changes: list[Change], function: str
+) -> None:
+    retracts = any(kind in ("-U", "-D") for kind, _ in changes)
+    spec = RankSpec(
+        ROWS, with_rank(ranked), function, (0,), ORDER, first, last, ranked, retracts, True, final_only=True
+    )
+    emitted = emitted_by(spec, changelog_of(ROWS, changes), mode)
+    assert {kind for kind, _ in emitted} <= {"+I"}
+    assert materialized(emitted) == without(top(surviving(changes), function, first, last), ranked)
+
+
 @given(rows=st.lists(ROW, max_size=25))
 @settings(max_examples=30, deadline=None)
 def test_ranks_without_update_before(rows: list[Any]) -> None:
