@@ -3,7 +3,7 @@
     .venv/bin/python benchmarks/nexmark/millstream_peer.py DATA q0 q5 ... [--rounds 1] [--warm-ups 1]
 
 Seconds are of the statement from its text to the end of the job: parsing, planning, deploying, running. The cluster is
-up before, and each query has run ``--warm-ups`` times before it is measured, as each has in Flink's own harness.
+up before, and each query has run ``--warm-ups`` times before it is measured; Flink's have run once.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     .venv/bin/python benchmarks/nexmark/run.py [--events 2000000] [--rounds 3] [--queries q0,q5] [--flink once]
 
-Rounds alternate between the engines; figures are medians. ``--flink``: ``once`` (each query twice in the whole run:
-the first warms the JVM up), ``rounds``, ``known`` (the figures in ``tables.py``, and the report says so), or ``none``.
+Rounds alternate between the engines; figures are medians. ``--flink``: ``once`` (measured once in the whole run, after
+a run that warms it up), ``rounds``, ``known`` (the figures in ``tables.py``, and the report says so), or ``none``.
 Flink is installed from PyPI into an environment below ``data/``; it needs a JVM. Results go to
 ``data/nexmark-results.json``, a Markdown table to the terminal.
 """
