@@ -8,13 +8,16 @@ from typing import Any, Final
 
 from millstream.core.graph.stream_graph import Exchange
 from millstream.core.table.expressions import Expression, InputRef, walk
-from millstream.core.table.row_type import RowType
 from millstream.core.table.specs import SortKey
 from millstream.sql.plan.nodes import Node, Scan, Values
 from millstream.sql.planner.physical import PhysicalOperator
 from millstream.sql.planner.state_notes import state_note
 
 _ROWS_SHOWN: Final = 5
+_NUMBERS: Final = frozenset(
+    {"first", "last", "offset", "fetch", "preceding", "following", "lower_ms", "upper_ms", "ttl_ms"}
+)
+"""Fields that are no positions of columns."""
 
 
 def logical_text(node: Node, depth: int = 0) -> str:
@@ -42,20 +45,21 @@ def _headline(node: Node) -> str:
     parts = []
     for field in own:
         value = getattr(node, field.name)
-        if value in (None, (), False, (None, None)) or field.name == "parts":
+        if value is None or value is False or value in ((), (None, None)) or field.name == "parts":
             continue
-        parts.append(f"{field.name}={_value(value, inputs, node.row)}")
+        plain = field.name in _NUMBERS
+        parts.append(f"{field.name}={value if plain else _value(value, inputs)}")
     return f"{name}({', '.join(parts)})"
 
 
-def _value(value: Any, inputs: tuple[Node, ...], row: RowType) -> str:
+def _value(value: Any, inputs: tuple[Node, ...]) -> str:
     if isinstance(value, Expression):
         return named(value, [column for node in inputs for column in node.row.names])
     if isinstance(value, SortKey):
         column = inputs[0].row[value.column].name
         return f"{column} {'ASC' if value.ascending else 'DESC'}"
     if isinstance(value, tuple):
-        return f"[{', '.join(_value(part, inputs, row) for part in value)}]"
+        return f"[{', '.join(_value(part, inputs) for part in value)}]"
     if isinstance(value, int) and not isinstance(value, bool) and inputs and value < len(inputs[0].row):
         return inputs[0].row[value].name
     return str(getattr(value, "value", value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from millstream.core.graph.specs import OperatorSpec
@@ -144,6 +145,17 @@ def window(t: Translator, node: n.WindowJoin, before: bool) -> PhysicalOperator:
     return sides.finish("WindowJoin", spec, before)
 
 
+def _versions(node: n.Node) -> n.Node:
+    """The rows that become versions. The last row of each key by event time is a view of versions; its input has them
+    all, while the view may leave out those that others followed at once."""
+    if isinstance(node, n.Project):
+        inner = _versions(node.input)
+        return node if inner is node.input else replace(node, input=inner)
+    if not isinstance(node, n.Deduplicate) or not node.keep_last:
+        return node
+    return node.input if time_columns(node.input).get(node.order) is TimeAttribute.ROWTIME else node
+
+
 def temporal(t: Translator, node: n.TemporalJoin, before: bool) -> PhysicalOperator:
     found = lookup(t, node, before)
     if found is not None:
@@ -153,13 +165,14 @@ def temporal(t: Translator, node: n.TemporalJoin, before: bool) -> PhysicalOpera
         raise query_error(
             "the time of FOR SYSTEM_TIME AS OF is not a time attribute any more: it has passed a regular join"
         )
+    keys = unique_keys(node.right)
+    node = replace(node, right=_versions(node.right))
     sides = _Sides(t, node)
     right_times = [i for i, kind in time_columns(node.right).items() if kind is TimeAttribute.ROWTIME]
     if time is TimeAttribute.ROWTIME and not right_times:
         raise query_error(
             "a table that is joined FOR SYSTEM_TIME AS OF event time needs a WATERMARK: its versions have times"
         )
-    keys = unique_keys(node.right)
     if not any(key <= set(sides.right.positions[: len(sides.keys.right)]) for key in keys):
         raise query_error(
             "a table that is joined FOR SYSTEM_TIME AS OF needs a primary key, and the join condition must equate all "

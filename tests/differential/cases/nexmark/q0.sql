@@ -1,0 +1,4 @@
+-- Nexmark q0. Pass through: what decoding and encoding cost.
+-- tables: bid
+-- query: benchmarks/nexmark/queries/q0.sql
+-- duckdb: same

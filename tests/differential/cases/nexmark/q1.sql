@@ -1,0 +1,4 @@
+-- Nexmark q1. Currency conversion: dollars to euros.
+-- tables: bid
+-- query: benchmarks/nexmark/queries/q1.sql
+-- duckdb: same

@@ -1,0 +1,7 @@
+-- Nexmark q10. Log of bids by day and minute; the sink is partitioned by dt and hm.
+-- tables: bid
+-- query: benchmarks/nexmark/queries/q10.sql
+-- duckdb:
+--| SELECT auction, bidder, price, "dateTime", extra,
+--|   strftime("dateTime", '%Y-%m-%d') AS dt, strftime("dateTime", '%H:%M') AS hm
+--| FROM bid

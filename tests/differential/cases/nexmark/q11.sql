@@ -1,0 +1,9 @@
+-- Nexmark q11. Bids of each user session; ten seconds without a bid end it.
+-- tables: bid
+-- query: benchmarks/nexmark/queries/q11.sql
+-- duckdb:
+--| SELECT bidder, COUNT(*), MIN("dateTime"), MAX("dateTime") + INTERVAL 10 SECOND FROM (
+--|   SELECT *, SUM(fresh) OVER (PARTITION BY bidder ORDER BY "dateTime") AS session FROM (
+--|     SELECT *, CASE WHEN "dateTime" - LAG("dateTime") OVER (PARTITION BY bidder ORDER BY "dateTime") <= INTERVAL 10 SECOND
+--|       THEN 0 ELSE 1 END AS fresh FROM bid))
+--| GROUP BY bidder, session

@@ -1,0 +1,13 @@
+-- Nexmark q14. Calculation: prices in range, a time of day, a count of letters.
+-- tables: bid
+-- query: benchmarks/nexmark/queries/q14.sql
+-- duckdb:
+--| SELECT auction, bidder, 0.908 * price AS price,
+--|   CASE
+--|     WHEN HOUR("dateTime") >= 8 AND HOUR("dateTime") <= 18 THEN 'dayTime'
+--|     WHEN HOUR("dateTime") <= 6 OR HOUR("dateTime") >= 20 THEN 'nightTime'
+--|     ELSE 'otherTime'
+--|   END AS bidTimeType,
+--|   "dateTime", extra, LENGTH(extra) - LENGTH(REPLACE(extra, 'c', '')) AS c_counts
+--| FROM bid
+--| WHERE 0.908 * price > 1000000 AND 0.908 * price < 50000000

@@ -1,0 +1,4 @@
+-- Nexmark q18. The last bid of each bidder on each auction.
+-- tables: bid
+-- query: benchmarks/nexmark/queries/q18.sql
+-- duckdb: same

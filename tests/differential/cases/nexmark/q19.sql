@@ -1,0 +1,4 @@
+-- Nexmark q19. The ten highest bids of each auction.
+-- tables: bid
+-- query: benchmarks/nexmark/queries/q19.sql
+-- duckdb: same

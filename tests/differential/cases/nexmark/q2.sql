@@ -1,0 +1,4 @@
+-- Nexmark q2. Selection: bids on some auctions.
+-- tables: bid
+-- query: benchmarks/nexmark/queries/q2.sql
+-- duckdb: same

@@ -1,0 +1,4 @@
+-- Nexmark q20. Bids with their auction, of one category.
+-- tables: bid, auction
+-- query: benchmarks/nexmark/queries/q20.sql
+-- duckdb: same

@@ -1,0 +1,15 @@
+-- Nexmark q21. Channel ids, by name or out of the URL.
+-- tables: bid
+-- query: benchmarks/nexmark/queries/q21.sql
+-- duckdb:
+--| SELECT auction, bidder, price, channel,
+--|   CASE
+--|     WHEN LOWER(channel) = 'apple' THEN '0'
+--|     WHEN LOWER(channel) = 'google' THEN '1'
+--|     WHEN LOWER(channel) = 'facebook' THEN '2'
+--|     WHEN LOWER(channel) = 'baidu' THEN '3'
+--|     ELSE regexp_extract(url, '(&|^)channel_id=([^&]*)', 2)
+--|   END AS channel_id
+--| FROM bid
+--| WHERE regexp_matches(url, '(&|^)channel_id=([^&]*)')
+--|   OR LOWER(channel) IN ('apple', 'google', 'facebook', 'baidu')

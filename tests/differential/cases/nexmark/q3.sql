@@ -1,0 +1,4 @@
+-- Nexmark q3. Local item suggestion: who sells in three states, by a join that grows.
+-- tables: auction, person
+-- query: benchmarks/nexmark/queries/q3.sql
+-- duckdb: same

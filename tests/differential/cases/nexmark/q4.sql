@@ -1,0 +1,12 @@
+-- Nexmark q4. Average closing price of each category.
+-- tables: auction, bid
+-- query: benchmarks/nexmark/queries/q4.sql
+-- duckdb:
+--| SELECT q.category, CAST(TRUNC(AVG(q.final)) AS BIGINT)
+--| FROM (
+--|   SELECT MAX(b.price) AS final, a.category
+--|   FROM auction AS a, bid AS b
+--|   WHERE a.id = b.auction AND b."dateTime" BETWEEN a."dateTime" AND a.expires
+--|   GROUP BY a.id, a.category
+--| ) AS q
+--| GROUP BY q.category

@@ -1,0 +1,7 @@
+-- Nexmark q5. Hot items: the auctions with the most bids of the last ten seconds, every two seconds.
+-- tables: bid
+-- query: benchmarks/nexmark/queries/q5.sql
+-- duckdb:
+--| WITH bids AS (
+--|   SELECT auction, COUNT(*) AS num, w FROM (SELECT auction, unnest(hops("dateTime", 2, 10)) AS w FROM bid) GROUP BY auction, w)
+--| SELECT auction, num FROM bids WHERE num = (SELECT MAX(num) FROM bids AS o WHERE o.w = bids.w)

@@ -1,0 +1,8 @@
+-- Nexmark q7. The highest bid of each ten seconds.
+-- tables: bid
+-- query: benchmarks/nexmark/queries/q7.sql
+-- duckdb:
+--| SELECT b.auction, b.price, b.bidder, b."dateTime", b.extra FROM bid AS b
+--| JOIN (SELECT MAX(price) AS maxprice, tumble("dateTime", 10) + INTERVAL 10 SECOND AS endtime FROM bid GROUP BY 2) AS highest
+--| ON b.price = highest.maxprice
+--| WHERE b."dateTime" BETWEEN highest.endtime - INTERVAL 10 SECOND AND highest.endtime

@@ -1,0 +1,6 @@
+-- Nexmark q8. New users who opened an auction within the same ten seconds.
+-- tables: person, auction
+-- query: benchmarks/nexmark/queries/q8.sql
+-- duckdb:
+--| SELECT p.id, p.name, p.w FROM (SELECT DISTINCT id, name, tumble("dateTime", 10) AS w FROM person) AS p
+--| JOIN (SELECT DISTINCT seller, tumble("dateTime", 10) AS w FROM auction) AS a ON p.id = a.seller AND p.w = a.w

@@ -1,0 +1,4 @@
+-- Nexmark q9. The winning bid of each auction.
+-- tables: auction, bid
+-- query: benchmarks/nexmark/queries/q9.sql
+-- duckdb: same

@@ -1,0 +1,4 @@
+-- Without PARTITION BY.
+-- tables: people
+-- duckdb: same
+SELECT name, COUNT(*) OVER (ORDER BY ts RANGE BETWEEN INTERVAL '30' SECOND PRECEDING AND CURRENT ROW) AS n FROM people

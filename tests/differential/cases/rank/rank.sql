@@ -1,0 +1,5 @@
+-- RANK leaves gaps after ties.
+-- tables: bids
+-- duckdb: same
+SELECT channel, seq, price, n FROM (
+  SELECT *, RANK() OVER (PARTITION BY channel ORDER BY price DESC) AS n FROM bids WHERE price IS NOT NULL) WHERE n <= 3

@@ -1,0 +1,4 @@
+-- NOT IN over groups that come and go.
+-- tables: bids
+-- duckdb: same
+SELECT seq, bidder FROM bids WHERE bidder NOT IN (SELECT bidder FROM bids GROUP BY bidder HAVING COUNT(*) < 9)
