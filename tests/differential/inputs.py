@@ -46,12 +46,12 @@ def _bids() -> list[Row]:
 
 
 def _late_bids() -> list[Row]:
-    """From the third batch on, every seventh row is a minute late."""
+    """From the sixth batch on, every seventh row is two minutes late: more than a portion of a paced run takes."""
     source = random.Random(2)
     rows: list[Row] = []
     for number, ts in enumerate(_times(source, 600, 300)):
         late = number > 200 and number % 7 == 0
-        rows.append((number, source.randrange(1, 6), source.randrange(1, 100), ts - timedelta(minutes=late)))
+        rows.append((number, source.randrange(1, 6), source.randrange(1, 100), ts - timedelta(minutes=2 * late)))
     return rows
 
 

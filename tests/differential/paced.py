@@ -16,7 +16,7 @@ import pyarrow as pa
 from millstream.connectors import table_factories
 from millstream.connectors.files.split import FileSplit
 from millstream.connectors.tables.filesystem import FilesystemConnector
-from millstream.core.api.sink import Sink, SinkContext, SinkWriter
+from millstream.core.api.sink import CommittingSink, CommittingSinkWriter, Sink, SinkContext
 from millstream.core.api.source import (
     Boundedness,
     EnumeratorContext,
@@ -189,20 +189,29 @@ class ChangesConnector(TableConnector):
         return ChangesSink(Path(options.get("path")))
 
 
-class ChangesSink(Sink):
+class ChangesSink(CommittingSink):
+    """A job that stops with a savepoint may have gone on behind it: only what a checkpoint covers counts."""
+
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
-    def create_writer(self, context: SinkContext) -> SinkWriter:
-        name = f"{context.job_id}-{context.subtask_index}-{context.attempt}.arrows"
-        return ChangesWriter(self.directory / name)
+    def create_writer(self, context: SinkContext) -> CommittingSinkWriter:
+        name = f"{context.job_id}-{context.subtask_index}-{context.attempt}"
+        return ChangesWriter(self.directory / name, context.has_checkpoints)
+
+    def commit(self, committable: Any) -> None:
+        path = Path(committable)
+        if path.exists():
+            path.rename(path.with_suffix(".arrows"))
 
 
-class ChangesWriter(SinkWriter):
-    """Whole once it is closed. Nothing is written twice: jobs of the suite stop with a savepoint or finish."""
+class ChangesWriter(CommittingSinkWriter):
+    """A file for each checkpoint, which gets its suffix when that is complete."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, has_checkpoints: bool) -> None:
         self._path = path
+        self._has_checkpoints = has_checkpoints
+        self._files = 0
         self._file: pa.NativeFile | None = None
         self._stream: pa.RecordBatchStreamWriter | None = None
 
@@ -215,14 +224,32 @@ class ChangesWriter(SinkWriter):
         records = pa.RecordBatch.from_arrays([pa.array(kinds, pa.int8()), *batch.records.columns], names=names)
         if self._stream is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = pa.OSFile(str(self._path), "wb")
+            self._file = pa.OSFile(str(self._open_path), "wb")
             self._stream = pa.ipc.new_stream(self._file, records.schema)
         self._stream.write_batch(records)
+
+    def flush(self) -> None:
+        if not self._has_checkpoints:
+            for path in self.prepare_commit():
+                Path(path).rename(Path(path).with_suffix(".arrows"))
+
+    def prepare_commit(self) -> list[str]:
+        if self._stream is None:
+            return []
+        path = str(self._open_path)
+        self.close()
+        self._files += 1
+        return [path]
 
     def close(self) -> None:
         if self._stream is not None and self._file is not None:
             self._stream.close()
             self._file.close()
+            self._stream = self._file = None
+
+    @property
+    def _open_path(self) -> Path:
+        return self._path.with_name(f"{self._path.name}-{self._files}.open")
 
 
 def install(directory: Path) -> None:

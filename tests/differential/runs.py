@@ -39,7 +39,7 @@ class Run(enum.Enum):
     CLEAN = "clean"
     """At parallelism 1, state in memory, no checkpoint."""
     ROCKSDB = "rocksdb"
-    """The same with the other backend, at parallelism 2."""
+    """The same with the other backend."""
     RESTORED = "restored"
     """At parallelism 2, stopped with a savepoint after three checkpoints, restored at parallelism 3."""
     RESTORED_ROCKSDB = "restored-rocksdb"
@@ -77,7 +77,7 @@ class Runner:
         }
         if run in (Run.CLEAN, Run.ROCKSDB):
             gate.touch()
-            settings["parallelism.default"] = "1" if run is Run.CLEAN else "2"
+            settings["parallelism.default"] = "1"
             self._submit(cases, directory, gate, settings).wait()
         else:
             self._restored(cases, directory, gate, settings)

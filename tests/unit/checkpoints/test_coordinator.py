@@ -147,6 +147,19 @@ def test_the_last_checkpoint_does_not_wait_for_its_interval() -> None:
     assert coordinator.tick(2) == [SnapshotEnumerators(1)]
 
 
+def test_consumers_of_subtasks_that_wait_for_their_commit_are_triggered() -> None:
+    """Such a subtask has a sink beside its output, which it has ended: it sends no barrier and finishes after this
+    checkpoint."""
+    coordinator = running()
+    coordinator.subtask_finished(SOURCE)
+    coordinator.tick(1000)
+    assert coordinator.enumerators_copied(1) == [TriggerSubtasks(1, 1000, (MIDDLE,))]
+    assert coordinator.awaits_commit(MIDDLE) == [TriggerSubtasks(1, 1000, (SINK,))]
+    assert coordinator.reported(MIDDLE, report(1, MIDDLE), None, 1001) == []
+    (seal,) = coordinator.reported(SINK, report(1, SINK), None, 1002)
+    assert isinstance(seal, Seal)
+
+
 def test_a_request_needs_no_interval() -> None:
     coordinator = running(interval_ms=0)
     assert coordinator.tick(10_000) == []

@@ -4,7 +4,8 @@ Each checkpoint goes through the same steps; up to ``max_concurrent`` of them ar
 
 1. ``SnapshotEnumerators``: the sources' enumerators are copied and what they hand out is held back, so that no split is
    both in their state and in a reader's.
-2. ``TriggerSubtasks``: barriers start at the subtasks that have no running producer. The others follow their barriers.
+2. ``TriggerSubtasks``: barriers start at the subtasks to which no producer sends any more. The others follow their
+   barriers.
 3. ``Seal``: all have answered; the manifest is written. From then on the checkpoint exists.
 4. ``Announce``: subtasks may commit. ``Discard``: older checkpoints go.
 
@@ -203,9 +204,13 @@ class CheckpointCoordinator:
             instructions += [*self._trigger(pending), *self._check(pending)]
         return instructions
 
-    def awaits_commit(self, subtask: SubtaskId) -> None:
-        """It can only finish after a checkpoint: the last one need not wait for its interval."""
+    def awaits_commit(self, subtask: SubtaskId) -> list[Instruction]:
+        """It has ended its output, and can only finish after a checkpoint: the last one need not wait for its interval.
+
+        No barrier follows to its consumers, so they may be the next to need a trigger.
+        """
         self._awaiting.add(subtask)
+        return [i for pending in self._open() for i in self._trigger(pending)]
 
     def request_savepoint(self) -> None:
         """Start a savepoint as soon as nothing is under way, also in a job that takes no checkpoints by itself."""
@@ -316,10 +321,11 @@ class CheckpointCoordinator:
         return [SnapshotEnumerators(checkpoint_id)]
 
     def _trigger(self, pending: _Pending) -> list[Instruction]:
-        """At subtasks that wait and have no running producer, each once."""
+        """At subtasks that wait and whose producers have all ended their output, each once."""
         if not pending.enumerators_done:
             return []
-        heads = {s for s in pending.waiting - pending.triggered if self._producers[s] <= self._finished}
+        ended = self._finished | self._awaiting
+        heads = {s for s in pending.waiting - pending.triggered if self._producers[s] <= ended}
         pending.triggered |= heads
         if not heads:
             return []

@@ -195,7 +195,7 @@ class CheckpointDriver:
         self._perform(self.coordinator.subtask_finished(subtask))
 
     def awaits_commit(self, subtask: SubtaskId) -> None:
-        self.coordinator.awaits_commit(subtask)
+        self._perform(self.coordinator.awaits_commit(subtask))
 
     def reported(self, subtask: SubtaskId, report: checkpoint_pb2.CheckpointReport) -> None:
         """From a subtask of the current attempt."""
