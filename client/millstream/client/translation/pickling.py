@@ -7,6 +7,9 @@ shipped modules, so sources, whose enumerators run there, travel wholly by value
 
 from __future__ import annotations
 
+import io
+import types
+from collections import ChainMap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -20,6 +23,7 @@ from millstream.core.graph.specs import VertexPayload
 from millstream.core.graph.stream_graph import StreamGraph
 
 PICKLE_PROTOCOL: Final = 5
+_NO_FILE: Final = "<dynamic-code>"
 
 
 def dump_vertex(payload: VertexPayload, graph: StreamGraph, archive: ModuleArchive) -> bytes:
@@ -35,10 +39,26 @@ def dump_source(source: Any, graph: StreamGraph, archive: ModuleArchive) -> byte
 def _dump(value: Any, graph: StreamGraph, by_value: Iterable[ModuleType]) -> bytes:
     with pickled_by_value(by_value):
         try:
-            data: bytes = cloudpickle.dumps(value, protocol=PICKLE_PROTOCOL)
+            data = _dumps(value)
         except Exception as error:  # __reduce__ and __getstate__ of user classes may raise anything
             raise explain(graph, error) from None
     return data
+
+
+def _dumps(value: Any) -> bytes:
+    with io.BytesIO() as stream:
+        _Pickler(stream, protocol=PICKLE_PROTOCOL).dump(value)
+        return stream.getvalue()
+
+
+def _code_with_file(code: types.CodeType) -> Any:
+    """With the name of its file, which some versions of cloudpickle leave out: errors point at the user's line."""
+    make, arguments = cloudpickle.Pickler.dispatch_table[types.CodeType](code)
+    return make, tuple(code.co_filename if argument == _NO_FILE else argument for argument in arguments)
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    dispatch_table = ChainMap({types.CodeType: _code_with_file}, cloudpickle.Pickler.dispatch_table)
 
 
 @contextmanager
