@@ -145,7 +145,7 @@ class Parser:
             return bind_call(word, [*arguments, *self.list(")")])
         if word == "POSITION":
             needle = self.expression(4)
-            self.need("IN")
+            assert self.take("IN") or self.take(",")
             return bind_call(word, [needle, *self.list(")")])
         if word == "TRIM" and self.peek() in ("BOTH", "LEADING", "TRAILING"):
             side = self.next()
