@@ -53,8 +53,7 @@ class JobFailed:
 
 @dataclass(frozen=True)
 class CancelRequested:
-    finished: bool = False
-    """A savepoint holds everything and its results are committed: the job has done what was asked of it."""
+    pass
 
 
 @dataclass(frozen=True)
@@ -177,8 +176,6 @@ class JobMachine:
         self._awaiting_cause = False
         self._asked = False
         self._restart_due = False
-        self._finished = False
-        """Being cancelled because a savepoint has everything."""
         self._stopping = False
         """Being rescaled: subtasks of the former plan are being cancelled."""
         self._attempt = 0
@@ -205,8 +202,8 @@ class JobMachine:
                 return self._taskmanager_gone(event, now_ms)
             case JobFailed():
                 return self._fail(event.error, now_ms)
-            case CancelRequested(finished):
-                return self._cancel(finished, now_ms)
+            case CancelRequested():
+                return self._cancel(now_ms)
             case CauseAwaited():
                 self._awaiting_cause = False  # by now the job may be in its next attempt
                 return self._end(now_ms) if self.status is JobStatus.FAILING and self._ended() else []
@@ -303,10 +300,9 @@ class JobMachine:
             self.story.become(JobStatus.FAILING, now_ms)
         return [*self._cancel_subtasks(), *self._check_end(now_ms)]
 
-    def _cancel(self, finished: bool, now_ms: int) -> list[Instruction]:
+    def _cancel(self, now_ms: int) -> list[Instruction]:
         if self.status is JobStatus.CANCELLING:
             return []
-        self._finished = finished
         self.story.become(JobStatus.CANCELLING, now_ms)
         self._down = frozenset(self._regions)
         return [*self._cancel_subtasks(), *self._check_end(now_ms)]
@@ -417,7 +413,7 @@ class JobMachine:
             return [AskRestart(self.error)]
         if self.status is JobStatus.INITIALIZING:
             self.story.become(JobStatus.RUNNING, now_ms)  # all subtasks finished before the last reported that it ran
-        self.story.become(JobStatus.FINISHED if self._finished else _END[self.status], now_ms)
+        self.story.become(_END[self.status], now_ms)
         return [Finished()]
 
 

@@ -197,7 +197,7 @@ class JobMaster:
             raise UserError(f"the directory of a savepoint must be absolute, since it is the cluster's: {root}")
         path = await self.checkpoints.take_savepoint(root, stop=stop, drain=drain)
         if stop and not drain:
-            self.handle(CancelRequested(finished=True))
+            self.cancel()
         return path
 
     async def rescale(self, parallelism: int, by_vertex: Mapping[str, int]) -> bool:

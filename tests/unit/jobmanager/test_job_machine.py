@@ -94,12 +94,6 @@ TABLES: dict[str, list[Step]] = {
         (said(A, CANCELED), [], "CANCELLING"),
         (said(B, FAILED, CAUSE), [Finished()], "CANCELED"),
     ],
-    "is stopped by a savepoint": [
-        *[(event, [DEPLOY] if event is GRANT else [], "") for event in BOTH_RUN],
-        (CancelRequested(finished=True), [STOP_BOTH], "CANCELLING"),
-        (said(A, CANCELED), [], "CANCELLING"),
-        (said(B, CANCELED), [Finished()], "FINISHED"),
-    ],
     "fails for want of slots": [
         (JobFailed(NO_SLOTS), [AskRestart(NO_SLOTS)], "FAILING"),
         (RestartDecided(False), [Finished()], "FAILED"),
