@@ -210,7 +210,7 @@ class Slots:
             process.subtasks[subtask_key(deployment.subtask)] = deployment.subtask
         deploy = taskmanager_pb2.SlotDeploy(request=request, blob_paths=blob_paths)
         process.send(taskmanager_pb2.ToSlot(deploy=deploy))
-        if options.TABLE_LOCAL_TIME_ZONE.key in request.configuration:
+        if is_of_tables(request):
             self.preload_tables()
 
     def preload_tables(self) -> None:
@@ -280,6 +280,12 @@ class Slots:
             except subprocess.TimeoutExpired:
                 self._fork_server.kill()
                 self._fork_server.wait()
+
+
+def is_of_tables(request: taskmanager_pb2.DeploySubtasksRequest) -> bool:
+    """Whether a session of SQL or tables submitted the job: only these put a zone's name for the default."""
+    zone = request.configuration.get(options.TABLE_LOCAL_TIME_ZONE.key)
+    return zone is not None and json.loads(zone) != options.ZONE_OF_MACHINE
 
 
 def unix_socket_path(directory: Path) -> str:

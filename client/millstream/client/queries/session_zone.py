@@ -14,7 +14,7 @@ def session_zone(configuration: Configuration) -> ZoneInfo:
     """``table.local-time-zone``. Raises ``ConfigError`` for a zone that does not exist."""
     name = configuration[options.TABLE_LOCAL_TIME_ZONE]
     try:
-        return local_zone() if name == "default" else ZoneInfo(name)
+        return local_zone() if name == options.ZONE_OF_MACHINE else ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
         raise ConfigError(f"{options.TABLE_LOCAL_TIME_ZONE.key}: there is no time zone {name!r}.") from error
 

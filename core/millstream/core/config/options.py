@@ -151,6 +151,8 @@ RESTART_EXPONENTIAL_ATTEMPTS = Option(
 # -- SQL --------------------------------------------------------------------------------------------------------------
 EXECUTION_RUNTIME_MODE = Option("execution.runtime-mode", Choice(("STREAMING", "BATCH", "AUTOMATIC")))
 TABLE_LOCAL_TIME_ZONE = Option("table.local-time-zone", Text())
+ZONE_OF_MACHINE: Final = "default"
+"""Value of ``TABLE_LOCAL_TIME_ZONE`` that sessions of SQL and tables replace by a zone's name before they submit."""
 TABLE_SQL_DIALECT = Option("table.sql-dialect", Choice(("default",)))
 TABLE_DML_SYNC = Option("table.dml-sync", Boolean())
 TABLE_DYNAMIC_OPTIONS = Option("table.dynamic-table-options.enabled", Boolean())
