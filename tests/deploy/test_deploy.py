@@ -85,7 +85,7 @@ def test_settings_of_the_services_exist() -> None:
 def test_the_image_copies_every_component() -> None:
     dockerfile = (ROOT / "deploy" / "docker" / "Dockerfile").read_text()
     copied = set(re.findall(r"^COPY (\w+) \1$", dockerfile, re.MULTILINE))
-    assert copied == {"proto", "core", "connectors", "jobmanager", "taskmanager", "client"}
+    assert copied == {"proto", "core", "connectors", "jobmanager", "taskmanager", "client", "sql"}
 
 
 def test_prometheus_scrapes_every_server_where_it_listens() -> None:
