@@ -27,8 +27,6 @@ KNOWN_FLINK_S: Final = {
 }  # fmt: skip
 """Seconds of Flink 2.3 for 2 million events on the machine of the README, from an earlier run."""
 
-SIDE_INPUT: Final = "key BIGINT, `value` STRING"
-
 
 def query_text(query: str) -> str:
     return (HERE / "queries" / f"{query}.sql").read_text()

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from millstream.core.elements.batch import ArrowBatch, RowKind
+from millstream.core.table.text_format import java_double
 
 _KINDS = [str(kind) for kind in RowKind]
 
@@ -38,7 +39,7 @@ def value_text(value: Any) -> str:
         case bool():
             return "true" if value else "false"
         case float():
-            return _double_text(value)
+            return java_double(value)
         case Decimal():
             return format(value, "f")
         case bytes():
@@ -102,19 +103,3 @@ def _seconds_text(value: time) -> str:
         if value.microsecond % 1000 == 0
         else f"{text}.{value.microsecond:06d}"
     )
-
-
-def _double_text(value: float) -> str:
-    """Plain from a thousandth to ten million, else with an exponent, as ``Double.toString`` does."""
-    if value != value:
-        return "NaN"
-    if value in (float("inf"), float("-inf")):
-        return "Infinity" if value > 0 else "-Infinity"
-    if value == 0 or 1e-3 <= abs(value) < 1e7:
-        plain = repr(value)
-        return plain if "e" not in plain else format(Decimal(plain), "f")
-    sign, digits, exponent = Decimal(repr(value)).as_tuple()
-    assert isinstance(exponent, int)
-    shift = exponent + len(digits) - 1
-    rest = "".join(map(str, digits[1:])).rstrip("0") or "0"
-    return f"{'-' if sign else ''}{digits[0]}.{rest}E{shift}"

@@ -21,7 +21,7 @@ from millstream.core.api.source import (
     SplitEnumerator,
 )
 from millstream.core.clock import Clock
-from millstream.core.table.projection import project
+from millstream.core.table.projection import project, zero_column_batch
 
 _BATCH_BYTES: Final = 8 * 2**20
 FIXED_TIME_MS: Final = 1_704_067_200_000
@@ -79,7 +79,7 @@ class DataGenTableSource(Source[RoundsSplit]):
             now_ms = np.full(len(numbers), clock.wall_ms(), np.int64)
         wanted = self._wanted
         if not wanted:
-            return pa.RecordBatch.from_struct_array(pa.array([{}] * len(numbers), pa.struct([])))
+            return zero_column_batch(len(numbers))
         columns = {
             name: generate(rule, stream_key(self.seed, i), numbers, now_ms)
             for i, (name, rule) in enumerate(self.rules)

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from millstream.connectors.files.formats.arrow_buffers import zero_column_batch
 from millstream.connectors.files.formats.column_encoders import appended_records
 from millstream.connectors.files.partitions import DEFAULT_PARTITION
 from millstream.core.elements.batch import ArrowBatch, Batch
+from millstream.core.table.projection import zero_column_batch
 
 _ESCAPED = {code: f"%{code:02X}" for code in [*range(32), 127, *b"\"#%'*/:=?\\{}[]^"]}
 """What Hive, and with it Flink, does not leave in the names of directories."""

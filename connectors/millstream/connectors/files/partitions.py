@@ -9,11 +9,11 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 
-from millstream.connectors.files.formats.arrow_buffers import zero_column_batch
 from millstream.connectors.files.formats.line_format import LineDecoder, LineFormat
 from millstream.connectors.files.malformed import DecodedChunk
 from millstream.core.errors import ExternalError, MalformedRecordError
 from millstream.core.table.connectors import Filter
+from millstream.core.table.projection import zero_column_batch
 
 DEFAULT_PARTITION: Final = "__DEFAULT_PARTITION__"
 """The directory of rows whose partition column is NULL or empty."""

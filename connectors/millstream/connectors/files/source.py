@@ -102,10 +102,11 @@ class FileSource(Source[FileSplit]):
 
     def splits(self, parallelism: int) -> list[FileSplit]:
         """All splits of all files: in file order, or, by time, the first ones of all files before the second ones."""
+        files = self.files()
         if not self.by_time:
-            return [split for file in self.files() for split in self.splits_of(file, parallelism)]
-        cut_for = 1 if self._whole_files(parallelism) else parallelism
-        of_files = [self.splits_of(file, cut_for) for file in self.files()]
+            return [split for file in files for split in self.splits_of(file, parallelism)]
+        cut_for = 1 if len(files) >= parallelism else parallelism
+        of_files = [self.splits_of(file, cut_for) for file in files]
         return [split for turn in itertools.zip_longest(*of_files) for split in turn if split is not None]
 
     def _whole_files(self, parallelism: int) -> bool:

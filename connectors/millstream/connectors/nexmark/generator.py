@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from millstream.connectors.nexmark.fields import KindRows
 from millstream.connectors.nexmark.model import EventKind, Events, NexmarkModel
+from millstream.core.table.projection import zero_column_batch
 
 Mask = npt.NDArray[np.bool_]
 
@@ -28,7 +29,7 @@ class NexmarkGenerator:
         """The rows of ``events``, in that order."""
         rows = _MixedRows(self.model, events)
         if not len(self.schema):
-            return pa.RecordBatch.from_struct_array(pa.array([{}] * len(events), pa.struct([])))
+            return zero_column_batch(len(events))
         return pa.RecordBatch.from_arrays([rows.column(field) for field in self.schema], schema=self.schema)
 
 

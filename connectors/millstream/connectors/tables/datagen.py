@@ -69,7 +69,7 @@ class DataGenConnector(TableConnector):
     def open_source(self, description: TableDescription, options: TableOptions, pushdown: Pushdown) -> TableSource:
         rules = _Rules(options)
         made = tuple((column.name, rules.rule(column.name, column.type)) for column in description.schema)
-        rules.check_names(description)
+        rules.check_names()
         rows = [count for count in (options.get("number-of-rows"), rules.sequence_rows) if count is not None]
         limit = pushdown.limit_without()
         if rows and limit is not None:
@@ -140,7 +140,7 @@ class _Rules:
             raise ConfigError(f"{self._options.place}: datagen makes no keys of type {logical_type(kind.key_type)}.")
         return replace(key, null_rate=0.0), value
 
-    def check_names(self, description: TableDescription) -> None:
+    def check_names(self) -> None:
         """Raises ``ConfigError`` for an option of a field that the table does not have."""
         for name, _ in self._options.given("fields."):
             path = name.removeprefix("fields.").rpartition(".")[0]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from millstream.core.elements.batch import ArrowBatch
 from millstream.core.table.row_type import RowType
+from millstream.testing.harness import OperatorHarness
 from millstream.testing.modes import RunMode
 
 KINDS = {"+I": 0, "-U": 1, "+U": 2, "-D": 3}
@@ -79,6 +80,16 @@ def frozen(value: Any) -> Any:
     if isinstance(value, float):
         return "NaN" if value != value else 0.0 if abs(value) < 1e-6 else float(f"{value:.6g}")
     return value
+
+
+def drive(harness: OperatorHarness, kind: RowType, steps: Iterable[Any]) -> None:
+    """Rows of ``kind``, or watermarks; then the end."""
+    for step in steps:
+        if isinstance(step, int):
+            harness.watermark(step)
+        else:
+            harness.push_batch(batch_of(kind, step))
+    harness.end()
 
 
 @st.composite

@@ -17,7 +17,7 @@ from millstream.core.table.specs import Window, WindowAggregateSpec, WindowKind
 from millstream.testing.harness import OperatorHarness
 from millstream.testing.modes import RunMode
 from tests.unit.operators.table.aggregate_twins import aggregate
-from tests.unit.operators.table.changelogs import MODES, batch_of, frozen
+from tests.unit.operators.table.changelogs import MODES, batch_of, drive, frozen
 from tests.unit.operators.table.test_window_aggregate import CALLS, INPUT, OUTPUT, PROPERTIES, ROW, plain
 
 GAP_MS = 5
@@ -59,12 +59,7 @@ def twin(steps: list[Any]) -> tuple[list[Any], int]:
 @settings(max_examples=40, deadline=None)
 def test_equals_plain_python(mode: RunMode, steps: list[Any]) -> None:
     with OperatorHarness(WindowAggregateSpec(INPUT, OUTPUT, (0,), CALLS, SESSION, 2, PROPERTIES), mode=mode) as harness:
-        for step in steps:
-            if isinstance(step, int):
-                harness.watermark(step)
-            else:
-                harness.push_batch(batch_of(INPUT, step))
-        harness.end()
+        drive(harness, INPUT, steps)
         expected, late = twin(steps)
         emitted = [(*row[:6], *row[7:]) for row in (plain(row) for _, row in harness.changelog)]
         assert [row[-2] for row in emitted] == [row[-2] for row in expected]

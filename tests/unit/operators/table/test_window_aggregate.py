@@ -17,8 +17,8 @@ from millstream.core.table.specs import Window, WindowAggregateSpec, WindowKind,
 from millstream.testing.harness import OperatorHarness
 from millstream.testing.modes import RunMode
 from tests.unit.operators.table.aggregate_twins import aggregate
-from tests.unit.operators.table.changelogs import MODES, batch_of, changelog_of, frozen, materialized
-from tests.unit.operators.table.window_twins import WINDOWS, windows_of
+from tests.unit.operators.table.changelogs import MODES, batch_of, changelog_of, drive, frozen, materialized
+from tests.unit.operators.table.window_twins import WINDOWS, milliseconds, windows_of
 
 TIME = lt.timestamp(3)
 INPUT = RowType((Column("k", lt.BIGINT), Column("v", lt.BIGINT), Column("ts", TIME, TimeAttribute.ROWTIME)))
@@ -50,10 +50,6 @@ STEPS = st.lists(st.one_of(st.lists(ROW, max_size=8), st.integers(0, 70)), max_s
 """Rows, or a watermark."""
 
 
-def milliseconds(value: Any) -> int:
-    return round((value - type(value)(1970, 1, 1)).total_seconds() * 1000)
-
-
 def plain(row: tuple[Any, ...]) -> tuple[Any, ...]:
     """Times as milliseconds."""
     return frozen((*row[:-3], *map(milliseconds, row[-3:])))
@@ -63,12 +59,7 @@ def run(window: Window, steps: list[Any], mode: RunMode, keys: tuple[int, ...] =
     output = OUTPUT if keys else RowType(OUTPUT.columns[1:])
     spec = WindowAggregateSpec(INPUT, output, keys, CALLS, window, 2, PROPERTIES)
     with OperatorHarness(spec, mode=mode) as harness:
-        for step in steps:
-            if isinstance(step, int):
-                harness.watermark(step)
-            else:
-                harness.push_batch(batch_of(INPUT, step))
-        harness.end()
+        drive(harness, INPUT, steps)
     return harness
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,16 +11,12 @@ from millstream.core.table.row_type import Column, RowType
 from millstream.core.table.specs import WindowTableSpec
 from millstream.testing.harness import OperatorHarness
 from tests.unit.operators.table.changelogs import batch_of
-from tests.unit.operators.table.window_twins import WINDOWS, windows_of
+from tests.unit.operators.table.window_twins import WINDOWS, milliseconds, windows_of
 
 INPUT = RowType((Column("n", lt.BIGINT), Column("ts", lt.timestamp(6))))
 OUTPUT = RowType(
     (*INPUT.columns, *(Column(name, lt.timestamp(3)) for name in ("window_start", "window_end", "window_time")))
 )
-
-
-def ms(value: Any) -> int:
-    return round((value - type(value)(1970, 1, 1)).total_seconds() * 1000)
 
 
 @pytest.mark.parametrize("name", WINDOWS)
@@ -38,6 +32,6 @@ def test_each_row_comes_once_a_window(name: str, times: list[int | None]) -> Non
         if time is not None
         for start, end in windows_of(time, WINDOWS[name])
     ]
-    assert [(kind, (row[0], *map(ms, row[2:]))) for kind, row in harness.changelog] == expected
+    assert [(kind, (row[0], *map(milliseconds, row[2:]))) for kind, row in harness.changelog] == expected
     dropped = harness.metrics.snapshot().get("numNullRowTimeRecordsDropped", 0)
     assert dropped == sum(time is None for time in times)

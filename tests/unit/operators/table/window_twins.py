@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from millstream.core.table.specs import Window, WindowKind
 
 WINDOWS = {
@@ -13,6 +15,11 @@ WINDOWS = {
     "cumulate": Window(WindowKind.CUMULATE, 12, 4),
     "cumulate with offset": Window(WindowKind.CUMULATE, 12, 3, 2),
 }
+
+
+def milliseconds(value: Any) -> int:
+    """Since the epoch."""
+    return round((value - type(value)(1970, 1, 1)).total_seconds() * 1000)
 
 
 def windows_of(time: int, window: Window) -> list[tuple[int, int]]:

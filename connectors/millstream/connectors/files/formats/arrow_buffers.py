@@ -47,11 +47,6 @@ def struct_of(kind: pa.DataType, columns: list[pa.Array], states: States) -> pa.
     return pa.Array.from_buffers(kind, len(states), [_validity(states)], children=columns)
 
 
-def zero_column_batch(rows: int) -> pa.RecordBatch:
-    """Rows of no columns, for whoever only counts them."""
-    return pa.RecordBatch.from_struct_array(pa.Array.from_buffers(pa.struct([]), rows, [None]))
-
-
 def _validity(states: States) -> pa.Buffer | None:
     return None if states.all() else _bits(states)
 

@@ -70,14 +70,14 @@ class _ParquetColumnEncoder(FileEncoder):
         compression = "NONE" if options.compression == "UNCOMPRESSED" else options.compression
         self._writer = pq.ParquetWriter(self._stream, options.schema, compression=compression)
         self._held: list[pa.RecordBatch] = []
-        self._held_bytes = 0
+        self._held_bytes = self._held_rows = 0
 
     def write(self, batch: Batch) -> None:
         records = appended_records(batch)
         self._held.append(records)
         self._held_bytes += records.nbytes
-        rows = sum(held.num_rows for held in self._held)
-        if self._held_bytes >= self._options.group_bytes or rows >= ROW_GROUP_ROWS_MAX:
+        self._held_rows += records.num_rows
+        if self._held_bytes >= self._options.group_bytes or self._held_rows >= ROW_GROUP_ROWS_MAX:
             self._write_group()
         self.bytes_written = self._stream.tell() + self._held_bytes
 
@@ -95,7 +95,7 @@ class _ParquetColumnEncoder(FileEncoder):
         if self._held:
             table = pa.Table.from_batches(self._held).cast(self._options.schema)
             self._writer.write_table(table, row_group_size=ROW_GROUP_ROWS_MAX)
-        self._held, self._held_bytes = [], 0
+        self._held, self._held_bytes, self._held_rows = [], 0, 0
 
 
 @dataclass(frozen=True)

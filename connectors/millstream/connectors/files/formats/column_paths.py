@@ -5,9 +5,9 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from millstream.connectors.files.formats.arrow_buffers import zero_column_batch
 from millstream.connectors.files.formats.json_schema import column_path
 from millstream.core.errors import MalformedRecordError
+from millstream.core.table.projection import zero_column_batch
 
 
 class WantedColumns:

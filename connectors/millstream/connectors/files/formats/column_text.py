@@ -6,6 +6,7 @@ import base64
 import datetime
 import decimal
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,7 +74,7 @@ def plain(value: Any, kind: pa.DataType, separator: str) -> Any:
         return {field.name: plain(value[field.name], field.type, separator) for field in kind}
     if isinstance(value, datetime.datetime):
         text = value.replace(tzinfo=None).isoformat(separator) + ("Z" if value.tzinfo else "")
-        return pc.replace_substring_regex(text, _TRAILING_ZEROS, r"\1\2").as_py().replace(".Z", "Z")
+        return re.sub(_TRAILING_ZEROS, r"\1\2", text).replace(".Z", "Z")
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
     if isinstance(value, bytes):

@@ -15,11 +15,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from millstream.connectors.files.formats.arrow_buffers import zero_column_batch
 from millstream.connectors.files.formats.csv_cells import cell_converter
 from millstream.connectors.files.formats.line_format import LineDecoder, LineFormat, split_lines
 from millstream.connectors.files.malformed import BadLine, DecodedChunk
 from millstream.core.errors import ConfigError
+from millstream.core.table.projection import zero_column_batch
 
 _BLOCK_BYTES_MIN = 1 << 16
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from millstream.connectors.files.formats.arrow_buffers import array_of, string_array, struct_of, zero_column_batch
+from millstream.connectors.files.formats.arrow_buffers import array_of, string_array, struct_of
 from millstream.connectors.files.formats.json_schema import JsonField, JsonOptions, JsonSchema
 from millstream.connectors.files.formats.json_values import converter, round_decimal
 from millstream.connectors.files.formats.line_format import LineDecoder, LineFormat
@@ -21,6 +21,7 @@ from millstream.core.kernels import ndjson
 from millstream.core.kernels.byte_scan import PADDING, count_lines
 from millstream.core.kernels.json_text import BROKEN, gather_strings
 from millstream.core.kernels.number_text import INVALID, LATER, NULL
+from millstream.core.table.projection import zero_column_batch
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _PREVIEW_BYTES: Final = 1000

@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from millstream.core.clock import Clock
 from millstream.core.kernels.slot_index import Int64Array, distinct_marked
+from millstream.core.table.projection import zero_column_batch
 from millstream.taskmanager.state.column_chunks import TABLE, ColumnChunk
 from millstream.taskmanager.state.columnar.changes import SlotChanges
 from millstream.taskmanager.state.columnar.columns import Column, FixedColumn, column_for
@@ -234,7 +235,7 @@ class ColumnTable:
 
     def _gather(self, schema: pa.Schema, slots: Int64Array) -> pa.RecordBatch:
         if not len(schema):
-            return pa.RecordBatch.from_struct_array(pa.array([{}] * len(slots), pa.struct([])))
+            return zero_column_batch(len(slots))
         return pa.RecordBatch.from_arrays([self._columns[name].gather(slots) for name in schema.names], schema=schema)
 
     def _reserve(self) -> None:
