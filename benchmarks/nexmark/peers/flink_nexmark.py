@@ -26,6 +26,7 @@ SETTINGS = {
     "taskmanager.memory.process.size": "6g",
     "execution.checkpointing.interval": "10 s",
     "execution.checkpointing.mode": "EXACTLY_ONCE",
+    "execution.checkpointing.storage": "filesystem",
     "execution.attached": "true",
     "pipeline.object-reuse": "true",
     "table.exec.mini-batch.enabled": "true",
@@ -40,6 +41,7 @@ SETTINGS = {
 
 def main() -> None:
     spec = json.loads(Path(sys.argv[1]).read_text())
+    SETTINGS["execution.checkpointing.dir"] = Path(sys.argv[1]).with_name("flink-checkpoints").resolve().as_uri()
     settings = EnvironmentSettings.in_streaming_mode()
     tables = TableEnvironment.create(settings)
     for key, value in SETTINGS.items():
