@@ -1,6 +1,7 @@
 """A result that fills the terminal and changes as rows arrive, with paging: modes TABLE and CHANGELOG.
 
-A thread reads the result; the screen shows what it has applied, a few times a second. Leaving cancels the query.
+A thread reads the result; the screen shows what it has applied, a few times a second. Leaving cancels the query. The
+thread never wakes the screen: the user may leave at that moment, and the screen's event loop would be gone.
 """
 
 from __future__ import annotations
@@ -131,7 +132,6 @@ class LiveView:
         finally:
             with self._lock:
                 self._ended = True
-            self._application.invalidate()
 
     def _bindings(self) -> KeyBindings:
         bindings = KeyBindings()
