@@ -58,11 +58,8 @@ def _sync(descriptor: int) -> None:
 
 def crc32c_of_file(path: Path) -> int:
     """The same of a whole file."""
-    checksum = 0
     with path.open("rb") as stream:
-        while block := stream.read(_BLOCK_BYTES):
-            checksum = int(google_crc32c.extend(checksum, block))
-    return checksum
+        return crc32c_of_pieces(iter(lambda: stream.read(_BLOCK_BYTES), b""))
 
 
 def crc32c_of_pieces(pieces: Iterable[bytes]) -> int:

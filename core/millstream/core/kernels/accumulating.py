@@ -84,6 +84,12 @@ def add_wide(
         sum_lows[slot] = np.int64(after)
 
 
+@numba.njit(cache=True, nogil=True, inline="always")
+def _below(one: Any, other: Any) -> Any:
+    """In the order of SQL: NaN is greater than everything."""
+    return one < other or (other != other and one == one)
+
+
 @numba.njit(cache=True, nogil=True)
 def keep_least(slots: Int64Array, values: Array, valid: BoolArray, least: Array, known: BoolArray) -> None:
     """``known`` says by slot whether ``least`` is one. NaN is greater than everything."""
@@ -96,7 +102,7 @@ def keep_least(slots: Int64Array, values: Array, valid: BoolArray, least: Array,
         if not known[slot]:
             least[slot] = value
             known[slot] = True
-        elif value < least[slot] or (least[slot] != least[slot] and value == value):
+        elif _below(value, least[slot]):
             least[slot] = value
 
 
@@ -112,7 +118,7 @@ def keep_greatest(slots: Int64Array, values: Array, valid: BoolArray, greatest: 
         if not known[slot]:
             greatest[slot] = value
             known[slot] = True
-        elif value > greatest[slot] or (value != value and greatest[slot] == greatest[slot]):
+        elif _below(greatest[slot], value):
             greatest[slot] = value
 
 
@@ -245,9 +251,9 @@ def running_extremes(
                 extremes[slot] = value
                 known[slot] = True
             elif greatest:
-                if value > best or (value != value and best == best):
+                if _below(best, value):
                     extremes[slot] = value
-            elif value < best or (best != best and value == value):
+            elif _below(value, best):
                 extremes[slot] = value
         out[i] = extremes[slot]
         out_known[i] = known[slot]

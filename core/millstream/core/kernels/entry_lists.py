@@ -11,6 +11,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from millstream.core.kernels.chains import list_rows
+
 Int64Array = npt.NDArray[np.int64]
 
 NONE: Final = -1
@@ -60,18 +62,6 @@ def _count(owners: Int64Array, heads: Int64Array, nexts: Int64Array, starts: Int
     starts[len(owners)] = total
 
 
-@numba.njit(cache=True, nogil=True)
-def _collect(owners: Int64Array, heads: Int64Array, nexts: Int64Array, entries: Int64Array, groups: Int64Array) -> None:
-    position = 0
-    for i in range(len(owners)):
-        entry = heads[owners[i]]
-        while entry >= 0:
-            entries[position] = entry
-            groups[position] = i
-            position += 1
-            entry = nexts[entry]
-
-
 class EntryLists:
     """Which entries belong to which owner. Not saved: rebuilt from both tables after a restore."""
 
@@ -104,7 +94,7 @@ class EntryLists:
         _count(owners, self._heads, self._nexts, starts)
         entries: Int64Array = np.empty(int(starts[-1]), np.int64)
         positions: Int64Array = np.empty(len(entries), np.int64)
-        _collect(owners, self._heads, self._nexts, entries, positions)
+        list_rows(owners, self._heads, self._nexts, positions, entries)
         return entries, positions, starts
 
     def clear(self) -> None:

@@ -8,6 +8,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from millstream.core.kernels.scatter import order_by_target
+
 Int64Array = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
@@ -53,21 +55,6 @@ def last_rows(groups: Int64Array, valid: BoolArray, rows: Int64Array) -> None:
             rows[groups[i]] = i
 
 
-@numba.njit(cache=True, nogil=True)
-def order_by_group(groups: Int64Array, count: int, order: Int64Array, starts: Int64Array) -> None:
-    """Fill ``order`` with the rows of group 0, of group 1, ..., each in order; those of group ``g`` are
-    ``order[starts[g]:starts[g + 1]]``. ``starts`` has ``count + 1`` zeros before."""
-    for i in range(len(groups)):
-        starts[groups[i] + 1] += 1
-    for group in range(count):
-        starts[group + 1] += starts[group]
-    cursor = starts[:-1].copy()
-    for i in range(len(groups)):
-        group = groups[i]
-        order[cursor[group]] = i
-        cursor[group] += 1
-
-
 class Groups:
     """The rows of a batch by slot."""
 
@@ -96,7 +83,7 @@ class Groups:
         """``(rows, starts)``: the rows of group ``g`` are ``rows[starts[g]:starts[g + 1]]``, in order."""
         order: Int64Array = np.empty(len(self.of_rows), np.int64)
         starts: Int64Array = np.zeros(len(self) + 1, np.int64)
-        order_by_group(self.of_rows, len(self), order, starts)
+        order_by_target(self.of_rows, starts, order)
         return order, starts
 
 

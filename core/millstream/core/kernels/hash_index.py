@@ -8,6 +8,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from millstream.core.kernels.key_hash import mix
+
 Int64Array = npt.NDArray[np.int64]
 
 FREE: Final = -1
@@ -27,10 +29,7 @@ def find_or_insert(
     found = 0
     for i in range(len(keys)):
         key = keys[i]
-        x = np.uint64(key) + np.uint64(0x9E3779B97F4A7C15)
-        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        place = (x ^ (x >> np.uint64(31))) & mask
+        place = mix(np.uint64(key)) & mask
         while True:
             slot = table_slots[place]
             if slot < 0:

@@ -15,6 +15,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from millstream.core.kernels.key_hash import mix
+
 Int64Array = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
@@ -25,10 +27,7 @@ ROOM_FIRST: Final = 1024
 @numba.njit(cache=True, nogil=True, inline="always")
 def home_of(code: int) -> Any:
     """SplitMix64's finaliser of a code; its low bits are where the search begins."""
-    x = np.uint64(code) + np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+    return mix(np.uint64(code))
 
 
 @numba.njit(cache=True, nogil=True)

@@ -11,6 +11,7 @@ import numba
 
 from millstream.core.kernels.byte_scan import Bytes
 from millstream.core.kernels.number_text import Cells
+from millstream.core.kernels.time_patterns import days_of
 
 _SECONDS_A_DAY: Final = 86_400
 _NANOS_SECONDS_MAX: Final = 9_223_372_036
@@ -32,11 +33,7 @@ def _number(buffer: Bytes, index: int, digits: int) -> int:
 
 @numba.njit(cache=True, nogil=True)
 def _days(buffer: Bytes, index: int) -> int:
-    """Days since 1970-01-01 of ten characters ``yyyy-mm-dd``, in the proleptic Gregorian calendar.
-
-    The formula counts years from March on, so that the leap day is the last of its year, in eras of 400 years
-    (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
-    """
+    """Days since 1970-01-01 of ten characters ``yyyy-mm-dd``, in the proleptic Gregorian calendar."""
     year, month, day = _number(buffer, index, 4), _number(buffer, index + 5, 2), _number(buffer, index + 8, 2)
     if year < 0 or month < 1 or month > 12 or day < 1 or buffer[index + 4] != 45 or buffer[index + 7] != 45:
         return _INVALID
@@ -47,12 +44,7 @@ def _days(buffer: Bytes, index: int) -> int:
         longest = 30 if month == 4 or month == 6 or month == 9 or month == 11 else 31
     if day > longest:
         return _INVALID
-    if month <= 2:
-        year -= 1
-    era = year // 400
-    year_of_era = year - era * 400
-    day_of_year = (153 * (month - 3 if month > 2 else month + 9) + 2) // 5 + day - 1
-    return era * 146_097 + year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year - 719_468
+    return days_of(year, month, day)
 
 
 @numba.njit(cache=True, nogil=True)

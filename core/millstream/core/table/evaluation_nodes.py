@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
@@ -73,7 +74,20 @@ class Constant:
         return self.scalar
 
 
-class Computed:
+class Remembered(ABC):
+    """A node whose value is computed once a frame."""
+
+    def value(self, frame: Frame) -> Value:
+        key = id(self)
+        if key not in frame.values:
+            frame.values[key] = self._value(frame)
+        return frame.values[key]
+
+    @abstractmethod
+    def _value(self, frame: Frame) -> Value: ...
+
+
+class Computed(Remembered):
     """A function of whole columns. Of constants it is computed for one row, which stands for all."""
 
     def __init__(
@@ -90,12 +104,6 @@ class Computed:
         self._compute = compute
         self._arguments = arguments
         self._deterministic = deterministic
-
-    def value(self, frame: Frame) -> Value:
-        key = id(self)
-        if key not in frame.values:
-            frame.values[key] = self._value(frame)
-        return frame.values[key]
 
     def _value(self, frame: Frame) -> Value:
         arguments = [argument.value(frame) for argument in self._arguments]
@@ -116,7 +124,7 @@ class Computed:
         return answer[0] if constant and self._deterministic and not isinstance(answer, pa.Scalar) else answer
 
 
-class Chosen:
+class Chosen(Remembered):
     """CASE: each branch is computed only for the rows that reach it."""
 
     def __init__(self, conditions: Sequence[Node], values: Sequence[Node], kind: LogicalType) -> None:
@@ -124,12 +132,6 @@ class Chosen:
         self._conditions = conditions
         self._values = values
         self._arrow = kind.arrow()
-
-    def value(self, frame: Frame) -> Value:
-        key = id(self)
-        if key not in frame.values:
-            frame.values[key] = self._value(frame)
-        return frame.values[key]
 
     def _value(self, frame: Frame) -> Value:
         open_rows = np.arange(frame.context.rows, dtype=np.int64)
@@ -147,19 +149,13 @@ class Chosen:
         return gathered(pieces, frame.context.rows, self._arrow)
 
 
-class Gathered:
+class Gathered(Remembered):
     """AND, OR, COALESCE: the next argument is computed for the rows that the ones before leave undecided."""
 
     def __init__(self, name: str, arguments: Sequence[Node], kind: LogicalType) -> None:
         self._name = name
         self._arguments = arguments
         self._arrow = kind.arrow()
-
-    def value(self, frame: Frame) -> Value:
-        key = id(self)
-        if key not in frame.values:
-            frame.values[key] = self._value(frame)
-        return frame.values[key]
 
     def _value(self, frame: Frame) -> Value:
         rows = frame.context.rows
@@ -190,7 +186,7 @@ class Gathered:
         return pc.or_kleene(earlier, later) if self._name == "OR" else later
 
 
-class UserCall:
+class UserCall(Remembered):
     """A function that the user wrote."""
 
     def __init__(self, function: Any, arguments: Sequence[Node], kind: LogicalType, name: str) -> None:
@@ -198,12 +194,10 @@ class UserCall:
         self._arguments = arguments
         self._name = name
 
-    def value(self, frame: Frame) -> Value:
-        key = id(self)
-        if key not in frame.values:
-            arguments = [column(argument.value(frame), frame.context.rows) for argument in self._arguments]
-            frame.values[key] = self._function.evaluate(arguments, frame.context.rows)
-        return frame.values[key]
+    def _value(self, frame: Frame) -> Value:
+        arguments = [column(argument.value(frame), frame.context.rows) for argument in self._arguments]
+        answer: Value = self._function.evaluate(arguments, frame.context.rows)
+        return answer
 
 
 def gathered(pieces: list[tuple[npt.NDArray[np.int64], Value]], rows: int, kind: pa.DataType) -> pa.Array:

@@ -78,7 +78,7 @@ class PythonScalarFunction:
         """The column of results. Raises ``UserCodeError``, or ``RecordTypeError`` for a result of another type."""
         if self.vector is not Vector.ROW:
             return self._evaluate_vectors(arguments, rows)
-        columns = [python_values(values, self.result_type) for values in arguments]
+        columns = [python_values(values) for values in arguments]
         answers: list[Any] = []
         function = self.function
         row: Any = _NO_ROW
@@ -120,7 +120,7 @@ class PythonTableFunction:
 
     def evaluate(self, arguments: Sequence[pa.Array], rows: int) -> tuple[npt.NDArray[np.int64], list[pa.Array]]:
         """For each resulting row the position of the row it came from, and the resulting columns."""
-        columns = [python_values(values, self.result_type) for values in arguments]
+        columns = [python_values(values) for values in arguments]
         origins: list[int] = []
         answers: list[list[Any]] = [[] for _ in self.result_type.fields]
         row: Any = _NO_ROW

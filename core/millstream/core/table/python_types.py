@@ -85,7 +85,7 @@ def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
         return {}
 
 
-def python_values(values: pa.Array, kind: LogicalType) -> list[Any]:
+def python_values(values: pa.Array) -> list[Any]:
     """A column as Python values: maps as dicts, times cut to microseconds, TIMESTAMP_LTZ as aware UTC datetimes."""
     if pa.types.is_timestamp(values.type) and values.type.unit == "ns":
         values = pc.cast(values, pa.timestamp("us", tz=values.type.tz), safe=False)

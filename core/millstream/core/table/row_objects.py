@@ -35,7 +35,7 @@ def value_tuples(records: pa.RecordBatch, row_type: RowType) -> Iterator[tuple[A
 
 
 def _column(values: pa.Array, kind: LogicalType) -> list[Any]:
-    found = python_values(values, kind)
+    found = python_values(values)
     convert = _conversion(kind)
     return found if convert is None else [convert(value) for value in found]
 

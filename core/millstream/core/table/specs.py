@@ -328,8 +328,6 @@ class JoinInput:
     keys: tuple[int, ...]
     """Equal to those of the other side, position by position; empty for a cross join."""
     retracts: bool = False
-    unique_keys: tuple[tuple[int, ...], ...] = ()
-    """Sets of columns each of which identifies a row."""
     ttl_ms: int = 0
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from millstream.core.table.logical_types import LogicalType, TypeRoot
-from millstream.core.table.time_patterns import format_column, time_pattern
+from millstream.core.table.time_patterns import format_column, of_day, time_pattern
 
 _R = TypeRoot
 UTC: Final = ZoneInfo("UTC")
@@ -47,8 +47,6 @@ def text_column(values: pa.Array, kind: LogicalType, zone: ZoneInfo = UTC, *, ne
         return _time_texts(values, kind, zone)
     if root in (_R.BINARY, _R.VARBINARY) and not nested:
         return pc.cast(values, pa.string())
-    if root in (_R.ARRAY, _R.MAP, _R.MULTISET, _R.ROW):
-        return _nested_texts(values, kind, zone)
     return pa.array(
         [None if value is None else text_of(value, kind, zone) for value in values.to_pylist()], pa.string()
     )
@@ -126,17 +124,11 @@ def _time_texts(values: pa.Array, kind: LogicalType, zone: ZoneInfo) -> pa.Array
     if kind.root is _R.DATE:
         return format_column(pc.cast(values, pa.timestamp("s")), time_pattern("yyyy-MM-dd"))
     if kind.root is _R.TIME:
-        ticks = pc.cast(pc.cast(pc.cast(values, pa.int32()), pa.int64()), pa.timestamp("ms"))
+        ticks = of_day(values)
         return format_column(ticks, time_pattern("HH:mm:ss" + fraction))
     if kind.root is _R.TIMESTAMP_LTZ:
         values = pc.local_timestamp(pc.cast(values, pa.timestamp(values.type.unit, tz=str(zone))))
     return format_column(values, time_pattern("yyyy-MM-dd HH:mm:ss" + fraction))
-
-
-def _nested_texts(values: pa.Array, kind: LogicalType, zone: ZoneInfo) -> pa.Array:
-    return pa.array(
-        [None if value is None else text_of(value, kind, zone) for value in values.to_pylist()], pa.string()
-    )
 
 
 def _entry_types(kind: LogicalType) -> tuple[LogicalType, LogicalType]:

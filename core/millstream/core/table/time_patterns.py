@@ -41,6 +41,11 @@ _SHORT_MONTHS: Final = {name: number for number, name in enumerate(calendar.mont
 _EPOCH_ORDINAL: Final = datetime.date(1970, 1, 1).toordinal()
 
 
+def of_day(times: Any) -> Any:
+    """TIME as a TIMESTAMP of 1970-01-01."""
+    return pc.cast(pc.cast(pc.cast(times, pa.int32()), pa.int64()), pa.timestamp("ms"))
+
+
 @dataclass(frozen=True)
 class Part:
     """A run of one pattern letter, or (letter empty) a literal text."""

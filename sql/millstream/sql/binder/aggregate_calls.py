@@ -85,7 +85,7 @@ def bind_aggregate(binder: ExpressionBinder, node: exp.Expr, *, over: bool = Fal
     operands = tuple(bound[:first_constant])
     function = binder.functions.aggregate_function(name)
     types = [item.type for item in operands]
-    kind = function.result_type if function is not None else aggregate_type(name, types, distinct)
+    kind = function.result_type if function is not None else aggregate_type(name, types)
     return AggregateExpression(kind, name, operands, distinct, condition, constants, ignore_nulls, function)
 
 

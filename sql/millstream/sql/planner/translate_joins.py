@@ -49,7 +49,6 @@ class _Side:
             self.row,
             self.positions,
             retracts=not t.changelog(self.node).append_only,
-            unique_keys=tuple(tuple(sorted(key)) for key in sorted(unique_keys(self.node), key=sorted)),
             ttl_ms=t.settings.state_ttl_ms if ttl_ms is None else ttl_ms,
         )
 

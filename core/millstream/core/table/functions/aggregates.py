@@ -122,8 +122,8 @@ def aggregate_names() -> tuple[str, ...]:
     return tuple(sorted(_RULES))
 
 
-def aggregate_type(name: str, types: Sequence[LogicalType], distinct: bool = False) -> LogicalType:
-    """The result type of ``name`` over arguments of ``types``; DISTINCT does not change it.
+def aggregate_type(name: str, types: Sequence[LogicalType]) -> LogicalType:
+    """The result type of ``name`` over arguments of ``types``, with DISTINCT or without.
 
     Raises ``TypeMismatch`` for an unknown name (nearest offered), a wrong number of arguments, or a type not taken.
     """

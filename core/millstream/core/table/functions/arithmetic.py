@@ -82,7 +82,7 @@ def _evaluator(name: str) -> Callable[[Sequence[Value], LogicalType, EvaluationC
         if len(arguments) == 1:
             return pc.negate(arguments[0])
         left, right = arguments
-        if time_arithmetic.concerns(left.type, right.type, kind):
+        if time_arithmetic.concerns(kind):
             return time_arithmetic.evaluate(name, left, right, kind, context)
         if kind.root is _R.DECIMAL:
             if name in "/%":

@@ -23,6 +23,7 @@ from millstream.core.table.functions.function import EvaluationContext, ScalarFu
 from millstream.core.table.functions.zones import to_instant, to_local
 from millstream.core.table.logical_types import LogicalType, TypeRoot
 from millstream.core.table.text_format import text_column
+from millstream.core.table.time_patterns import TICKS, of_day
 
 _R = TypeRoot
 _DATES: Final = (_R.DATE, *lt.TIMESTAMPS)
@@ -168,7 +169,7 @@ def _between_intervals(values: pa.Array, target: LogicalType) -> pa.Array:
 def _between_times(values: pa.Array, source: LogicalType, target: LogicalType, context: EvaluationContext) -> pa.Array:
     one, other = source.root, target.root
     if one is _R.TIME and other in lt.TIMESTAMPS:
-        ms = pc.cast(pc.cast(pc.cast(values, pa.int32()), pa.int64()), pa.timestamp("ms"))
+        ms = of_day(values)
         return _to_timestamp(ms, target, context)
     if one is _R.DATE:
         return _to_timestamp(pc.cast(values, pa.timestamp("ms")), target, context)
@@ -181,7 +182,7 @@ def _between_times(values: pa.Array, source: LogicalType, target: LogicalType, c
         if one is _R.TIME:
             return values
         within = pc.cast(pc.subtract(local, pc.floor_temporal(local, unit="day")), pa.int64())
-        per_ms = {"ms": 1, "us": 1000, "ns": 1_000_000}[local.type.unit]
+        per_ms = TICKS[local.type.unit] // 1000
         return pc.cast(pc.cast(pc.divide(within, per_ms), pa.int32()), pa.time32("ms"))
     return _to_timestamp(local, target, context)
 

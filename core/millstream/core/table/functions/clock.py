@@ -19,9 +19,8 @@ from millstream.core.table.functions.function import (
     Value,
 )
 from millstream.core.table.functions.zones import to_local
-from millstream.core.table.logical_types import LogicalType, TypeRoot
+from millstream.core.table.logical_types import LogicalType
 
-_R = TypeRoot
 _DAY_MS: Final = 86_400_000
 
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from millstream.core.errors import MillstreamError, RecordTypeError
 from millstream.core.table.functions.function import EvaluationContext, Value
@@ -18,10 +17,6 @@ from millstream.core.table.logical_types import LogicalType
 
 PREVIEW_CHARACTERS_MAX: Final = 120
 _ENCODED: Final = (pa.string(), pa.binary(), pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.date32())
-
-
-def is_constant(value: Value) -> bool:
-    return isinstance(value, pa.Scalar)
 
 
 def constant(value: Value) -> Any:
@@ -36,6 +31,11 @@ def column(value: Value, rows: int) -> pa.Array:
     if isinstance(value, pa.ChunkedArray):
         return value.combine_chunks() if value.num_chunks != 1 else value.chunk(0)
     return value
+
+
+def rows_of(arguments: Sequence[Value], context: EvaluationContext) -> int:
+    """The length of the columns among the arguments."""
+    return max([len(value) for value in arguments if not isinstance(value, pa.Scalar)], default=context.rows)
 
 
 def nulls(kind: LogicalType) -> pa.Scalar:
@@ -92,8 +92,3 @@ def failed(name: str, values: Sequence[Any], why: str) -> RecordTypeError:
     """The error for values that a function cannot take."""
     shown = ", ".join(repr(value)[:PREVIEW_CHARACTERS_MAX] for value in values)
     return RecordTypeError(f"{name}({shown}): {why}")
-
-
-def first_true(mask: Value) -> int:
-    """The first row at which a BOOLEAN column is true; -1 where none is."""
-    return int(pc.index(mask, pa.scalar(True)).as_py())

@@ -16,7 +16,7 @@ from millstream.core.errors import RecordTypeError
 from millstream.core.table import logical_types as lt
 from millstream.core.table.functions.binding import mismatched, refused
 from millstream.core.table.functions.coercion import common_type, comparison_type
-from millstream.core.table.functions.columns import column
+from millstream.core.table.functions.columns import column, rows_of
 from millstream.core.table.functions.comparison import compare
 from millstream.core.table.functions.function import EvaluationContext, ScalarFunction, Signature, TypeMismatch, Value
 from millstream.core.table.logical_types import LogicalType, TypeRoot
@@ -104,13 +104,9 @@ def coalesce(arguments: Sequence[Value], kind: LogicalType, context: EvaluationC
     if pa.types.is_nested(arguments[0].type):
         answer = arguments[-1]
         for value in reversed(arguments[:-1]):
-            answer = pick(pc.is_valid(column(value, _rows(arguments))), value, answer)
+            answer = pick(pc.is_valid(column(value, rows_of(arguments, context))), value, answer)
         return answer
     return pc.coalesce(*arguments)
-
-
-def _rows(arguments: Sequence[Value]) -> int:
-    return max(len(value) for value in arguments if not isinstance(value, pa.Scalar))
 
 
 def _bind_nullif(types: Sequence[LogicalType], literals: Sequence[object]) -> Signature:

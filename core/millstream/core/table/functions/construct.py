@@ -13,16 +13,11 @@ import pyarrow.compute as pc
 from millstream.core.table import logical_types as lt
 from millstream.core.table.functions.binding import mismatched, refused
 from millstream.core.table.functions.coercion import common_type, comparison_type
-from millstream.core.table.functions.columns import column, nulls, per_row
+from millstream.core.table.functions.columns import column, nulls, per_row, rows_of
 from millstream.core.table.functions.function import EvaluationContext, ScalarFunction, Signature, TypeMismatch, Value
 from millstream.core.table.logical_types import LogicalType, TypeRoot
 
 _R = TypeRoot
-
-
-def rows_of(arguments: Sequence[Value], context: EvaluationContext) -> int:
-    """The length of the columns among the arguments."""
-    return max([len(value) for value in arguments if not isinstance(value, pa.Scalar)], default=context.rows)
 
 
 def _bind_array(types: Sequence[LogicalType], literals: Sequence[object]) -> Signature:

@@ -19,8 +19,6 @@ from millstream.core.table.logical_types import MAX_DECIMAL_PRECISION, LogicalTy
 
 _WIDE_MAX: Final = 76
 _HALF_UP: Final = "half_towards_infinity"
-_FITS_INT64: Final = 18
-"""Digits that 64 bits surely hold."""
 
 
 def add(left: Value, right: Value, kind: LogicalType) -> Value:

@@ -10,8 +10,6 @@ from millstream.core.table.functions.columns import per_row
 from millstream.core.table.functions.function import CanFail, EvaluationContext, ScalarFunction, Value
 from millstream.core.table.logical_types import LogicalType
 
-Examples = tuple[tuple[str, str], ...]
-
 
 def arrow_function(
     name: str,

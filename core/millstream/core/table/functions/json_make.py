@@ -13,8 +13,8 @@ import pyarrow as pa
 from millstream.core.table import logical_types as lt
 from millstream.core.table.expressions import Call, Expression, Literal
 from millstream.core.table.functions.binding import ANY, TEXT, refused, takes
-from millstream.core.table.functions.columns import column, per_row
-from millstream.core.table.functions.construct import rows_of
+from millstream.core.table.functions.columns import column, per_row, rows_of
+from millstream.core.table.functions.declare import row_function
 from millstream.core.table.functions.function import EvaluationContext, ScalarFunction, Signature, TypeMismatch, Value
 from millstream.core.table.functions.json_read import encode
 from millstream.core.table.logical_types import LogicalType
@@ -49,7 +49,7 @@ def json_of(value: Any) -> str:
     return encode(str(value))
 
 
-def marked(name: str, arguments: Sequence[Expression]) -> list[Expression]:
+def marked(arguments: Sequence[Expression]) -> list[Expression]:
     """The arguments after a constant that tells which of them are JSON already, being made by these functions."""
     if arguments and isinstance(arguments[0], Literal) and str(arguments[0].value).startswith(f"{_RAW}:"):
         return list(arguments)
@@ -108,21 +108,21 @@ def _maker(
     return ScalarFunction(name, bind, evaluate, summary=summary, examples=examples)
 
 
-def _string(arguments: Sequence[Value], kind: LogicalType, context: EvaluationContext) -> Value:
-    return per_row(json_of, arguments, kind, context, name="JSON_STRING")
-
-
 def _json(arguments: Sequence[Value], kind: LogicalType, context: EvaluationContext) -> Value:
     return arguments[0] if not isinstance(arguments[0], pa.Scalar) else column(arguments[0], context.rows)
 
 
 FUNCTIONS: Final = (
-    ScalarFunction(
+    row_function(
         "JSON_STRING",
-        takes("JSON_STRING", ANY, result=lt.STRING),
-        _string,
-        summary="The JSON of any value.",
-        examples=(("JSON_STRING(1)", "1"), ("JSON_STRING(ARRAY[1, NULL])", "[1,null]"), ("JSON_STRING('a')", '"a"')),
+        [ANY],
+        lt.STRING,
+        json_of,
+        "The JSON of any value.",
+        ("JSON_STRING(1)", "1"),
+        ("JSON_STRING(ARRAY[1, NULL])", "[1,null]"),
+        ("JSON_STRING('a')", '"a"'),
+        nullable=None,
     ),
     ScalarFunction(
         "JSON",

@@ -16,8 +16,6 @@ from millstream.core.table.functions.columns import nulls, per_row
 from millstream.core.table.functions.function import EvaluationContext, ScalarFunction, Value
 from millstream.core.table.logical_types import LogicalType
 
-_ESCAPED: Final = frozenset(".^$+*?{}[]()|\\")
-
 
 @functools.lru_cache(maxsize=1024)
 def like_expression(pattern: str, escape: str | None = None) -> re.Pattern[str]:

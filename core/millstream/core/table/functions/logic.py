@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from millstream.core.table import logical_types as lt
-from millstream.core.table.functions.binding import ANY, CONDITION, Kind, takes
-from millstream.core.table.functions.function import EvaluationContext, ScalarFunction, Value
-from millstream.core.table.logical_types import LogicalType
+from millstream.core.table.functions.binding import ANY, CONDITION, Kind
+from millstream.core.table.functions.declare import arrow_function
+from millstream.core.table.functions.function import ScalarFunction, Value
 
 
 def _predicate(
     name: str, kind: Kind, count: int, compute: Callable[..., Any], summary: str, *examples: tuple[str, str]
 ) -> ScalarFunction:
-    def evaluate(arguments: Sequence[Value], result: LogicalType, context: EvaluationContext) -> Value:
-        return compute(*arguments)
-
-    nullable = False if name.startswith("IS ") else None
-    rest = kind if count == 2 else None
-    rule = takes(name, *[kind] * count, rest=rest, result=lt.BOOLEAN, nullable=nullable)
-    return ScalarFunction(name, rule, evaluate, summary=summary, examples=examples)
+    return arrow_function(
+        name,
+        [kind] * count,
+        lt.BOOLEAN,
+        compute,
+        summary,
+        *examples,
+        rest=kind if count == 2 else None,
+        nullable=False if name.startswith("IS ") else None,
+    )
 
 
 def all_true(*values: Value) -> Value:

@@ -13,7 +13,7 @@ from millstream.core.table import logical_types as lt
 from millstream.core.table.functions.binding import INT32, NUMBER, REAL, TEXT, WHOLE, refused, takes
 from millstream.core.table.functions.columns import column, nulls, per_row
 from millstream.core.table.functions.decimal_arithmetic import fitted
-from millstream.core.table.functions.declare import arrow_function
+from millstream.core.table.functions.declare import arrow_function, row_function
 from millstream.core.table.functions.function import EvaluationContext, ScalarFunction, Signature, Value
 from millstream.core.table.functions.rounding import FUNCTIONS as ROUNDING_FUNCTIONS
 from millstream.core.table.logical_types import LogicalType, TypeRoot
@@ -101,14 +101,6 @@ def _constant(value: float) -> Callable[..., Value]:
     return lambda: pa.scalar(value, pa.float64())
 
 
-def _unhex_all(arguments: Sequence[Value], kind: LogicalType, context: EvaluationContext) -> Value:
-    return per_row(_unhex, arguments, kind, context, name="UNHEX")
-
-
-def _bin_all(arguments: Sequence[Value], kind: LogicalType, context: EvaluationContext) -> Value:
-    return per_row(_bin, arguments, kind, context, name="BIN")
-
-
 FUNCTIONS: Final = (
     *ROUNDING_FUNCTIONS,
     arrow_function("ABS", [NUMBER], lambda kinds: kinds[0], pc.abs, "The size without the sign.", ("ABS(-3)", "3")),
@@ -165,12 +157,14 @@ FUNCTIONS: Final = (
         deterministic=False,
         summary="A random whole number from 0 up to, not including, the last argument.",
     ),
-    ScalarFunction(
+    row_function(
         "BIN",
-        takes("BIN", WHOLE, result=lt.STRING),
-        _bin_all,
-        summary="The binary digits; of a negative number its 64 bits.",
-        examples=(("BIN(12)", "1100"),),
+        [WHOLE],
+        lt.STRING,
+        _bin,
+        "The binary digits; of a negative number its 64 bits.",
+        ("BIN(12)", "1100"),
+        nullable=None,
     ),
     ScalarFunction(
         "HEX",
@@ -179,11 +173,13 @@ FUNCTIONS: Final = (
         summary="The hexadecimal digits of a number, or of the bytes of a text.",
         examples=(("HEX(20)", "14"), ("HEX('hello')", "68656C6C6F")),
     ),
-    ScalarFunction(
+    row_function(
         "UNHEX",
-        takes("UNHEX", TEXT, result=lt.BYTES, nullable=True),
-        _unhex_all,
-        summary="The bytes that hexadecimal digits stand for; NULL for other texts.",
-        examples=(("UNHEX('0A1f')", "x'0a1f'"), ("UNHEX('x')", "NULL")),
+        [TEXT],
+        lt.BYTES,
+        _unhex,
+        "The bytes that hexadecimal digits stand for; NULL for other texts.",
+        ("UNHEX('0A1f')", "x'0a1f'"),
+        ("UNHEX('x')", "NULL"),
     ),
 )

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from millstream.core.table import logical_types as lt
 from millstream.core.table.functions.binding import TEXT, WHOLE, takes
 from millstream.core.table.functions.columns import column, nulls, per_row
+from millstream.core.table.functions.declare import row_function
 from millstream.core.table.functions.function import EvaluationContext, ScalarFunction, Value
 from millstream.core.table.functions.regexp_extract import extract_group
 from millstream.core.table.logical_types import LogicalType
@@ -104,17 +105,6 @@ def _position(text: str, pattern: str) -> int | None:
     return 0 if match is None else match.start() + 1
 
 
-def _looped(
-    name: str, compute: object, result: LogicalType, summary: str, *examples: tuple[str, str], group: bool = False
-) -> ScalarFunction:
-    def evaluate(arguments: Sequence[Value], kind: LogicalType, context: EvaluationContext) -> Value:
-        return per_row(compute, arguments, kind, context, name=name)  # type: ignore[arg-type]
-
-    kinds = [TEXT, TEXT, WHOLE] if group else [TEXT, TEXT]
-    rule = takes(name, *kinds, optional=1 if group else 0, result=result, nullable=True)
-    return ScalarFunction(name, rule, evaluate, summary=summary, examples=examples)
-
-
 FUNCTIONS: Final = (
     ScalarFunction(
         "REGEXP_EXTRACT",
@@ -141,21 +131,37 @@ FUNCTIONS: Final = (
         summary="The text with every match replaced; $1 stands for a group.",
         examples=(("REGEXP_REPLACE('foobar', 'oo|ar', '')", "fb"), ("REGEXP_REPLACE('ab', '(a)(b)', '$2$1')", "ba")),
     ),
-    _looped("REGEXP_COUNT", _count, lt.INT, "How often the pattern matches.", ("REGEXP_COUNT('aXbX', 'X')", "2")),
-    _looped(
+    row_function(
+        "REGEXP_COUNT",
+        [TEXT, TEXT],
+        lt.INT,
+        _count,
+        "How often the pattern matches.",
+        ("REGEXP_COUNT('aXbX', 'X')", "2"),
+    ),
+    row_function(
         "REGEXP_EXTRACT_ALL",
-        _extract_all,
+        [TEXT, TEXT, WHOLE],
         lt.array(lt.STRING),
+        _extract_all,
         "What a group (by default the first) matched at every match.",
         ("REGEXP_EXTRACT_ALL('a1b2', '([a-z])(\\d)', 2)", "[1, 2]"),
-        group=True,
+        optional=1,
     ),
-    _looped(
+    row_function(
         "REGEXP_INSTR",
-        _position,
+        [TEXT, TEXT],
         lt.INT,
+        _position,
         "The position of the first match, 0 for none.",
         ("REGEXP_INSTR('abc', 'c')", "3"),
     ),
-    _looped("REGEXP_SUBSTR", group_of, lt.STRING, "The first match.", ("REGEXP_SUBSTR('abc12', '[0-9]+')", "12")),
+    row_function(
+        "REGEXP_SUBSTR",
+        [TEXT, TEXT],
+        lt.STRING,
+        group_of,
+        "The first match.",
+        ("REGEXP_SUBSTR('abc12', '[0-9]+')", "12"),
+    ),
 )

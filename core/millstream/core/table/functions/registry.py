@@ -116,7 +116,7 @@ def bind_call(name: str, arguments: Sequence[Expression]) -> Expression:
     if function.name == "TYPEOF" and arguments:
         return type_of.type_of(arguments)
     if function.name in json_make.NESTING:
-        arguments = json_make.marked(function.name, arguments)
+        arguments = json_make.marked(arguments)
     types = [argument.type for argument in arguments]
     literals = [argument.value if isinstance(argument, Literal) else NOT_LITERAL for argument in arguments]
     signature = function.bind(types, literals)

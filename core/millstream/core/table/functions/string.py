@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from millstream.core.table import logical_types as lt
 from millstream.core.table.functions.binding import PRINTABLE, TEXT, WHOLE, Kind, takes
-from millstream.core.table.functions.columns import column, nulls, per_row
+from millstream.core.table.functions.columns import column, nulls, per_row, rows_of
 from millstream.core.table.functions.declare import arrow_function, row_function
 from millstream.core.table.functions.function import EvaluationContext, ScalarFunction, Value
 from millstream.core.table.functions.split_index import split_index
@@ -32,7 +32,7 @@ def _concat_ws(arguments: Sequence[Value], kind: LogicalType, context: Evaluatio
     separator, texts = arguments[0], arguments[1:]
     if not texts:
         return pc.if_else(pc.is_valid(separator), "", pa.scalar(None, pa.string()))
-    rows = max([len(value) for value in arguments if not isinstance(value, pa.Scalar)], default=context.rows)
+    rows = rows_of(arguments, context)
     first = column(texts[0], rows)
     return pc.binary_join_element_wise(first, *texts[1:], separator, null_handling="skip")
 

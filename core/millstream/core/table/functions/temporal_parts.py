@@ -20,6 +20,7 @@ from millstream.core.table.functions.function import (
 )
 from millstream.core.table.functions.zones import to_instant, to_local
 from millstream.core.table.logical_types import LogicalType, TypeRoot
+from millstream.core.table.time_patterns import TICKS, of_day
 
 _R = TypeRoot
 _MONTH_UNITS: Final = ("MILLENNIUM", "CENTURY", "DECADE", "YEAR", "ISOYEAR", "QUARTER", "MONTH", "WEEK")
@@ -38,7 +39,7 @@ def _sunday_first(times: Any) -> Any:
 
 def _fraction(times: Any, per_second: int) -> Any:
     """The second with its fraction, in units of which a second has ``per_second``."""
-    second = {"s": 1, "ms": 1000, "us": 1_000_000, "ns": 1_000_000_000}[times.type.unit]
+    second = TICKS[times.type.unit]
     ticks = pc.cast(times, pa.int64())
     minute = pc.cast(pc.floor_temporal(times, unit="minute"), pa.int64())
     within = pc.subtract(ticks, minute)
@@ -46,7 +47,7 @@ def _fraction(times: Any, per_second: int) -> Any:
 
 
 def _epoch(times: Any) -> Any:
-    second = {"s": 1, "ms": 1000, "us": 1_000_000, "ns": 1_000_000_000}[times.type.unit]
+    second = TICKS[times.type.unit]
     return pc.divide(pc.cast(pc.floor_temporal(times, unit="second"), pa.int64()), second)
 
 
@@ -83,7 +84,7 @@ def part_of(unit: str, value: Value, context: EvaluationContext) -> Value:
     if pa.types.is_int32(kind):
         return _month_part(unit, pc.cast(value, pa.int64()))
     if pa.types.is_time(kind):
-        value = pc.cast(pc.cast(pc.cast(value, pa.int32()), pa.int64()), pa.timestamp("ms"))
+        value = of_day(value)
     elif pa.types.is_date(kind):
         value = pc.cast(value, pa.timestamp("s"))
     elif kind.tz is not None and unit != "EPOCH":
@@ -178,7 +179,7 @@ def round_time(value: Value, unit: str, up: bool, kind: LogicalType, context: Ev
     if kind.root is _R.DATE:
         local = pc.cast(local, pa.timestamp("s"))
     elif kind.root is _R.TIME:
-        local = pc.cast(pc.cast(pc.cast(local, pa.int32()), pa.int64()), pa.timestamp("ms"))
+        local = of_day(local)
     answer = rounded(local, multiple=multiple, unit=name, week_starts_monday=False)
     if kind.root is _R.DATE:
         return pc.cast(answer, pa.date32())

@@ -14,6 +14,7 @@ from millstream.core.table.functions.columns import column
 from millstream.core.table.functions.function import EvaluationContext, Signature, Value
 from millstream.core.table.functions.zones import to_instant, to_local
 from millstream.core.table.logical_types import LogicalType, TypeRoot
+from millstream.core.table.time_patterns import TICKS
 
 _R = TypeRoot
 _DAY_MS: Final = 86_400_000
@@ -49,8 +50,8 @@ def bind(name: str, left: LogicalType, right: LogicalType) -> Signature | None:
     return None
 
 
-def concerns(left: pa.DataType, right: pa.DataType, kind: LogicalType) -> bool:
-    """Whether values of these types are times or intervals."""
+def concerns(kind: LogicalType) -> bool:
+    """Whether an operation with this result is one of times or intervals."""
     return kind.root in (*_MOVABLE, *lt.INTERVALS)
 
 
@@ -79,7 +80,7 @@ def add_months(times: Value, months: Value, kind: LogicalType, context: Evaluati
     if kind.root is _R.DATE:
         moved = pa.array(_moved_days(_numpy(local).astype(np.int64), count).astype(np.int32)).cast(pa.date32())
     else:
-        per_day = _DAY_MS * {"ms": 1, "us": 1000, "ns": 1_000_000}[local.type.unit]
+        per_day = _DAY_MS * (TICKS[local.type.unit] // 1000)
         stamps = _numpy(local.cast(pa.int64()))
         days = stamps // per_day
         moved = pa.array(_moved_days(days, count) * per_day + (stamps - days * per_day)).cast(local.type)
@@ -106,14 +107,14 @@ def _moved_by_time(times: Value, ms: Value, kind: LogicalType) -> Value:
         moved = pc.add(pc.cast(pc.cast(times, pa.int32()), pa.int64()), ms)
         days = floor_divide(moved, _DAY_MS)
         return pc.cast(pc.cast(pc.subtract(moved, pc.multiply(days, _DAY_MS)), pa.int32()), pa.time32("ms"))
-    factor = {"ms": 1, "us": 1000, "ns": 1_000_000}[times.type.unit]
+    factor = TICKS[times.type.unit] // 1000
     return pc.cast(pc.add(pc.cast(times, pa.int64()), pc.multiply(ms, factor)), times.type)
 
 
 def _interval(name: str, left: Value, right: Value, kind: LogicalType) -> Value:
     arrow = kind.arrow()
     if name == "-" and pa.types.is_timestamp(left.type):
-        factor = {"ms": 1, "us": 1000, "ns": 1_000_000}[left.type.unit]
+        factor = TICKS[left.type.unit] // 1000
         span = pc.subtract(pc.cast(left, pa.int64()), pc.cast(right, pa.int64()))
         return pc.cast(floor_divide(span, factor) if factor > 1 else span, arrow)
     if name == "-" and pa.types.is_date(left.type):
