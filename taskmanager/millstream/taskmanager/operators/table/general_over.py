@@ -14,6 +14,7 @@ from millstream.core.elements.batch import Batch
 from millstream.core.graph.specs import ChainedOperator
 from millstream.core.kernels.segment_sort import sort_segments
 from millstream.core.table.specs import FrameKind, GeneralOverSpec
+from millstream.taskmanager.operators.table.aggregates.accumulator import LazyColumns
 from millstream.taskmanager.operators.table.changelog import BoolArray, Int64Array, equal_rows
 from millstream.taskmanager.operators.table.keyed_table_operator import KeyedTableOperator, columns_at, key_fields
 from millstream.taskmanager.operators.table.ordering import codes_of
@@ -83,16 +84,16 @@ class GeneralOverOperator(KeyedTableOperator[GeneralOverSpec]):
             ordered = column[order]
             changes[1:] |= ordered[1:] != ordered[:-1]
         key = self._measured
-        distances = None if key is None else Distances(log.column(key.column, entries), key)
-        rows = SortedRows(positions, np.cumsum(changes), lambda index: log.column(index, entries), distances)
+        columns = LazyColumns(self._width, lambda index: log.column(index, entries))
+        distances = None if key is None else Distances(columns[key.column], key)
+        rows = SortedRows(positions, np.cumsum(changes), columns, distances)
         return entries, rows, starts
 
     def _results(self, rows: SortedRows) -> list[pa.Array]:
         """A column for each call, of the types of the output."""
         spec = self.spec
-        columns = [rows.columns(index) for index in range(self._width)]
         frame = (spec.frame, spec.preceding, spec.following)
-        framed = iter(frame_results(self._framed, rows, columns, frame, self._passing_table))
+        framed = iter(frame_results(self._framed, rows, frame, self._passing_table))
         every = np.arange(len(rows.partitions))
         results = []
         for call, field in zip(spec.aggregates, list(self.schema)[self._width :], strict=True):

@@ -20,7 +20,7 @@ from millstream.core.table import logical_types as lt
 from millstream.core.table.aggregate_calls import AggregateCall
 from millstream.core.table.specs import FrameKind, OverSpec, SortKey
 from millstream.taskmanager.operators.operator import OperatorContext, Output
-from millstream.taskmanager.operators.table.aggregates.accumulator import AggregateRows, Int64Array
+from millstream.taskmanager.operators.table.aggregates.accumulator import AggregateRows, Int64Array, LazyColumns
 from millstream.taskmanager.operators.table.aggregates.aggregate_set import AggregateSet
 from millstream.taskmanager.operators.table.keyed_table_operator import KeyedTableOperator, columns_at, key_fields
 from millstream.taskmanager.operators.table.ordering import codes_of
@@ -128,18 +128,19 @@ class OverOperator(KeyedTableOperator[OverSpec]):
                 times = log.numbers(entries)  # by arrival, whatever the clock shows
         order = np.lexsort((log.numbers(entries), times, positions))
         entries, is_due = entries[order], is_due[order]
+        columns = LazyColumns(len(self.spec.input), lambda index: log.column(index, entries))
         distances = None
         if self._keep_ms is not None:
-            distances = Distances(log.column(self.spec.order, entries), SortKey(self.spec.order))
-        rows = SortedRows(positions[order], times[order], lambda index: log.column(index, entries), distances)
+            distances = Distances(columns[self.spec.order], SortKey(self.spec.order))
+        rows = SortedRows(positions[order], times[order], columns, distances)
         due = np.flatnonzero(is_due)
         if not len(due):
             return
         results = self._results(rows, due)
         out = np.lexsort((log.numbers(entries[due]), rows.times[due]))
-        columns = [*log.values(entries[due]), *results]
+        emitted = [*log.values(entries[due]), *results]
         self.emit_columns(
-            [column.take(pa.array(out)).cast(field.type) for column, field in zip(columns, self.schema, strict=True)]
+            [column.take(pa.array(out)).cast(field.type) for column, field in zip(emitted, self.schema, strict=True)]
         )
         self._forget(rows, entries, until_ms)
 
@@ -164,8 +165,7 @@ class OverOperator(KeyedTableOperator[OverSpec]):
         if not self._plain or self.spec.preceding is None:
             return []
         first, last = rows.frames(self.spec.frame, self.spec.preceding, 0, due)
-        columns = [rows.columns(index) for index in range(len(self.spec.input))]
-        return aggregate_frames(self._plain, columns, first, last, self._passing_table)
+        return aggregate_frames(self._plain, rows.columns, first, last, self._passing_table)
 
     def _counted_results(self, rows: SortedRows, due: Int64Array) -> list[pa.Array]:
         """Of frames that began with the first row ever: one step for the first row of each partition, and so on."""
@@ -173,8 +173,11 @@ class OverOperator(KeyedTableOperator[OverSpec]):
             return []
         by_range = self.spec.frame is FrameKind.RANGE and self.spec.event_time
         chosen = pa.array(due)
-        columns = [rows.columns(index).take(chosen) for index in range(len(self.spec.input))]
-        columns.append(pa.array(rows.opens_peers[due]))
+        opens_peers = pa.array(rows.opens_peers[due])
+        width = len(self.spec.input)
+        columns = LazyColumns(
+            width + 1, lambda index: rows.columns[index].take(chosen) if index < width else opens_peers
+        )
         keys = [columns[index] for index in self.spec.partition]
         slots, groups = self._set.place(keys, len(due))
         whole = AggregateRows(slots, groups, keys, columns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -31,8 +31,8 @@ class SortedRows:
 
     partitions: Int64Array
     times: Int64Array
-    columns: Callable[[int], pa.Array]
-    """The input column at a position."""
+    columns: Sequence[pa.Array]
+    """Of the input."""
     distances: Distances | None = None
     """Of the order column, for RANGE frames with a bound."""
 
@@ -90,7 +90,6 @@ class SortedRows:
 def frame_results(
     calls: Sequence[AggregateCall],
     rows: SortedRows,
-    columns: Sequence[pa.Array],
     frame: tuple[FrameKind, FrameBound, FrameBound],
     make_table: MakeTable,
 ) -> list[pa.Array]:
@@ -101,17 +100,17 @@ def frame_results(
         return [pa.nulls(0, call.type.arrow()) for call in calls]
     first, last = rows.frames(kind, preceding, following, every)
     if preceding is not None:
-        return aggregate_frames(calls, columns, first, last, make_table)
+        return aggregate_frames(calls, rows.columns, first, last, make_table)
     if following is None:  # one frame a partition
         opens = np.flatnonzero(rows.first == every)
-        of_partitions = _of_groups(calls, columns, np.searchsorted(opens, rows.first), len(opens), make_table)
+        of_partitions = _of_groups(calls, rows.columns, np.searchsorted(opens, rows.first), len(opens), make_table)
         chosen = pa.array(np.searchsorted(opens, rows.first))
         return [column.take(chosen) for column in of_partitions]
     found = AggregateSet("frames", _FRAME_KEY, calls, False, make_table)
     # One more group stays empty, for frames that end before the first row.
     keys = [pa.array(np.append(rows.first, -1))]
     slots = found.slots_of(keys, len(every) + 1)
-    whole = AggregateRows(slots[:-1], found.grouped(slots[:-1]), [keys[0].slice(0, len(every))], columns)
+    whole = AggregateRows(slots[:-1], found.grouped(slots[:-1]), [keys[0].slice(0, len(every))], rows.columns)
     running = running_results(found, whole, every - rows.first)
     chosen = pa.array(np.where(last < first, len(every), last))
     empty = found.results(slots[-1:])

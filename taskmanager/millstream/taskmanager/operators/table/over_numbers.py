@@ -33,7 +33,7 @@ def shifted(call: AggregateCall, rows: SortedRows, wanted: Int64Array) -> pa.Arr
     places = wanted + offset
     outside = (places < rows.first[wanted]) | (places >= rows.end[wanted])
     kind = call.type.arrow()
-    found = rows.columns(call.arguments[0]).take(pa.array(np.where(outside, 0, places), mask=outside)).cast(kind)
+    found = rows.columns[call.arguments[0]].take(pa.array(np.where(outside, 0, places), mask=outside)).cast(kind)
     if len(call.constants) < 2 or call.constants[1] is None or not outside.any():
         return found
     default = pa.array([call.constants[1]], kind)

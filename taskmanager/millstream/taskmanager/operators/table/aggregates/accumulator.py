@@ -22,26 +22,33 @@ Int8Array = npt.NDArray[np.int8]
 BoolArray = npt.NDArray[np.bool_]
 
 
-class ChosenColumns(Sequence[pa.Array]):
-    """Some rows of columns; each column is taken when somebody asks for it."""
+class LazyColumns(Sequence[pa.Array]):
+    """``count`` columns; each is made when somebody asks for it, and once."""
 
-    def __init__(self, columns: Sequence[pa.Array], indices: pa.Array) -> None:
-        self._columns = columns
-        self._indices = indices
-        self._taken: dict[int, pa.Array] = {}
+    def __init__(self, count: int, make: Callable[[int], pa.Array]) -> None:
+        self._count = count
+        self._make = make
+        self._made: dict[int, pa.Array] = {}
 
     def __len__(self) -> int:
-        return len(self._columns)
+        return self._count
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return [self[position] for position in range(*index.indices(len(self)))]
-        if index >= len(self._columns):
+        if index >= self._count:
             raise IndexError(index)
-        taken = self._taken.get(index)
-        if taken is None:
-            taken = self._taken[index] = self._columns[index].take(self._indices)
-        return taken
+        made = self._made.get(index)
+        if made is None:
+            made = self._made[index] = self._make(index)
+        return made
+
+
+class ChosenColumns(LazyColumns):
+    """Some rows of columns."""
+
+    def __init__(self, columns: Sequence[pa.Array], indices: pa.Array) -> None:
+        super().__init__(len(columns), lambda index: columns[index].take(indices))
 
 
 class AggregateRows:
