@@ -64,7 +64,7 @@ class OverOperator(KeyedTableOperator[OverSpec]):
     def open(self, context: OperatorContext, output: Output) -> None:
         super().open(context, output)
         log = self._rows.log
-        entries, _ = log.of(self._rows.all_partitions())
+        entries, _, _ = log.unordered(self._rows.all_partitions())
         waits = entries
         if len(entries):
             waits = entries[milliseconds_of(log.column(self.spec.order, entries)) > self.watermark_ms]
@@ -115,23 +115,25 @@ class OverOperator(KeyedTableOperator[OverSpec]):
     def _fire(self, partitions: Int64Array, first_new: int, until_ms: int | None) -> None:
         """Emit the rows of ``partitions`` that wait: those up to ``until_ms``, or numbered from ``first_new``."""
         log = self._rows.log
-        entries, positions = log.of(partitions)
-        times = codes_of(log.column(self.spec.order, entries), SortKey(self.spec.order))
+        entries, positions, _ = log.unordered(partitions)
+        key = SortKey(self.spec.order)
         if until_ms is not None:
-            ms = milliseconds_of(log.column(self.spec.order, entries))
+            column = log.column(key.column, entries)
+            ms = milliseconds_of(column)
             reached = ms <= until_ms
-            entries, positions, times, ms = entries[reached], positions[reached], times[reached], ms[reached]
+            entries, positions, ms = entries[reached], positions[reached], ms[reached]
+            times = codes_of(column.filter(pa.array(reached)), key)
             is_due = ms > self.watermark_ms
         else:
             is_due = log.numbers(entries) >= first_new
-            if self._keep_ms is None:
+            if self._keep_ms is not None:
+                times = codes_of(log.column(key.column, entries), key)
+            else:
                 times = log.numbers(entries)  # by arrival, whatever the clock shows
         order = np.lexsort((log.numbers(entries), times, positions))
         entries, is_due = entries[order], is_due[order]
         columns = LazyColumns(len(self.spec.input), lambda index: log.column(index, entries))
-        distances = None
-        if self._keep_ms is not None:
-            distances = Distances(columns[self.spec.order], SortKey(self.spec.order))
+        distances = None if self._keep_ms is None else Distances(columns[key.column], key)
         rows = SortedRows(positions[order], times[order], columns, distances)
         due = np.flatnonzero(is_due)
         if not len(due):
@@ -216,8 +218,8 @@ class OverOperator(KeyedTableOperator[OverSpec]):
             needless &= ms < clock_ms - self._keep_ms
         owners = np.unique(self._rows.log.owners(entries))
         self._rows.log.forget(entries[needless])
-        _, positions = self._rows.log.of(owners)
-        self._rows.forget_partitions(np.delete(owners, np.unique(positions)))
+        _, _, starts = self._rows.log.unordered(owners)
+        self._rows.forget_partitions(owners[starts[1:] == starts[:-1]])
 
     def _make_table(self, name: str, keys: pa.Schema, values: pa.Schema) -> ColumnTable:
         return self.table(name, keys, values, len(self.spec.partition))

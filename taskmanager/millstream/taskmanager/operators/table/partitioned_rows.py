@@ -11,9 +11,12 @@ import pyarrow as pa
 from millstream.core.clock import Clock
 from millstream.core.elements.batch import ArrowBatch
 from millstream.core.kernels.groups import Grouping, Groups
+from millstream.core.kernels.segment_sort import sort_segments
 from millstream.core.table.row_type import RowType
+from millstream.core.table.specs import SortKey
 from millstream.taskmanager.operators.table.aggregates.accumulator import Stores
 from millstream.taskmanager.operators.table.aggregates.value_log import ValueLog
+from millstream.taskmanager.operators.table.ordering import codes_of
 from millstream.taskmanager.operators.table.row_kinds import signs_of
 from millstream.taskmanager.operators.table.timestamps import Int64Array
 from millstream.taskmanager.state.columnar.table import ColumnTable
@@ -67,6 +70,15 @@ class PartitionedRows:
     def _append(self, batch: ArrowBatch, owners: Int64Array, key_columns: Sequence[int]) -> None:
         keys = [batch.records.column(index) for index in key_columns]
         self.log.append(owners, keys, batch.records.columns)
+
+    def sorted(
+        self, partitions: Int64Array, order: Sequence[SortKey]
+    ) -> tuple[Int64Array, Int64Array, list[Int64Array]]:
+        """``(entries, positions in partitions, codes of the order)``: by partition, then in order, as they came."""
+        entries, positions, starts = self.log.unordered(partitions)
+        codes = [codes_of(self.log.column(key.column, entries), key) for key in order]
+        ordered = sort_segments(starts, [*codes, self.log.numbers(entries)])
+        return entries[ordered], positions, [column[ordered] for column in codes]
 
     def all_partitions(self) -> Int64Array:
         """Every partition that has had rows."""

@@ -16,7 +16,6 @@ from millstream.core.elements.batch import ArrowBatch, Batch
 from millstream.core.graph.specs import ChainedOperator
 from millstream.core.kernels.arrow_views import NOTHING_NULL, fixed_dtype
 from millstream.core.kernels.groups import Grouping, Groups
-from millstream.core.kernels.segment_sort import sort_segments
 from millstream.core.table.specs import RankSpec
 from millstream.taskmanager.operators.table.aggregates.accumulator import Int8Array
 from millstream.taskmanager.operators.table.changelog import BoolArray, Int64Array
@@ -79,7 +78,7 @@ class RankOperator(KeyedTableOperator[RankSpec]):
         if self.spec.final_only and not (self._grows and self.spec.last is not None):
             log.forget(gone)
             return
-        entries, positions, codes = self._sorted(groups.slots)
+        entries, positions, codes = self._rows.sorted(groups.slots, self.spec.order)
         numbers = log.numbers(entries)
         stays = ~np.isin(entries, gone) if len(gone) else np.ones(len(entries), np.bool_)
         before = self._ranks(positions, codes, numbers < first_new)
@@ -95,18 +94,10 @@ class RankOperator(KeyedTableOperator[RankSpec]):
 
     def finish(self) -> None:
         if self.spec.final_only:
-            entries, positions, codes = self._sorted(self._rows.all_partitions())
+            entries, positions, codes = self._rows.sorted(self._rows.all_partitions(), self.spec.order)
             ranks = self._ranks(positions, codes, np.ones(len(entries), np.bool_))
             self._emit_difference(entries, positions, np.zeros(len(entries), np.int64), self._in_range(ranks))
         super().finish()
-
-    def _sorted(self, partitions: Int64Array) -> tuple[Int64Array, Int64Array, list[Int64Array]]:
-        """``(entries, positions in partitions, codes of the order)``: by partition, then in order."""
-        log = self._rows.log
-        entries, positions, starts = log.unordered(partitions)
-        codes = [codes_of(log.column(key.column, entries), key) for key in self.spec.order]
-        ordered = sort_segments(starts, [*codes, log.numbers(entries)])
-        return entries[ordered], positions, [column[ordered] for column in codes]
 
     # -- input --------------------------------------------------------------------------------------------------
 

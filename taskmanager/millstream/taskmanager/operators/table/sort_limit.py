@@ -62,7 +62,7 @@ class SortLimitOperator(KeyedTableOperator[SortLimitSpec]):
 
     def _sorted(self) -> Int64Array:
         log = self._rows.log
-        entries, _ = log.of(self._rows.all_partitions())
+        entries, _, _ = log.unordered(self._rows.all_partitions())
         columns = [log.column(key.column, entries) for key in self.spec.order]
         return entries[sort_positions(columns, self.spec.order, log.numbers(entries))]
 

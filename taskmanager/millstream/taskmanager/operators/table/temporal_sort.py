@@ -54,7 +54,7 @@ class TemporalSortOperator(KeyedTableOperator[TemporalSortSpec]):
 
     def process_watermark(self, watermark: Watermark) -> None:
         log = self._rows.log
-        entries, _ = log.of(self._rows.all_partitions())
+        entries, _, _ = log.unordered(self._rows.all_partitions())
         if len(entries):
             due = entries[milliseconds_of(log.column(self._time, entries)) <= watermark.timestamp_ms]
             columns = [log.column(key.column, due) for key in self.spec.order]

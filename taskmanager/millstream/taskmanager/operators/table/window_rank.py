@@ -11,7 +11,6 @@ from millstream.core.graph.specs import ChainedOperator
 from millstream.core.table.specs import WindowRankSpec
 from millstream.taskmanager.operators.operator import OperatorContext, Output
 from millstream.taskmanager.operators.table.keyed_table_operator import KeyedTableOperator, columns_at, key_fields
-from millstream.taskmanager.operators.table.ordering import codes_of
 from millstream.taskmanager.operators.table.partitioned_rows import PartitionedRows
 from millstream.taskmanager.operators.table.ranking import ranks_in_order
 from millstream.taskmanager.operators.table.table_operator import arrow_batch
@@ -106,12 +105,8 @@ class WindowRankOperator(KeyedTableOperator[WindowRankSpec]):
 
     def _ranked(self, partitions: Int64Array) -> tuple[Int64Array, Int64Array]:
         """``(entries, their ranks)``, by partition and rank."""
-        log = self._rows.log
-        entries, positions = log.of(partitions)
-        order = [codes_of(log.column(key.column, entries), key) for key in self.spec.order]
-        ordered = np.lexsort((log.numbers(entries), *order[::-1], positions))
-        ranks = ranks_in_order("ROW_NUMBER", positions[ordered], [codes[ordered] for codes in order])
-        return entries[ordered], ranks
+        entries, positions, codes = self._rows.sorted(partitions, self.spec.order)
+        return entries, ranks_in_order("ROW_NUMBER", positions, codes)
 
     def _open_windows(self) -> tuple[Int64Array, Int64Array]:
         """``(partitions, the ends of their windows)``."""
