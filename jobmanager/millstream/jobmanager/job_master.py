@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -60,6 +60,7 @@ from millstream.jobmanager.scheduling.adaptive import AdaptiveSettings
 from millstream.jobmanager.scheduling.placement import place
 from millstream.jobmanager.scheduling.regions import one_region, regions_of
 from millstream.jobmanager.scheduling.rescaling import Parallelism, apply
+from millstream.jobmanager.slot_deaths import SlotDeaths
 from millstream.jobmanager.taskmanagers import TaskManagers
 from millstream.proto.v1 import checkpoint_pb2, common_pb2, job_graph_pb2, jobmanager_pb2, taskmanager_pb2
 
@@ -122,6 +123,7 @@ class JobMaster:
             restart_strategy(graph.configuration, settings.interval_ms > 0, generator) if can_restart else NoRestart()
         )
         self._crash_loop = CrashLoop()
+        self._slot_deaths = SlotDeaths()
         self._restart_delay_s = 0.0
         self._scaling = JobScaling(self, clock, cluster)
 
@@ -219,6 +221,9 @@ class JobMaster:
         if request.HasField("final_metrics"):
             execution.metrics.CopyFrom(request.final_metrics)
         error = from_proto(request.error) if request.HasField("error") else None
+        if request.process_end and not execution.has_ended():
+            latest = self.checkpoints.coordinator.latest
+            self._slot_deaths.died(subtask, request.process_end, latest, self._clock.monotonic_s())
         self.handle(SubtaskReported(subtask, request.subtask.attempt, request.status, error))
         return True
 
@@ -348,6 +353,10 @@ class JobMaster:
             times = f"{SAME_FAILURES_MAX} times at this line with this record"
             error.message += f"\nThe job is not started again: it failed {times}."
             return False
+        deaths = self._slot_deaths.verdict()
+        if deaths is not None:
+            error.message += f"\nThe job is not started again: {deaths.describe(self._names(deaths.subtasks))}"
+            return False
         delay_s = self._strategy.delay_s(self._clock.monotonic_s())
         if delay_s is None:
             reason = self._strategy.describe()
@@ -476,6 +485,11 @@ class JobMaster:
             if execution.slot is not None:
                 refs.setdefault(execution.slot.slot_id.taskmanager, []).append(execution.ref(self.job_id))
         return refs
+
+    def _names(self, subtasks: Sequence[SubtaskId]) -> list[str]:
+        """As messages call them: "map -> sink (2/4)"."""
+        vertices = {vertex.vertex_id: vertex for vertex in self.graph.vertices}
+        return [f"{vertices[s.vertex].name} ({s.index + 1}/{vertices[s.vertex].parallelism})" for s in subtasks]
 
     def _collector(self, operator_id: str) -> CollectCoordinator:
         collector = self.collectors.get(operator_id)

@@ -151,7 +151,10 @@ class Registration:
         while True:
             report = await self._reports.get()
             request = jobmanager_pb2.ReportSubtaskRequest(
-                taskmanager_id=self._taskmanager_id, subtask=report.subtask, status=report.status
+                taskmanager_id=self._taskmanager_id,
+                subtask=report.subtask,
+                status=report.status,
+                process_end=report.process_end,
             )
             if report.HasField("error"):
                 request.error.CopyFrom(report.error)

@@ -16,6 +16,7 @@ from millstream.proto.v1 import common_pb2, jobmanager_pb2, taskmanager_pb2
 from millstream.taskmanager.slot.framing import Unpacker, pack
 
 _READ_BYTES: Final = 256 * 1024
+NAMED_MAX: Final = 4
 SubtaskKey = tuple[str, str, int, int]
 
 ENDED: Final = frozenset(
@@ -41,6 +42,8 @@ class SlotProcess:
     data: common_pb2.DataAddress = field(default_factory=common_pb2.DataAddress)
     subtasks: dict[SubtaskKey, common_pb2.SubtaskRef] = field(default_factory=dict)
     metrics: dict[SubtaskKey, common_pb2.SubtaskMetrics] = field(default_factory=dict)
+    names: dict[SubtaskKey, str] = field(default_factory=dict)
+    """What messages call the subtasks: "map -> sink (2/4)"."""
     being_replaced: bool = False
     kill_reason: str = ""
     """Why the TaskManager itself killed the process; empty when it did not."""
@@ -73,6 +76,28 @@ class SlotProcess:
         if self._writer is not None:
             self._writer.close()
 
+    def take(self, deployment: taskmanager_pb2.SubtaskDeployment) -> None:
+        """A subtask is on its way to the process."""
+        key = subtask_key(deployment.subtask)
+        self.subtasks[key] = deployment.subtask
+        self.names[key] = f"{deployment.vertex_name} ({deployment.subtask.index + 1}/{deployment.parallelism})"
+
+    def drop(self, ref: common_pb2.SubtaskRef) -> None:
+        """A subtask has ended."""
+        for held in (self.subtasks, self.metrics, self.names):
+            held.pop(subtask_key(ref), None)
+
+    def drop_all(self) -> None:
+        """The process has ended."""
+        for held in (self.subtasks, self.metrics, self.names):
+            held.clear()
+
+    def work(self) -> str:
+        """The subtasks it runs, by name; only the first ones of many."""
+        names = list(self.names.values())
+        more = f" and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else ""
+        return ", ".join(names[:NAMED_MAX]) + more
+
     def report(self) -> jobmanager_pb2.SlotReport:
         """For the JobManager."""
         return jobmanager_pb2.SlotReport(
@@ -100,18 +125,25 @@ def subtask_key(ref: common_pb2.SubtaskRef) -> SubtaskKey:
     return (ref.job_id, ref.vertex_id, ref.index, ref.attempt)
 
 
-def describe_exit(status: int) -> str:
-    """A wait status in words."""
+def name_of_end(status: int) -> str:
+    """A wait status as the name of the signal, or as ``exit code 7``."""
     code = os.waitstatus_to_exitcode(status)
     if code >= 0:
-        return f"exited with code {code}"
-    number = -code
+        return f"exit code {code}"
     try:
-        name = signal.Signals(number).name
+        return signal.Signals(-code).name
     except ValueError:
-        name = f"signal {number}"
-    hint = _HINTS.get(name, "")
-    return f"was killed by {name}{hint}"
+        return f"signal {-code}"
+
+
+def describe_exit(status: int) -> str:
+    """A wait status in words."""
+    name = name_of_end(status)
+    return (
+        f"exited with {name.removeprefix('exit ')}"
+        if name.startswith("exit")
+        else f"was killed by {name}{_HINTS.get(name, '')}"
+    )
 
 
 _HINTS: Final = {

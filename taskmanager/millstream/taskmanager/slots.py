@@ -16,12 +16,12 @@ from typing import Any, Final
 
 from millstream.core.clock import Clock
 from millstream.core.config import options
-from millstream.core.errors import ExternalError, MillstreamError, SlotDiedError
+from millstream.core.errors import ErrorPlace, ExternalError, MillstreamError, SlotDiedError
 from millstream.core.rpc.error_info import to_proto
 from millstream.proto.v1 import checkpoint_pb2, common_pb2, taskmanager_pb2
 from millstream.taskmanager.fork_server import MESSAGE_BYTES_MAX, PRELOAD_TABLES, request_bytes
 from millstream.taskmanager.slot.bootstrap import SlotBootstrap
-from millstream.taskmanager.slot_process import ENDED, SlotProcess, describe_exit, subtask_key
+from millstream.taskmanager.slot_process import ENDED, SlotProcess, describe_exit, name_of_end, subtask_key
 
 RESTART_WAIT_S: Final = 0.2
 RESTART_WAIT_S_MAX: Final = 30.0
@@ -146,16 +146,21 @@ class Slots:
             return
         if not process.being_replaced:
             reason = process.kill_reason or describe_exit(status)
-            story = f"slot {process.index} of TaskManager {self._taskmanager_id} (process {pid}) {reason}"
+            end = "" if process.kill_reason else name_of_end(status)
+            work = process.work()
+            story = f"slot {process.index} of TaskManager {self._taskmanager_id} (process {pid})"
+            story += f", which ran {work}, {reason}" if work else f" {reason}"
             log.warning("%s; it is replaced", story)
-            error = SlotDiedError(f"{story}. The slot gets a new process; its subtasks are lost.")
+            place = ErrorPlace(operator=work)
+            error = SlotDiedError(f"{story}. The slot gets a new process; its subtasks are lost.", place=place)
             for ref in list(process.subtasks.values()):
-                self._fail(ref, error)
+                self._fail(ref, error, end)
         self._replace(process)
 
-    def _fail(self, ref: common_pb2.SubtaskRef, error: MillstreamError) -> None:
+    def _fail(self, ref: common_pb2.SubtaskRef, error: MillstreamError, end: str) -> None:
+        status = common_pb2.SUBTASK_STATUS_FAILED
         self.on_report(
-            taskmanager_pb2.SubtaskReport(subtask=ref, status=common_pb2.SUBTASK_STATUS_FAILED, error=to_proto(error))
+            taskmanager_pb2.SubtaskReport(subtask=ref, status=status, error=to_proto(error), process_end=end)
         )
 
     def _replace(self, process: SlotProcess) -> None:
@@ -168,8 +173,7 @@ class Slots:
         self._failed_starts[index] = failed
         wait_s = min(RESTART_WAIT_S_MAX, RESTART_WAIT_S * 2**failed) if failed else 0.0
         process.ready = False
-        process.subtasks.clear()
-        process.metrics.clear()
+        process.drop_all()
         self.on_change()
         loop = asyncio.get_running_loop()
         loop.call_later(wait_s, lambda: loop.create_task(self._fork(index, process.incarnation + 1)))
@@ -185,8 +189,7 @@ class Slots:
                 self.on_change()
             case "report":
                 if message.report.status in ENDED:
-                    process.subtasks.pop(subtask_key(message.report.subtask), None)
-                    process.metrics.pop(subtask_key(message.report.subtask), None)
+                    process.drop(message.report.subtask)
                 self.on_report(message.report)
             case "event":
                 self.on_event(process, message.event)
@@ -207,7 +210,7 @@ class Slots:
             raise ExternalError(f"slot {index} of TaskManager {self._taskmanager_id} serves job {process.job_id}")
         process.job_id = request.job_id
         for deployment in request.subtasks:
-            process.subtasks[subtask_key(deployment.subtask)] = deployment.subtask
+            process.take(deployment)
         deploy = taskmanager_pb2.SlotDeploy(request=request, blob_paths=blob_paths)
         process.send(taskmanager_pb2.ToSlot(deploy=deploy))
         if is_of_tables(request):

@@ -815,8 +815,11 @@ class ReportSubtaskRequest(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     FINAL_METRICS_FIELD_NUMBER: _builtins.int
+    PROCESS_END_FIELD_NUMBER: _builtins.int
     taskmanager_id: _builtins.str
     status: _common_pb2.SubtaskStatus.ValueType
+    process_end: _builtins.str
+    """how its slot process ended by itself, where it did: "SIGSEGV", "exit code 7" """
     @_builtins.property
     def subtask(self) -> _common_pb2.SubtaskRef: ...
     @_builtins.property
@@ -831,10 +834,11 @@ class ReportSubtaskRequest(_message.Message):
         status: _common_pb2.SubtaskStatus.ValueType = ...,
         error: _common_pb2.ErrorInfo | None = ...,
         final_metrics: _common_pb2.SubtaskMetrics | None = ...,
+        process_end: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "final_metrics", b"final_metrics", "subtask", b"subtask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "final_metrics", b"final_metrics", "status", b"status", "subtask", b"subtask", "taskmanager_id", b"taskmanager_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "final_metrics", b"final_metrics", "process_end", b"process_end", "status", b"status", "subtask", b"subtask", "taskmanager_id", b"taskmanager_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

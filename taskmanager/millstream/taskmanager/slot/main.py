@@ -6,6 +6,7 @@ their own. The process ends with ``os._exit`` so that nothing inherited from the
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import logging
 import os
@@ -32,6 +33,7 @@ GC_THRESHOLDS = (200_000, 20, 100)
 def run_slot(control: socket.socket, bootstrap: SlotBootstrap) -> NoReturn:
     """Serve as slot ``bootstrap.slot_index`` until told to stop or until the TaskManager is gone."""
     exit_code = 1
+    faulthandler.enable()  # the log tells where Python was when native code crashed
     try:
         _serve(control, bootstrap)
         exit_code = 0

@@ -1,0 +1,79 @@
+"""A record that kills its process ends the job; slots that are killed from outside do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from millstream.common import WatermarkStrategy
+from millstream.core.api.job import JobStatus
+from millstream.datastream import StreamExecutionEnvironment
+from millstream.jobmanager.slot_deaths import DEATHS_FROM_OUTSIDE_MAX
+from millstream.testing import MiniCluster, SequenceSource, committed_records, compare_outputs
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+
+QUICK: dict[str, Any] = {
+    "heartbeat.interval": "300 ms",
+    "heartbeat.timeout": "1500 ms",
+    "execution.checkpointing.interval": "100 ms",
+    "restart-strategy.type": "fixed-delay",
+    "restart-strategy.fixed-delay.attempts": 1000,
+    "restart-strategy.fixed-delay.delay": "50 ms",
+}
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[MiniCluster]:
+    with MiniCluster(1, 1, QUICK | {"io.tmp.dirs": str(tmp_path / "cluster")}) as started:
+        yield started
+
+
+POISONED = """
+import os, signal
+env.enable_checkpointing("100 ms")
+env.configure({"restart-strategy.type": "fixed-delay", "restart-strategy.fixed-delay.attempts": "1000",
+               "restart-strategy.fixed-delay.delay": "50 ms"})
+def poisoned(n):
+    if n == 20_000:
+        DEATH
+    return n % 10, n
+rows = env.from_sequence(1, 50_000, rows_per_second=20_000).map(poisoned).name("poisoned")
+rows.key_by(lambda t: t[0]).sum(1).write_csv("out")
+env.execute()
+"""
+
+
+@pytest.mark.parametrize(
+    ("death", "end"),
+    [("os._exit(7)", "exit code 7"), ("os.kill(os.getpid(), signal.SIGSEGV)", "SIGSEGV")],
+    ids=["exit", "segfault"],
+)
+def test_a_record_that_kills_its_process_ends_in_failed_with_a_message(shell: Any, death: str, end: str) -> None:
+    done = shell.run_job(POISONED.replace("DEATH", death), "-p", "2").expect(1)
+    assert f"ended 4 times by {end} without a completed checkpoint in between" in done.err
+    assert "poisoned" in done.err and "filter the record" in done.err
+
+
+def test_slots_that_are_killed_again_and_again_cost_nothing(cluster: MiniCluster, tmp_path: Path) -> None:
+    source = SequenceSource(4, 15_000, rows_per_second=4000)
+    env = StreamExecutionEnvironment.get_execution_environment().set_parallelism(1)
+    numbers = env.from_source(source, WatermarkStrategy.no_watermarks(), "numbers")
+    last = numbers.key_by(lambda record: record.key).reduce(lambda left, right: right)
+    last.write_csv(str(tmp_path / "out"), header=False)
+    job = cluster.submit(env, "copy")
+    for restarts in range(1, DEATHS_FROM_OUTSIDE_MAX + 3):
+        assert not cluster.wait_for_checkpoint(job).summary.ended_ms
+        cluster.kill_slot(0)
+        cluster.wait_until(lambda n=restarts: job.describe().restarts >= n, "the job to start again")  # type: ignore[misc]
+    job.wait()
+    assert job.status() is JobStatus.FINISHED
+    history = [error.message for error in job.describe().exception_history]
+    assert all("which ran Source: numbers (1/1), reduce" in m and "was killed by SIGKILL" in m for m in history), (
+        history
+    )
+    got = [(int(key), int(number)) for key, number in committed_records(tmp_path / "out")]
+    assert not (difference := compare_outputs(source.expected(), got)), difference
