@@ -55,8 +55,7 @@ def scan_of(records: pa.Table, name: str, row: RowType | None = None) -> Scan:
     except (pa.ArrowException, ValueError) as error:
         raise refuse(f"the columns do not have the types {', '.join(map(str, row.columns))}: {error}") from error
     description = TableDescription(name, schema, {}, defined_at=call_site())
-    table = ScannedTable(name, (), description, ProgramRows(records))
-    return Scan(row, table, row.names)
+    return Scan(row, ScannedTable.of(description, ProgramRows(records)), row.names)
 
 
 def records_of(elements: Iterable[Any], schema: RowSchema) -> tuple[pa.Table, RowType | None]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NoReturn
 
-from millstream.client.queries.runner import planner_settings, query_result
+from millstream.client.queries.runner import planner, query_result
 from millstream.core.errors import PicklingError
 from millstream.core.table.row_type import RowType
 from millstream.sql.plan.nodes import Node
-from millstream.sql.planner.planner import PlannedJob, Planner
-from millstream.table.binding import placed, services_of
+from millstream.sql.planner.planner import PlannedJob
+from millstream.table.binding import placed
 from millstream.table.explain_detail import ExplainDetail
 from millstream.table.schemas import ResolvedSchema, TableSchema
 from millstream.table.table_result import StreamedResult, TableResult
@@ -108,7 +108,7 @@ class RunningTable:
 
     def _planned(self) -> PlannedJob:
         session = self._environment._session
-        return placed(lambda: Planner(services_of(session), planner_settings(session)).plan_query(self._node))
+        return placed(lambda: planner(session).plan_query(self._node))
 
     def _run(self) -> StreamedResult:
         planned = self._planned()

@@ -42,12 +42,10 @@ def column(name: str) -> exp.Column:
     return exp.Column(this=exp.to_identifier(name, quoted=True))
 
 
-def name_of(given: Any, method: str) -> str:
-    """The name that a plain ``col`` has."""
-    node = checked(given, method)._node
-    if not isinstance(node, exp.Column):
-        raise refuse(f"{method} takes columns such as col('a'), not {given}.")
-    return str(node.name)
+def ordered(field: Expression) -> exp.Ordered:
+    """As an item of ORDER BY: ascending, NULLs first, unless it says otherwise."""
+    node = field._copy()
+    return node if isinstance(node, exp.Ordered) else exp.Ordered(this=node, nulls_first=True)
 
 
 def known_name(name: str, row: RowType, method: str) -> str:

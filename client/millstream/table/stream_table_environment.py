@@ -9,7 +9,7 @@ from typing import Any
 from sqlglot import exp
 
 from millstream.client.job_client import JobClient
-from millstream.client.queries.runner import job_settings, planner_settings
+from millstream.client.queries.runner import job_settings, planner
 from millstream.client.queries.session_zone import session_zone
 from millstream.client.submit import submit_graph
 from millstream.core.api.row import Row
@@ -20,7 +20,7 @@ from millstream.datastream.call_site import refuse
 from millstream.datastream.stream import Upstream
 from millstream.sql.parser.statements import ComputedColumn, MetadataColumn, PhysicalColumn
 from millstream.sql.plan.nodes import Node, StreamScan
-from millstream.sql.planner.planner import PlannedJob, Planner
+from millstream.sql.planner.planner import PlannedJob
 from millstream.sql.planner.tables import completed
 from millstream.sql.planner.uids import operators_of
 from millstream.table.binding import placed, services_of
@@ -110,8 +110,7 @@ class StreamTableEnvironment(TableEnvironment):
 
     def _stream_of(self, table: Table, *, changelog: bool) -> DataStream[Row]:
         node = self._node_of(table, "to_data_stream")
-        planner = Planner(services_of(self._session), planner_settings(self._session))
-        planned = placed(lambda: planner.plan_rows(node, changelog))
+        planned = placed(lambda: planner(self._session).plan_rows(node, changelog))
         program = self._streams._program
         (end,), added = add_to_program(program, planned.ends)
         program.belong_elsewhere(added)

@@ -15,7 +15,7 @@ from millstream.table.expression import Attached, Expression
 from millstream.table.grouped_table import AggregatedTable, GroupedTable, GroupWindowedTable, OverWindowedTable
 from millstream.table.row_functions import flat_mapped, lateral_of, mapped
 from millstream.table.running_table import RunningTable
-from millstream.table.select_list import attached_to, checked, column, items, known_name, output_name
+from millstream.table.select_list import attached_to, checked, column, items, known_name, ordered, output_name
 from millstream.table.windows import GroupWindow, OverWindow
 
 if TYPE_CHECKING:
@@ -95,8 +95,8 @@ class Table(RunningTable):
 
     def order_by(self, *fields: Expression) -> Table:
         """Sorted: by a time attribute, or with ``fetch`` the first rows, or anyhow in batch mode."""
-        ordered = [_ordered(checked(field, "order_by")) for field in fields]
-        query = exp.Select(expressions=[exp.Star()], order=exp.Order(expressions=ordered))
+        keys = [ordered(checked(field, "order_by")) for field in fields]
+        query = exp.Select(expressions=[exp.Star()], order=exp.Order(expressions=keys))
         return self._queried(query, attached_to(fields))
 
     def offset(self, offset: int) -> Table:
@@ -277,11 +277,6 @@ class Table(RunningTable):
         name = self._environment._next_name("q")
         select = exp.Select(expressions=[exp.Star()], from_=exp.From(this=table_item(name)))
         return exp.Subquery(this=select), {name: self._node}
-
-
-def _ordered(field: Expression) -> exp.Expr:
-    node = field._copy()
-    return node if isinstance(node, exp.Ordered) else exp.Ordered(this=node, nulls_first=True)
 
 
 def _count(value: int, method: str) -> int:

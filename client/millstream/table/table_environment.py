@@ -89,7 +89,7 @@ class TableEnvironment(CatalogMethods):
         """The plans of a query or an INSERT as text."""
         statement = parse_statement(stmt)
         if isinstance(statement, Query):
-            return self.sql_query(stmt).explain(*extra_details)
+            return Table(self, self._runner.query_node(self._session, statement)).explain(*extra_details)
         if not isinstance(statement, Insert | ParsedStatementSet):
             raise refuse("explain_sql takes a query or an INSERT.")
         inserts = statement.inserts if isinstance(statement, ParsedStatementSet) else (statement,)

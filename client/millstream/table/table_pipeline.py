@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from millstream.client.queries.runner import planner_settings
+from millstream.client.queries.runner import planner
 from millstream.datastream.call_site import refuse
 from millstream.sql.parser import parse_statement
 from millstream.sql.parser.statements import Insert
 from millstream.sql.plan.nodes import Node
-from millstream.sql.planner.planner import InsertPlan, PlannedJob, Planner
+from millstream.sql.planner.planner import InsertPlan, PlannedJob
 from millstream.sql.planner.services import CatalogServices
 from millstream.sql.planner.tables import SinkTable, sink_table
 from millstream.sql.session.results import Submitted
@@ -104,8 +104,7 @@ def _sink(services: CatalogServices, node: Node, target: Target) -> SinkTable:
 
 def planned_inserts(environment: TableEnvironment, plans: Sequence[InsertPlan]) -> PlannedJob:
     """One job for all ``plans``."""
-    session = environment._session
-    return placed(lambda: Planner(services_of(session), planner_settings(session)).plan_inserts(plans))
+    return placed(lambda: planner(environment._session).plan_inserts(plans))
 
 
 def run_inserts(environment: TableEnvironment, plans: Sequence[InsertPlan]) -> TableResult:

@@ -24,7 +24,7 @@ from millstream.core.table.python_functions import (
 from millstream.core.table.python_types import type_of_annotation
 from millstream.datastream.call_site import refuse
 from millstream.sql.parser.types import parse_type
-from millstream.sql.planner.user_functions import UserFunction, as_function
+from millstream.sql.planner.user_functions import UserFunction, as_function, row_of_table_function
 from millstream.table.expression import Expression, user_call
 
 Types = LogicalType | str | Iterable[LogicalType | str]
@@ -129,7 +129,11 @@ def udtf(
         arguments, result = _types(function, shown, input_types, made)
         return CallableFunction(
             PythonTableFunction(
-                shown, _runnable(function), arguments, _as_row(result), _deterministic(given, deterministic)
+                shown,
+                _runnable(function),
+                arguments,
+                row_of_table_function(result),
+                _deterministic(given, deterministic),
             )
         )
 
@@ -306,8 +310,3 @@ def _row_type(types: list[LogicalType]) -> LogicalType:
     if len(types) == 1 and types[0].root is TypeRoot.ROW:
         return types[0]
     return row(*[(f"f{index}", kind) for index, kind in enumerate(types)])
-
-
-def _as_row(result: LogicalType) -> LogicalType:
-    element = result.element if result.root is TypeRoot.ARRAY and result.element is not None else result
-    return element if element.root is TypeRoot.ROW else row(("f0", element))

@@ -10,6 +10,7 @@ from sqlglot import exp
 from millstream.datastream.call_site import refuse
 from millstream.table.expression import Attached, Expression, _attached_to, expression_of
 from millstream.table.method_names import ROWS
+from millstream.table.select_list import ordered
 
 
 @dataclass(frozen=True)
@@ -113,13 +114,10 @@ class OverWindow:
 
     def node(self) -> exp.Window:
         """As the WINDOW clause of SQL has it."""
-        ordered = self.order._copy()
-        if not isinstance(ordered, exp.Ordered):
-            ordered = exp.Ordered(this=ordered, nulls_first=True)
         return exp.Window(
             this=exp.to_identifier(self.name),
             partition_by=[part._copy() for part in self.partition],
-            order=exp.Order(expressions=[ordered]),
+            order=exp.Order(expressions=[ordered(self.order)]),
             spec=_spec(self.start),
         )
 

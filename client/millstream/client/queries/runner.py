@@ -37,7 +37,7 @@ class ClusterRunner:
     """Implements ``QueryRunner``."""
 
     def run_query(self, context: SessionContext, query: Query) -> ClusterQueryResult:
-        planned = self._located(query, lambda: _planner(context).plan_query(query.ast))
+        planned = self._located(query, lambda: planner(context).plan_query(query.ast))
         return run_planned_query(context, planned)
 
     def run_inserts(self, context: SessionContext, inserts: Sequence[Insert]) -> JobClient:
@@ -49,7 +49,7 @@ class ClusterRunner:
         self, context: SessionContext, statement: Query | Insert | StatementSet, details: Sequence[ExplainDetail]
     ) -> str:
         if isinstance(statement, Query):
-            planned = self._located(statement, lambda: _planner(context).plan_query(statement.ast))
+            planned = self._located(statement, lambda: planner(context).plan_query(statement.ast))
         else:
             inserts = statement.inserts if isinstance(statement, StatementSet) else (statement,)
             planned, _ = self._plan_inserts(context, inserts)
@@ -61,25 +61,24 @@ class ClusterRunner:
 
     def insert_plan(self, context: SessionContext, insert: Insert) -> InsertPlan:
         """What an INSERT writes where, for a job that is planned elsewhere. Raises ``SqlError`` with the place."""
-        plan = _insert_plan(_services(context), insert)
-        bound = self._located(insert, lambda: _planner(context).bind(insert.query))
+        plan = _insert_plan(planner(context).services, insert)
+        bound = self._located(insert, lambda: planner(context).bind(insert.query))
         return replace(plan, query=bound)
 
     def query_node(self, context: SessionContext, query: Query) -> Node:
         """The relation of a query. Raises ``SqlError`` with the place."""
-        return self._located(query, lambda: _planner(context).bind(query.ast))
+        return self._located(query, lambda: planner(context).bind(query.ast))
 
     def query_type(self, context: SessionContext, query: exp.Expr, source: str) -> RowType:
-        return _located(source, 0, lambda: _planner(context).bind(query).row)
+        return _located(source, 0, lambda: planner(context).bind(query).row)
 
     def built_in_functions(self) -> Sequence[str]:
         return sorted({*function_names(), *AGGREGATES, *OVER_ONLY})
 
     def _plan_inserts(self, context: SessionContext, inserts: Sequence[Insert]) -> tuple[PlannedJob, list[str]]:
-        services = _services(context)
-        plans = [_insert_plan(services, insert) for insert in inserts]
-        planner = Planner(services, planner_settings(context))
-        planned = self._located(inserts[0], lambda: planner.plan_inserts(plans))
+        made = planner(context)
+        plans = [_insert_plan(made.services, insert) for insert in inserts]
+        planned = self._located(inserts[0], lambda: made.plan_inserts(plans))
         return planned, [plan.table.name for plan in plans]
 
     def _located(self, statement: Statement, plan: Callable[[], T]) -> T:
@@ -115,12 +114,10 @@ def planner_settings(context: SessionContext) -> PlannerSettings:
     return PlannerSettings.of(settings)
 
 
-def _services(context: SessionContext) -> CatalogServices:
-    return CatalogServices(context.catalogs, batch=planner_settings(context).batch)
-
-
-def _planner(context: SessionContext) -> Planner:
-    return Planner(_services(context), planner_settings(context))
+def planner(context: SessionContext) -> Planner:
+    """A planner with the names and the settings of the session as they are now. Raises ``ConfigError``."""
+    settings = planner_settings(context)
+    return Planner(CatalogServices(context.catalogs, batch=settings.batch), settings)
 
 
 def submit_planned(

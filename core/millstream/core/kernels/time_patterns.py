@@ -1,6 +1,7 @@
 """Between times and texts of fixed width: the common patterns, such as ``yyyy-MM-dd HH:mm:ss.SSS``.
 
-A pattern is an array (parts, 2) of a field (below) and its argument: the byte of a literal, the digits of a number.
+A pattern is an array (parts, 2) of a field (``time_fields``) and its argument: the byte of a literal, the digits of a
+number.
 """
 
 from __future__ import annotations
@@ -11,29 +12,26 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from millstream.core.kernels.time_fields import (
+    DAY,
+    DAY_OF_YEAR,
+    FRACTION,
+    HOUR,
+    HOUR_OF_12,
+    LITERAL,
+    MINUTE,
+    MONTH,
+    SECOND,
+    YEAR,
+    YEAR_OF_CENTURY,
+)
+
 Int64Array = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 Flags = npt.NDArray[np.bool_]
 
-LITERAL: Final = 0
-YEAR: Final = 1
-MONTH: Final = 2
-DAY: Final = 3
-HOUR: Final = 4
-MINUTE: Final = 5
-SECOND: Final = 6
-FRACTION: Final = 7
-HOUR_OF_12: Final = 8
-DAY_OF_YEAR: Final = 9
-YEAR_OF_CENTURY: Final = 10
-
 _ZERO: Final = 48
 _POWERS: Final = np.array([10**power for power in range(19)], np.int64)
-
-
-def widths_of(pattern: Int64Array) -> int:
-    """Bytes of a text of the pattern."""
-    return int(sum(1 if field == LITERAL else int(argument) for field, argument in pattern))
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

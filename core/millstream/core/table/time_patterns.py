@@ -1,7 +1,7 @@
 """Patterns of times as Java's ``DateTimeFormatter`` writes them: ``yyyy-MM-dd HH:mm:ss.SSS``.
 
 Patterns of numbers of fixed width run as kernels over whole columns; names of months, unpadded numbers and zones go
-through Python, once a distinct time.
+through Python, once a distinct time. The kernels are imported where they run: whoever plans a query needs no numba.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from millstream.core.errors import JobGraphError
-from millstream.core.kernels import time_patterns as patterns
+from millstream.core.kernels import time_fields
 
 TICKS: Final = {"s": 1, "ms": 1000, "us": 1_000_000, "ns": 1_000_000_000}
 _FIXED: Final = {
-    ("y", 4): patterns.YEAR,
-    ("u", 4): patterns.YEAR,
-    ("y", 2): patterns.YEAR_OF_CENTURY,
-    ("u", 2): patterns.YEAR_OF_CENTURY,
-    ("M", 2): patterns.MONTH,
-    ("L", 2): patterns.MONTH,
-    ("d", 2): patterns.DAY,
-    ("H", 2): patterns.HOUR,
-    ("h", 2): patterns.HOUR_OF_12,
-    ("m", 2): patterns.MINUTE,
-    ("s", 2): patterns.SECOND,
-    ("D", 3): patterns.DAY_OF_YEAR,
+    ("y", 4): time_fields.YEAR,
+    ("u", 4): time_fields.YEAR,
+    ("y", 2): time_fields.YEAR_OF_CENTURY,
+    ("u", 2): time_fields.YEAR_OF_CENTURY,
+    ("M", 2): time_fields.MONTH,
+    ("L", 2): time_fields.MONTH,
+    ("d", 2): time_fields.DAY,
+    ("H", 2): time_fields.HOUR,
+    ("h", 2): time_fields.HOUR_OF_12,
+    ("m", 2): time_fields.MINUTE,
+    ("s", 2): time_fields.SECOND,
+    ("D", 3): time_fields.DAY_OF_YEAR,
 }
 _LETTERS: Final = frozenset("yuMLdHhKkmsSnEeaDQqzVZXx")
 _MONTHS: Final = {name: number for number, name in enumerate(calendar.month_name) if name}
@@ -79,9 +79,9 @@ class TimePattern:
         rows: list[tuple[int, int]] = []
         for part in self.parts:
             if not part.letter:
-                rows += [(patterns.LITERAL, byte) for byte in part.text.encode()]
+                rows += [(time_fields.LITERAL, byte) for byte in part.text.encode()]
             elif part.letter == "S" and part.count <= 9:
-                rows.append((patterns.FRACTION, part.count))
+                rows.append((time_fields.FRACTION, part.count))
             elif (part.letter, part.count) in _FIXED:
                 rows.append((_FIXED[part.letter, part.count], part.count))
             else:
@@ -139,10 +139,12 @@ def format_column(times: pa.Array, pattern: TimePattern, zone: datetime.tzinfo |
     ticks = pc.cast(times, pa.int64())
     grain = max(1, pattern.grain_seconds * second)
     if fixed is not None:
-        width = patterns.widths_of(fixed)
+        from millstream.core.kernels.time_patterns import format_times
+
+        width = time_fields.widths_of(fixed)
         plain = pc.fill_null(ticks, 0) if ticks.null_count else ticks
         out = np.empty(len(ticks) * width, np.uint8)
-        if patterns.format_times(plain.to_numpy(zero_copy_only=False), second, grain, fixed, width, out):
+        if format_times(plain.to_numpy(zero_copy_only=False), second, grain, fixed, width, out):
             offsets = np.arange(0, len(out) + 1, max(width, 1), dtype=np.int32)[: len(ticks) + 1]
             if width == 0:
                 offsets = np.zeros(len(ticks) + 1, np.int32)
@@ -228,13 +230,15 @@ def parse_column(texts: pa.Array, pattern: TimePattern, unit: str) -> pa.Array:
     second = TICKS[unit]
     fixed = pattern.fixed
     if fixed is not None:
+        from millstream.core.kernels.time_patterns import parse_times
+
         texts = texts if texts.offset == 0 else pa.concat_arrays([texts])
         _, offsets, data = texts.buffers()
         starts = np.frombuffer(offsets, np.int32)[: len(texts) + 1] if len(texts) else np.zeros(1, np.int32)
         content = np.frombuffer(data, np.uint8) if data is not None and data.size else np.zeros(1, np.uint8)
         ticks = np.zeros(len(texts), np.int64)
         fine = np.zeros(len(texts), np.bool_)
-        patterns.parse_times(content, starts, fixed, patterns.widths_of(fixed), second, ticks, fine)
+        parse_times(content, starts, fixed, time_fields.widths_of(fixed), second, ticks, fine)
         known = pc.and_(pa.array(fine), pc.is_valid(texts)) if texts.null_count else pa.array(fine)
         return pc.if_else(known, pa.array(ticks), pa.scalar(None, pa.int64())).cast(pa.timestamp(unit))
     encoded = texts.dictionary_encode(null_encoding="encode")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from millstream.core.table.expressions import Call, Expression, InputRef
 from millstream.core.table.row_type import Column, RowType, TimeAttribute
+from millstream.core.table.specs import JoinKind
 from millstream.sql.plan.nodes import Node, Project
 
 
@@ -55,17 +56,32 @@ def with_expressions(node: Node, expressions: Sequence[Expression]) -> tuple[Nod
         positions.append(known[expression])
     if not added:
         return node, positions
-    own = [InputRef(column.type, index) for index, column in enumerate(node.row.columns)]
     names = [*node.row.names, *(f"$f{len(node.row) + index}" for index in range(len(added)))]
-    return project(node, [*own, *added], names), positions
+    return project(node, [*identity(node.row), *added], names), positions
+
+
+def identity(row: RowType) -> tuple[InputRef, ...]:
+    """Expressions that hand the columns on."""
+    return tuple(InputRef(column.type, index) for index, column in enumerate(row.columns))
+
+
+def row_of(columns: Iterable[Column]) -> RowType:
+    """The row of ``columns``, their names made unique."""
+    found = tuple(columns)
+    names = unique_names(column.name for column in found)
+    return RowType(tuple(column.renamed(name) for column, name in zip(found, names, strict=True)))
 
 
 def appended(row: RowType, columns: Iterable[Column]) -> RowType:
     """``row`` with further columns behind, their names made unique."""
-    added = tuple(columns)
-    names = unique_names([*row.names, *(column.name for column in added)])
-    renamed = [column.renamed(name) for column, name in zip((*row.columns, *added), names, strict=True)]
-    return RowType(tuple(renamed))
+    return row_of([*row.columns, *columns])
+
+
+def joined_row(left: RowType, right: RowType, kind: JoinKind) -> RowType:
+    """The columns of both sides of a join that shows both, nullable where a side may have no match."""
+    left_columns = nullable_columns(left.columns) if kind.keeps_right else list(left.columns)
+    right_columns = nullable_columns(right.columns) if kind.keeps_left else list(right.columns)
+    return row_of([*left_columns, *right_columns])
 
 
 def nullable_columns(columns: Iterable[Column]) -> list[Column]:

@@ -90,7 +90,7 @@ class ExpressionBinder:
                 return aggregate_calls.bind_aggregate(self, node)
             named = call_of(node)
             if named is not None:
-                return self._function(node, *named)
+                return self._function(*named)
         except QueryError:
             raise
         except JobGraphError as error:
@@ -112,7 +112,7 @@ class ExpressionBinder:
 
     # -- functions --------------------------------------------------------------------------------------------------
 
-    def _function(self, node: exp.Expr, name: str, arguments: list[exp.Expr]) -> Expression:
+    def _function(self, name: str, arguments: list[exp.Expr]) -> Expression:
         if name in JSON_CALLS:
             return bind_call(*json_arguments(name, arguments, self.bind))
         bound = [self.bind(argument) for argument in arguments]
@@ -129,9 +129,7 @@ class ExpressionBinder:
         parts = [part.name for part in node.parts]
         if any(isinstance(part, exp.Star) for part in node.parts):
             raise query_error(f"* stands for all columns and cannot be part of an expression{self._in_clause()}", node)
-        index, rest, outer = resolve_column(self.scope, parts, node)
-        del outer
-        expression: Expression = index
+        expression, rest = resolve_column(self.scope, parts, node)
         for name in rest:
             expression = field_of(expression, name, node)
         return expression

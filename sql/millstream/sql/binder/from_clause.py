@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from millstream.core.table.expressions import Expression, InputRef
-from millstream.core.table.row_type import Column, RowType, TimeAttribute
+from millstream.core.table.row_type import RowType, TimeAttribute
 from millstream.core.table.specs import JoinKind
 from millstream.sql.binder import table_functions
-from millstream.sql.binder.columns import appended, nullable_columns
+from millstream.sql.binder.columns import appended, joined_row
 from millstream.sql.binder.hints import table_options
 from millstream.sql.binder.literals import boolean_literal
 from millstream.sql.binder.scope import Relation, Scope
-from millstream.sql.binder.subqueries import all_of, has_outer
+from millstream.sql.binder.subqueries import has_outer
 from millstream.sql.errors import query_error, unsupported
+from millstream.sql.plan.conditions import conjunction
 from millstream.sql.plan.nodes import Filter, Join, Node, TemporalJoin, Values
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def bind_item(binder: QueryBinder, item: exp.Expr, parent: Scope | None) -> Rela
         return _table(binder, item)
     if isinstance(item, exp.Subquery):
         inner: exp.Expr = item.this
-        relation = binder.bind(inner, None) if not isinstance(inner, exp.Table) else _nested(binder, item, parent)
+        relation = binder.bind(inner) if not isinstance(inner, exp.Table) else _nested(binder, item, parent)
         return _aliased(relation, item)
     if isinstance(item, exp.Values | exp.Select | exp.SetOperation):
         return _aliased(binder.bind(item), item)
@@ -111,13 +112,13 @@ def _joined(binder: QueryBinder, left: Relation, join: exp.Join, parent: Scope |
     for nested in item.args.get("joins") or [] if isinstance(item, exp.Table) else []:
         right = _joined(binder, right, nested, parent)
     names = _using(left, right, join)
-    both = left.beside(right, Values(_side_by_side(left.row, right.row), ()))
+    both = left.beside(right, Values(appended(left.row, right.row.columns), ()))
     if names is None:
         condition = _condition(binder, both, join, parent)
     else:
         condition, both = _using_condition(binder, left, right, both, names, join)
     condition = condition or boolean_literal(True)
-    if condition is not None and has_outer(condition):
+    if has_outer(condition):
         raise unsupported("a join condition that means columns of the query around the subquery", join)
     if version is not None:
         node: Node = _temporal(binder, left, right, kind, condition, version)
@@ -125,7 +126,7 @@ def _joined(binder: QueryBinder, left: Relation, join: exp.Join, parent: Scope |
         return left.over(Join(left.row, left.node, right.node, kind, condition))
     else:
         ttls = (binder.ttl_of(left), binder.ttl_of(right))
-        node = Join(_joined_row(left.row, right.row, kind), left.node, right.node, kind, condition, ttls)
+        node = Join(joined_row(left.row, right.row, kind), left.node, right.node, kind, condition, ttls)
     return Relation(node, both.qualifiers, both.names, both.hidden)
 
 
@@ -171,17 +172,7 @@ def _using_condition(
         pair = [InputRef(left.row[mine[0]].type, mine[0]), InputRef(right.row[other[0]].type, width + other[0])]
         conditions.append(binder.expressions(Scope(both), "USING").call("=", *pair))
         hidden.add(width + other[0])
-    return all_of(conditions), Relation(both.node, both.qualifiers, both.names, frozenset(hidden))
-
-
-def _side_by_side(left: RowType, right: RowType) -> RowType:
-    return appended(left, right.columns)
-
-
-def _joined_row(left: RowType, right: RowType, kind: JoinKind) -> RowType:
-    left_columns: list[Column] = list(nullable_columns(left.columns)) if kind.keeps_right else list(left.columns)
-    right_columns: list[Column] = list(nullable_columns(right.columns)) if kind.keeps_left else list(right.columns)
-    return appended(RowType(tuple(left_columns)), right_columns)
+    return conjunction(conditions), Relation(both.node, both.qualifiers, both.names, frozenset(hidden))
 
 
 def _temporal(
@@ -195,5 +186,5 @@ def _temporal(
             "FOR SYSTEM_TIME AS OF takes a time attribute of the left side: its event time or a PROCTIME() column",
             version,
         )
-    row = _joined_row(left.row, right.row, kind)
+    row = joined_row(left.row, right.row, kind)
     return TemporalJoin(row, left.node, right.node, kind, condition, time.index)

@@ -13,7 +13,7 @@ from millstream.core.table.expressions import Call, Expression, InputRef, Litera
 from millstream.core.table.functions.registry import implicit_cast
 from millstream.core.table.row_type import Column, RowType
 from millstream.core.table.specs import WindowKind
-from millstream.sql.binder.columns import unique_names, with_expressions
+from millstream.sql.binder.columns import identity, row_of, with_expressions
 from millstream.sql.binder.expressions import GROUPING_FUNCTIONS, call_of
 from millstream.sql.binder.literals import null_literal
 from millstream.sql.binder.placeholders import AggregateExpression, OverExpression
@@ -64,7 +64,7 @@ def bind_grouping(binder: QueryBinder, scope: Scope, group: exp.Group | None) ->
 
 
 def aggregated(
-    binder: QueryBinder, scope: Scope, grouping: Grouping, expressions: list[Expression], texts: list[exp.Expr]
+    scope: Scope, grouping: Grouping, expressions: list[Expression], texts: list[exp.Expr]
 ) -> tuple[Aggregate, list[Expression]]:
     """The aggregate over the scope's relation, and ``expressions`` over its columns.
 
@@ -83,8 +83,7 @@ def aggregated(
     keys = tuple(key_positions) if grouping_id is None else (*key_positions, grouping_id)
     columns: list[Column] = [node.row[position] for position in keys]
     columns += [Column(f"$agg{i}", call.type) for i, call in enumerate(calls)]
-    names = unique_names(column.name for column in columns)
-    row = RowType(tuple(column.renamed(name) for column, name in zip(columns, names, strict=True)))
+    row = row_of(columns)
     aggregate = Aggregate(row, node, keys, tuple(calls))
     replacements: dict[Expression, Expression] = {}
     for position, key in enumerate(grouping.keys):
@@ -156,7 +155,6 @@ def _aggregates_in(expression: Expression) -> list[AggregateExpression]:
 
 def _expanded(node: Node, keys: list[int], sets: list[tuple[int, ...]]) -> tuple[Node, list[int], int]:
     """Each row once for each grouping set: own columns, keys (NULL where the set has them not), number of the set."""
-    own: list[Expression] = [InputRef(column.type, index) for index, column in enumerate(node.row.columns)]
     width = len(node.row)
     projections = []
     for number, one in enumerate(sets):
@@ -166,16 +164,14 @@ def _expanded(node: Node, keys: list[int], sets: list[tuple[int, ...]]) -> tuple
             shown.append(
                 implicit_cast(InputRef(node.row[key].type, key), kind) if position in one else null_literal(kind)
             )
-        projections.append((*own, *shown, Literal(lt.BIGINT.with_nullable(False), number)))
+        projections.append((*identity(node.row), *shown, Literal(lt.BIGINT.with_nullable(False), number)))
     columns = list(node.row.columns)
     for key in keys:
         column = node.row[key]
         keeps = all(keys.index(key) in one for one in sets)
         columns.append(column if keeps else replace(column.materialized(), type=column.type.with_nullable(True)))
     columns.append(Column("$e", lt.BIGINT.with_nullable(False)))
-    names = unique_names(column.name for column in columns)
-    row = RowType(tuple(column.renamed(name) for column, name in zip(columns, names, strict=True)))
-    return Expand(row, node, tuple(projections)), [width + i for i in range(len(keys))], width + len(keys)
+    return Expand(row_of(columns), node, tuple(projections)), [width + i for i in range(len(keys))], width + len(keys)
 
 
 # -- windows of the old syntax -------------------------------------------------------------------------------------

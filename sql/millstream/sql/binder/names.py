@@ -10,21 +10,20 @@ from millstream.sql.binder.scope import OuterRef, Scope
 from millstream.sql.errors import did_you_mean, query_error
 
 
-def resolve_column(scope: Scope, parts: list[str], node: exp.Expr) -> tuple[Expression, list[str], bool]:
-    """The column that the first names of ``parts`` mean, the names of fields that follow, and whether it is outer.
+def resolve_column(scope: Scope, parts: list[str], node: exp.Expr) -> tuple[Expression, list[str]]:
+    """The column that the first names of ``parts`` mean, here or around, and the names of fields that follow.
 
     ``table.column`` goes before ``column.field``. Raises ``QueryError`` for unknown and ambiguous names.
     """
     found = _find(scope, parts, node)
     if found is not None:
         index, rest = found
-        return InputRef(scope.relation.row[index].type, index), rest, False
+        return InputRef(scope.relation.row[index].type, index), rest
     if scope.parent is not None:
         found = _find(scope.parent, parts, node)
         if found is not None:
             index, rest = found
-            scope.outer_used.append(index)
-            return OuterRef(scope.parent.relation.row[index].type, index), rest, True
+            return OuterRef(scope.parent.relation.row[index].type, index), rest
     raise _unknown(scope, parts, node)
 
 

@@ -20,7 +20,7 @@ from millstream.core.table.row_type import Column, RowType
 from millstream.core.table.specs import SortKey
 from millstream.sql.binder import from_clause, subqueries
 from millstream.sql.binder.aggregate_calls import contains_aggregate
-from millstream.sql.binder.columns import project, unique_names, with_expressions
+from millstream.sql.binder.columns import identity, project, with_expressions
 from millstream.sql.binder.expressions import ExpressionBinder, call_of
 from millstream.sql.binder.grouping import Grouping, aggregated, auxiliary_column, bind_grouping
 from millstream.sql.binder.hints import state_ttls
@@ -31,6 +31,7 @@ from millstream.sql.binder.placeholders import OrderExpression
 from millstream.sql.binder.scope import Relation, Scope
 from millstream.sql.binder.services import BinderServices
 from millstream.sql.errors import did_you_mean, query_error, unsupported
+from millstream.sql.plan.conditions import conjunction
 from millstream.sql.plan.nodes import Aggregate, Filter, Node, SetOperation, Sort, Union, Values
 
 _DEPTH_MAX: Final = 64
@@ -63,8 +64,25 @@ class QueryBinder:
 
     # -- queries ----------------------------------------------------------------------------------------------------
 
-    def bind(self, query: exp.Expr, parent: Scope | None = None) -> Relation:
+    def bind(self, query: exp.Expr) -> Relation:
         """The relation of a whole query. Raises ``QueryError``."""
+        binder = self._within(query)
+        if isinstance(query, exp.Subquery | exp.Paren):
+            inner = binder.bind(query.this)
+            return binder._ordered_whole(inner, query)
+        if isinstance(query, exp.SetOperation):
+            return binder._ordered_whole(binder._set_operation(query), query)
+        if isinstance(query, exp.Select):
+            scope, _ = binder._from_where(query, None)
+            return binder._after_where(query, scope)
+        if isinstance(query, exp.Values):
+            return binder._ordered_whole(binder._values(query), query)
+        if isinstance(query, exp.Table):
+            return from_clause.bind_item(binder, query, None)
+        raise unsupported(f"{type(query).__name__} as a query", query)
+
+    def _within(self, query: exp.Expr) -> QueryBinder:
+        """The binder of a query inside of this one, which knows its common table expressions as well."""
         if self._depth > _DEPTH_MAX:
             raise unsupported(f"a query of more than {_DEPTH_MAX} levels", query)
         binder = QueryBinder(self.services, self.ctes, self._depth + 1)
@@ -74,18 +92,7 @@ class QueryBinder:
                 raise unsupported("WITH RECURSIVE", with_clause)
             for cte in with_clause.expressions:
                 binder.ctes[cte.alias] = cte
-        if isinstance(query, exp.Subquery | exp.Paren):
-            inner = binder.bind(query.this, parent)
-            return binder._ordered_whole(inner, query)
-        if isinstance(query, exp.SetOperation):
-            return binder._ordered_whole(binder._set_operation(query, parent), query)
-        if isinstance(query, exp.Select):
-            return binder._select(query, parent)
-        if isinstance(query, exp.Values):
-            return binder._ordered_whole(binder._values(query), query)
-        if isinstance(query, exp.Table):
-            return from_clause.bind_item(binder, query, None)
-        raise unsupported(f"{type(query).__name__} as a query", query)
+        return binder
 
     def expressions(
         self, scope: Scope, clause: str, *, aggregates: bool = False, overs: bool = False
@@ -102,27 +109,33 @@ class QueryBinder:
 
         ``select``: its SELECT list is wanted, as the last columns. Conditions are over left, then right columns.
         """
-        width = len(scope.relation.row)
-        if isinstance(query, exp.Select) and not _is_grouped(query, self.services):
-            inner, conditions = self._from_where(query, scope)
-            if conditions:
-                node = inner.relation.node
-                if select:
-                    parts = self._select_list(query, inner, aggregates=False)
-                    own = [InputRef(column.type, index) for index, column in enumerate(node.row.columns)]
-                    node = project(node, [*own, *parts.expressions], [*node.row.names, *parts.names])
-                return node, subqueries.outer_to_left(conditions, width)
-        node = self.bind(query, None).node
-        return node, []
+        if not isinstance(query, exp.Select):
+            return self.bind(query).node, []
+        binder = self._within(query)
+        inner, conditions = binder._from_where(query, scope)
+        if not conditions:
+            return binder._uncorrelated(query, inner), []
+        if _is_grouped(query, self.services):
+            raise unsupported("GROUP BY or an aggregate in a correlated subquery of IN or EXISTS", query)
+        node = inner.relation.node
+        if select:
+            parts = binder._select_list(query, inner, aggregates=False)
+            node = project(node, [*identity(node.row), *parts.expressions], [*node.row.names, *parts.names])
+        return node, subqueries.outer_to_left(conditions, len(scope.relation.row))
+
+    def _uncorrelated(self, query: exp.Select, inner: Scope) -> Node:
+        """The rest of a subquery whose FROM and WHERE turned out to mean nothing of the query around it."""
+        inner.parent = None
+        return self._after_where(query, inner).node
 
     def bind_scalar(self, query: exp.Expr, scope: Scope) -> tuple[Node, list[Expression]]:
         """A subquery that stands for a value: keys of the correlation first, the value last; and the correlation."""
         if not (isinstance(query, exp.Select) and query.args.get("group") is None):
-            return self.bind(query, None).node, []
-        binder = QueryBinder(self.services, self.ctes, self._depth + 1)
+            return self.bind(query).node, []
+        binder = self._within(query)
         inner, conditions = binder._from_where(query, scope)
         if not conditions:
-            return self.bind(query, None).node, []
+            return binder._uncorrelated(query, inner), []
         for clause in ("limit", "offset", "distinct"):
             if query.args.get(clause) is not None:
                 raise unsupported(f"{clause.upper()} in a correlated subquery that stands for a value", query)
@@ -134,7 +147,7 @@ class QueryBinder:
         if _is_grouped(query, self.services):
             grouping = Grouping(bound_keys, [tuple(range(len(keys)))])
             parts = binder._select_list(query, inner, aggregates=True)
-            aggregate, values = aggregated(binder, inner, grouping, parts.expressions, parts.texts)
+            aggregate, values = aggregated(inner, grouping, parts.expressions, parts.texts)
             group_refs = [InputRef(aggregate.row[i].type, i) for i in range(len(keys))]
             result = project(aggregate, [*group_refs, *values], [f"$k{i}" for i in range(len(keys))] + parts.names)
         else:
@@ -153,12 +166,8 @@ class QueryBinder:
 
     # -- SELECT -----------------------------------------------------------------------------------------------------
 
-    def _select(self, select: exp.Select, parent: Scope | None) -> Relation:
-        self.ttls_ms = state_ttls(select)
-        scope, conditions = self._from_where(select, parent)
-        self._check_ttls(scope.relation, select)
-        if conditions:
-            raise unsupported("a subquery that means columns of the query around it, here", select)
+    def _after_where(self, select: exp.Select, scope: Scope) -> Relation:
+        """The relation of a SELECT, from that of its FROM and WHERE."""
         grouped = _is_grouped(select, self.services)
         if grouped:
             self._grouping = bind_grouping(self, scope, select.args.get("group"))
@@ -170,7 +179,7 @@ class QueryBinder:
         relation, expressions = scope.relation, parts.expressions
         if grouped:
             assert self._grouping is not None
-            node, expressions = aggregated(self, scope, self._grouping, expressions, parts.texts)
+            node, expressions = aggregated(scope, self._grouping, expressions, parts.texts)
             relation = Relation.of(replace(node, ttl_ms=self.ttl_of(scope.relation)))
         elif having is not None:
             raise query_error("HAVING needs GROUP BY or an aggregate", select.args["having"])
@@ -197,7 +206,9 @@ class QueryBinder:
 
     def _from_where(self, select: exp.Select, parent: Scope | None) -> tuple[Scope, list[Expression]]:
         """The scope after FROM and WHERE, and the conditions that mean columns of ``parent``."""
+        self.ttls_ms = state_ttls(select)
         relation = from_clause.bind_from(self, select, parent)
+        self._check_ttls(relation, select)
         scope = Scope(relation, parent)
         plain: list[Expression] = []
         correlated: list[Expression] = []
@@ -211,7 +222,7 @@ class QueryBinder:
             (correlated if subqueries.has_outer(bound) else plain).append(bound)
         if plain:
             relation, plain = subqueries.attach_scalars(scope.relation, plain)
-            condition_of_all = subqueries.all_of(plain)
+            condition_of_all = conjunction(plain)
             assert condition_of_all is not None
             scope.relation = relation.over(Filter(relation.node.row, relation.node, condition_of_all))
         for condition in later:
@@ -308,8 +319,8 @@ class QueryBinder:
 
     # -- other queries ----------------------------------------------------------------------------------------------
 
-    def _set_operation(self, query: exp.SetOperation, parent: Scope | None) -> Relation:
-        left, right = self.bind(query.this, parent), self.bind(query.expression, parent)
+    def _set_operation(self, query: exp.SetOperation) -> Relation:
+        left, right = self.bind(query.this), self.bind(query.expression)
         name = type(query).__name__.upper()
         if len(left.row) != len(right.row):
             raise query_error(
@@ -488,5 +499,5 @@ def _with_common_types(left: Relation, right: Relation, name: str, query: exp.Ex
     nodes = []
     for relation, expressions in zip((left, right), sides, strict=True):
         trivial = all(isinstance(expression, InputRef) for expression in expressions)
-        nodes.append(relation.node if trivial else project(relation.node, expressions, unique_names(left.names)))
+        nodes.append(relation.node if trivial else project(relation.node, expressions, left.names))
     return nodes[0], nodes[1]

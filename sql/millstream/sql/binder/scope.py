@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from millstream.core.table.expressions import Expression
 from millstream.core.table.row_type import RowType
@@ -89,5 +89,3 @@ class Scope:
 
     relation: Relation
     parent: Scope | None = None
-    outer_used: list[int] = field(default_factory=list)
-    """Columns of the parent that were meant."""

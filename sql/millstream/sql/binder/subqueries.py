@@ -6,7 +6,7 @@ these become part of the join condition.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
@@ -17,10 +17,11 @@ from millstream.core.table.functions.registry import bind_call
 from millstream.core.table.logical_types import BIGINT
 from millstream.core.table.row_type import Column, RowType
 from millstream.core.table.specs import JoinKind
-from millstream.sql.binder.columns import appended, nullable_columns, project, with_expressions
+from millstream.sql.binder.columns import identity, joined_row, project, with_expressions
 from millstream.sql.binder.literals import boolean_literal
 from millstream.sql.binder.scope import OuterRef, Relation, Scope
 from millstream.sql.errors import query_error, unsupported
+from millstream.sql.plan.conditions import conjunction
 from millstream.sql.plan.nodes import Aggregate, Join, Node, Project, Sort
 
 if TYPE_CHECKING:
@@ -50,14 +51,6 @@ def conjuncts_of(node: exp.Expr | None) -> list[exp.Expr]:
         inner = node.this
         return conjuncts_of(inner) if isinstance(inner, exp.And | exp.Paren | exp.In | exp.Exists) else [node]
     return [node]
-
-
-def all_of(conditions: list[Expression]) -> Expression | None:
-    """Their conjunction; None for none."""
-    result: Expression | None = None
-    for condition in conditions:
-        result = condition if result is None else bind_call("AND", [result, condition])
-    return result
 
 
 def is_subquery_condition(node: exp.Expr) -> bool:
@@ -113,7 +106,7 @@ def apply_condition(binder: QueryBinder, scope: Scope, node: exp.Expr) -> None:
         assert isinstance(inner, exp.In)
         right, conditions = _in_conditions(binder, scope, inner, negated)
         left = scope.relation.node
-    condition = all_of(conditions)
+    condition = conjunction(conditions)
     assert condition is not None
     kind = JoinKind.ANTI if negated else JoinKind.SEMI
     scope.relation = scope.relation.over(Join(left.row, left, right, kind, condition))
@@ -152,7 +145,7 @@ def scalar_subquery(binder: QueryBinder, query: exp.Expr, scope: Scope) -> Scala
     if not conditions and not _single_row(right):
         right = single_value(right, ())
     value = right.row[len(right.row) - 1].type.with_nullable(True)
-    return ScalarSubquery(value, right, all_of(conditions))
+    return ScalarSubquery(value, right, conjunction(conditions))
 
 
 def attach_scalars(relation: Relation, expressions: list[Expression]) -> tuple[Relation, list[Expression]]:
@@ -174,18 +167,10 @@ def attach_scalars(relation: Relation, expressions: list[Expression]) -> tuple[R
 def _joined(relation: Relation, subquery: ScalarSubquery) -> tuple[Relation, int]:
     left, right = relation.node, subquery.node
     # Conditions were bound against the outer columns known then; further columns may stand behind these by now.
-    condition = subquery.condition
     width = len(left.row)
-    if condition is not None:
-        condition = rewrite(
-            condition,
-            lambda part: replace(part, index=width + part.index) if isinstance(part, InputRef) else None,
-        )
-        condition = rewrite(
-            condition, lambda part: InputRef(part.type, part.index) if isinstance(part, OuterRef) else None
-        )
-    row = appended(left.row, nullable_columns(right.row.columns))
-    joined = Join(row, left, right, JoinKind.LEFT, condition or boolean_literal(True))
+    conditions = [] if subquery.condition is None else outer_to_left([subquery.condition], width)
+    row = joined_row(left.row, right.row, JoinKind.LEFT)
+    joined = Join(row, left, right, JoinKind.LEFT, conjunction(conditions) or boolean_literal(True))
     return relation.over(joined), width + len(right.row) - 1
 
 
@@ -201,9 +186,8 @@ def single_value(node: Node, keys: tuple[int, ...]) -> Node:
     columns = [Column(name, node.row[key].type) for name, key in zip(names, keys, strict=True)]
     row = RowType((*columns, Column("$first", calls[0].type), Column("$rows", calls[1].type)))
     aggregate = Aggregate(row, node, keys, calls)
-    own = [InputRef(column.type, index) for index, column in enumerate(columns)]
     value = bind_call("SINGLE_VALUE", [InputRef(calls[i].type, len(keys) + i) for i in (0, 1)])
-    return project(aggregate, [*own, value], [*names, node.row[last].name])
+    return project(aggregate, [*identity(RowType(tuple(columns))), value], [*names, node.row[last].name])
 
 
 def _single_row(node: Node) -> bool:

@@ -20,6 +20,7 @@ from millstream.sql.binder.columns import appended, nullable_columns
 from millstream.sql.binder.expressions import call_of
 from millstream.sql.binder.literals import interval_ms
 from millstream.sql.binder.scope import Relation, Scope
+from millstream.sql.binder.subqueries import has_outer
 from millstream.sql.errors import did_you_mean, query_error, unsupported
 from millstream.sql.parser.query_nodes import TableArgument
 from millstream.sql.plan.nodes import Correlate, Node, WindowTable
@@ -34,7 +35,6 @@ _PARAMETERS: Final = {
     WindowKind.CUMULATE: ("STEP", "SIZE"),
     WindowKind.SESSION: ("GAP",),
 }
-_SIZES: Final = {WindowKind.TUMBLE: 1, WindowKind.HOP: 2, WindowKind.CUMULATE: 2, WindowKind.SESSION: 1}
 
 
 @dataclass
@@ -119,7 +119,7 @@ def _window(binder: QueryBinder, scope: Scope, kind: WindowKind, call: _WindowCa
         if width is None:
             raise query_error(f"{kind.value} takes intervals such as INTERVAL '10' MINUTE", argument)
         widths.append(width)
-    needed = _SIZES[kind]
+    needed = len(_PARAMETERS[kind])
     if not needed <= len(widths) <= needed + 1 or (kind is WindowKind.SESSION and len(widths) != 1):
         raise query_error(f"{kind.value} takes {needed} interval{'s' * (needed > 1)}, not {len(widths)}", item)
     if any(width <= 0 for width in widths[:needed]):
@@ -189,6 +189,8 @@ def bind_lateral(
             raise query_error(f"there is no table function {named[0]!r}.{did_you_mean(named[0], known)}", item)
         arguments = tuple(binder.expressions(scope, named[0]).bind(argument) for argument in named[1])
         columns = list(binder.services.table_function_row(function, arguments))
+    if any(has_outer(argument) for argument in arguments):
+        raise unsupported("a table function of columns of the query around the subquery", item)
     if ordinality:
         columns.append(("ordinality", lt.INT.with_nullable(False)))
     made = RowType(tuple(Column(name, kind) for name, kind in columns))

@@ -6,13 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from millstream.core.table.row_type import Column
 from millstream.sql.parser.statements import (
     ColumnDefinition,
     ComputedColumn,
     Distribution,
-    MetadataColumn,
-    PhysicalColumn,
     Watermark,
 )
 
@@ -37,18 +34,6 @@ class CatalogTable:
     def names(self) -> tuple[str, ...]:
         """Of all columns, in order."""
         return tuple(column.name for column in self.columns)
-
-    def physical_columns(self) -> tuple[Column, ...]:
-        """What the connector reads and writes, without computed and metadata columns."""
-        return tuple(Column(column.name, column.type) for column in self.columns if isinstance(column, PhysicalColumn))
-
-    def insertable_columns(self) -> tuple[PhysicalColumn | MetadataColumn, ...]:
-        """What INSERT gives values for: physical columns, and metadata columns that are not VIRTUAL."""
-        return tuple(
-            column
-            for column in self.columns
-            if isinstance(column, PhysicalColumn) or (isinstance(column, MetadataColumn) and not column.virtual)
-        )
 
     def column(self, name: str) -> ColumnDefinition | None:
         return next((column for column in self.columns if column.name == name), None)

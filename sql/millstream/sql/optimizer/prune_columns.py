@@ -15,9 +15,9 @@ from millstream.core.table.aggregate_calls import AggregateCall
 from millstream.core.table.expressions import Call, Expression, InputRef, Literal, walk
 from millstream.core.table.row_type import Column, RowType
 from millstream.core.table.specs import JoinKind, SortKey
-from millstream.sql.binder.columns import unique_names
-from millstream.sql.optimizer.conditions import conjuncts
+from millstream.sql.binder.columns import appended, row_of
 from millstream.sql.plan import nodes as n
+from millstream.sql.plan.conditions import conjuncts
 from millstream.sql.plan.properties import smallest, time_columns, unique_keys
 
 Path = tuple[int, ...]
@@ -108,8 +108,7 @@ def _project(node: n.Project, wanted: set[Path]) -> Pruned:
         column = node.row[path[0]] if len(path) == 1 else Column(name, expression.type)
         columns.append(column)
     inner, places = _prune(node.input, below)
-    names = unique_names(column.name for column in columns)
-    row = RowType(tuple(column.renamed(name) for column, name in zip(columns, names, strict=True)))
+    row = row_of(columns)
     moved = tuple(_moved(expression, places) for expression in expressions)
     return n.Project(row, inner, moved), {path: i for i, path in enumerate(chosen)}
 
@@ -130,9 +129,8 @@ def _watermark(node: n.WatermarkAssigner, wanted: set[Path]) -> Pruned:
 
 
 def _scan(node: n.Scan, wanted: set[Path]) -> Pruned:
-    """Fields of rows become columns of their own where the connector can read them alone."""
-    nested = node.table.reads_fields
-    chosen = sorted(_normal(wanted if nested else _whole(_columns(wanted))))
+    """Fields of rows become columns of their own: all connectors read them alone, by dotted paths."""
+    chosen = sorted(_normal(wanted))
     if not chosen:  # the number of rows is all that counts: any column will do
         chosen = [(_cheapest(node.row),)]
     columns: list[Column] = []
@@ -145,10 +143,8 @@ def _scan(node: n.Scan, wanted: set[Path]) -> Pruned:
             kind, name = field.with_nullable(field.nullable or kind.nullable), f"{name}.{field_name}"
         columns.append(column if len(path) == 1 else Column(name, kind))
         names.append(name)
-    labels = unique_names(column.name for column in columns)
-    row = RowType(tuple(column.renamed(label) for column, label in zip(columns, labels, strict=True)))
     places = {path: i for i, path in enumerate(chosen)}
-    return replace(node, row=row, projection=tuple(names)), places
+    return replace(node, row=row_of(columns), projection=tuple(names)), places
 
 
 def _cheapest(row: RowType) -> int:
@@ -213,9 +209,7 @@ def _window_table(node: n.WindowTable, wanted: set[Path]) -> Pruned:
     width = len(node.input.row)
     below = {path for path in wanted if path[0] < width} | _whole({node.time, *node.partition})
     inner, places = _prune(node.input, below)
-    row = RowType((*inner.row.columns, *node.row.columns[width:]))
-    names = unique_names(row.names)
-    row = RowType(tuple(column.renamed(name) for column, name in zip(row.columns, names, strict=True)))
+    row = appended(inner.row, node.row.columns[width:])
     pruned = replace(
         node,
         row=row,
@@ -325,9 +319,7 @@ def _correlate(node: n.Correlate, wanted: set[Path]) -> Pruned:
     for argument in node.arguments:
         below |= paths_of(argument)
     inner, places = _prune(node.input, below)
-    row = RowType((*inner.row.columns, *node.row.columns[width:]))
-    names = unique_names(row.names)
-    row = RowType(tuple(column.renamed(name) for column, name in zip(row.columns, names, strict=True)))
+    row = appended(inner.row, node.row.columns[width:])
     arguments = tuple(_moved(argument, places) for argument in node.arguments)
     found = dict(places)
     found.update({(i,): len(inner.row) + i - width for i in range(width, len(node.row))})
@@ -391,8 +383,7 @@ def _joined_row(
     for path, at in right_places.items():
         if len(path) == 1:
             columns[len(left.row) + at] = node.row[width + path[0]]
-    names = unique_names(column.name for column in columns)
-    return RowType(tuple(column.renamed(name) for column, name in zip(columns, names, strict=True)))
+    return row_of(columns)
 
 
 _INT: Final = lt.INT.with_nullable(False)

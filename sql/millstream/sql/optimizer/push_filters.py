@@ -19,8 +19,8 @@ from millstream.core.table.expressions import (
 )
 from millstream.core.table.specs import JoinKind
 from millstream.sql.binder.literals import boolean_literal
-from millstream.sql.optimizer.conditions import conjunction, conjuncts
 from millstream.sql.plan import nodes as n
+from millstream.sql.plan.conditions import conjunction, conjuncts
 
 
 def push_filters(node: n.Node) -> n.Node:

@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import Any, Final
 
 from millstream.core.table.expressions import Call, Expression, InputRef, Literal
-from millstream.sql.optimizer.conditions import conjuncts
 from millstream.sql.plan import nodes as n
+from millstream.sql.plan.conditions import FLIPPED, conjuncts
 
-_FLIPPED: Final = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+_FLIPPED: Final = {**FLIPPED, "<>": "<>"}
 _NULL_TESTS: Final = {"IS NULL": "IS_NULL", "IS NOT NULL": "IS_NOT_NULL"}
 
 

@@ -10,12 +10,12 @@ from typing import Final
 
 from millstream.core.table.expressions import Call, Expression, InputRef, Literal
 from millstream.core.table.row_type import TimeAttribute
-from millstream.sql.optimizer.conditions import conjunction, conjuncts
+from millstream.sql.binder.columns import identity
 from millstream.sql.plan import nodes as n
+from millstream.sql.plan.conditions import FLIPPED, conjunction, conjuncts
 from millstream.sql.plan.properties import changelog, time_columns, window_columns
 
 RANKS: Final = ("ROW_NUMBER", "RANK", "DENSE_RANK")
-_FLIPPED: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "="}
 
 
 @dataclass
@@ -67,18 +67,17 @@ def _with_range(over: n.Over, wanted: _Range) -> n.Node:
         return plain
     first = n.Deduplicate(over.input.row, over.input, partition, order.column, keep_last=not order.ascending)
     number = over.row[len(over.row) - 1]
-    refs: list[Expression] = [InputRef(column.type, i) for i, column in enumerate(over.input.row.columns)]
-    return n.Project(over.row, first, (*refs, Literal(number.type, 1)))
+    return n.Project(over.row, first, (*identity(over.input.row), Literal(number.type, 1)))
 
 
 def _narrow(wanted: _Range, condition: Expression, rank: int) -> bool:
     """Take a condition on the rank into account; False for any other."""
-    if not isinstance(condition, Call) or condition.name not in _FLIPPED:
+    if not isinstance(condition, Call) or condition.name not in FLIPPED:
         return False
     left, right = condition.arguments
     name = condition.name
     if isinstance(left, Literal):
-        left, right, name = right, left, _FLIPPED[name]
+        left, right, name = right, left, FLIPPED[name]
     if isinstance(left, Call) and left.name == "CAST":
         left = left.arguments[0]
     if not isinstance(left, InputRef) or left.index != rank or not isinstance(right, Literal):

@@ -12,7 +12,7 @@ from millstream.core.table.aggregate_calls import AggregateCall
 from millstream.core.table.expressions import Expression, InputRef, Literal
 from millstream.core.table.functions.registry import bind_call
 from millstream.core.table.row_type import Column, RowType
-from millstream.sql.binder.columns import appended
+from millstream.sql.binder.columns import appended, identity
 from millstream.sql.plan import nodes as n
 
 _COUNT: Final = lt.BIGINT.with_nullable(False)
@@ -38,7 +38,7 @@ def _counted(node: n.Node) -> n.Node:
     calls = tuple(AggregateCall("SUM0", (width + i,), (_COUNT,), _COUNT) for i in (0, 1))
     counted = n.Aggregate(row, union, tuple(range(width)), calls)
     left, right = InputRef(_COUNT, width), InputRef(_COUNT, width + 1)
-    own = tuple(InputRef(column.type, i) for i, column in enumerate(columns))
+    own = identity(RowType(tuple(columns)))
     if not node.all:
         there = bind_call(">" if node.intersect else "=", [right, _ZERO])
         chosen = n.Filter(row, counted, bind_call("AND", [bind_call(">", [left, _ZERO]), there]))
@@ -54,7 +54,6 @@ def _counted(node: n.Node) -> n.Node:
 
 def _marked(side: n.Node, row: RowType, left: Literal, right: Literal) -> n.Node:
     """A side with what each of its rows counts on the left and on the right."""
-    own = tuple(InputRef(column.type, i) for i, column in enumerate(side.row.columns))
     names = [column.name for column in row.columns]
     columns = [Column(name, column.type) for name, column in zip(names, side.row.columns, strict=False)]
-    return n.Project(RowType((*columns, *row.columns[-2:])), side, (*own, left, right))
+    return n.Project(RowType((*columns, *row.columns[-2:])), side, (*identity(side.row), left, right))

@@ -5,17 +5,13 @@ Their state is bounded by the watermark, while a regular join keeps both sides f
 
 from __future__ import annotations
 
-from typing import Final
-
 from millstream.core.table.expressions import Call, Expression, InputRef, Literal
 from millstream.core.table.row_type import TimeAttribute
 from millstream.core.table.specs import JoinKind
 from millstream.sql.binder.literals import interval_ms
-from millstream.sql.optimizer.conditions import conjuncts
 from millstream.sql.plan import nodes as n
+from millstream.sql.plan.conditions import FLIPPED, conjuncts
 from millstream.sql.plan.properties import changelog, equal_columns, time_columns, window_columns
-
-_COMPARISONS: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "="}
 
 
 def recognise_time_joins(node: n.Node) -> n.Node:
@@ -76,7 +72,7 @@ def _interval_join(node: n.Join) -> n.Node | None:
 
 def _bound(part: Expression, width: int) -> tuple[int, int, str, int] | None:
     """``left time <name> right time + milliseconds``: the two columns, the comparison, the milliseconds."""
-    if not isinstance(part, Call) or part.name not in _COMPARISONS:
+    if not isinstance(part, Call) or part.name not in FLIPPED:
         return None
     one, other = (_linear(argument) for argument in part.arguments)
     if one is None or other is None:
@@ -85,7 +81,7 @@ def _bound(part: Expression, width: int) -> tuple[int, int, str, int] | None:
     if a < width <= b:
         return a, b - width, part.name, b_ms - a_ms
     if b < width <= a:
-        return b, a - width, _COMPARISONS[part.name], a_ms - b_ms
+        return b, a - width, FLIPPED[part.name], a_ms - b_ms
     return None
 
 

@@ -14,7 +14,7 @@ from millstream.core.table.aggregate_calls import AggregateCall
 from millstream.core.table.expressions import Expression, InputRef, input_refs, shifted
 from millstream.core.table.row_type import Column, RowType, TimeAttribute
 from millstream.core.table.specs import WindowKind
-from millstream.sql.binder.columns import unique_names
+from millstream.sql.binder.columns import row_of
 from millstream.sql.errors import query_error
 from millstream.sql.plan import nodes as n
 from millstream.sql.plan.properties import WindowColumns, window_columns
@@ -102,9 +102,7 @@ def _strip_project(node: n.Project) -> _Stripped | None:
     if time not in expressions:
         expressions.append(time)
         columns.append(time_column)
-    names = unique_names(column.name for column in columns)
-    row = RowType(tuple(column.renamed(name) for column, name in zip(columns, names, strict=True)))
-    project = n.Project(row, inner.node, tuple(expressions))
+    project = n.Project(row_of(columns), inner.node, tuple(expressions))
     return replace(inner, node=project, places=places, time=expressions.index(time))
 
 
@@ -218,8 +216,7 @@ def _assembled(
     for name in properties:
         column = kinds[name].renamed(name)
         columns.append(column if name == TIME else replace(column, time=TimeAttribute.NONE))
-    names = unique_names(column.name for column in columns)
-    row = RowType(tuple(column.renamed(name) for column, name in zip(columns, names, strict=True)))
+    row = row_of(columns)
     aggregate = n.WindowAggregate(row, source, tuple(keys), calls, table.window, time, properties, attached_start)
     first_property = len(keys) + len(node.calls)
     refs: list[InputRef] = []

@@ -10,6 +10,7 @@ from millstream.core.table.expressions import Expression, InputRef
 from millstream.core.table.row_type import TimeAttribute
 from millstream.core.table.specs import JoinKind, Window
 from millstream.sql.plan import nodes as n
+from millstream.sql.plan.conditions import conjuncts
 
 _CACHED = 4096
 
@@ -20,15 +21,13 @@ class Changelog:
 
     updates: bool = False
     deletes: bool = False
-    upserts: bool = False
-    """Updates come without what was before them, identified by the unique key."""
 
     @property
     def append_only(self) -> bool:
         return not self.updates and not self.deletes
 
     def __str__(self) -> str:
-        kinds = ["I"] + (["UB"] if self.updates and not self.upserts else []) + (["UA"] if self.updates else [])
+        kinds = ["I"] + (["UB", "UA"] if self.updates else [])
         return ",".join(kinds + (["D"] if self.deletes else []))
 
 
@@ -78,7 +77,7 @@ def changelog(node: n.Node) -> Changelog:
             return changelog(node.input)
         case n.Union():
             parts = [changelog(part) for part in node.parts]
-            return Changelog(any(p.updates for p in parts), any(p.deletes for p in parts), False)
+            return Changelog(any(p.updates for p in parts), any(p.deletes for p in parts))
     return changelog(node.inputs[0])
 
 
@@ -97,7 +96,7 @@ def batch_changelog(node: n.Node) -> Changelog:
             return batch_changelog(node.left)
         case n.Union():
             parts = [batch_changelog(part) for part in node.parts]
-            return Changelog(any(p.updates for p in parts), any(p.deletes for p in parts), False)
+            return Changelog(any(p.updates for p in parts), any(p.deletes for p in parts))
     return APPEND
 
 
@@ -208,8 +207,6 @@ def _join_keys(node: n.Join | n.IntervalJoin | n.WindowJoin | n.TemporalJoin) ->
 
 def equal_columns(condition: Expression | None, width: int) -> list[tuple[int, int]]:
     """``(left column, right column)`` of the equalities between plain columns that a join condition joins by AND."""
-    from millstream.sql.optimizer.conditions import conjuncts
-
     pairs = []
     for part in conjuncts(condition):
         if getattr(part, "name", "") == "=" and all(isinstance(child, InputRef) for child in part.children):

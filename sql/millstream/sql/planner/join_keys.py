@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from millstream.core.table.expressions import Call, Expression, InputRef, input_refs, shifted
-from millstream.sql.optimizer.conditions import conjunction, conjuncts
+from millstream.core.table.expressions import Call, Expression, input_refs, shifted
+from millstream.sql.plan.conditions import conjunction, conjuncts
 
 _EQUALITIES: Final = ("=", "IS NOT DISTINCT FROM")
 
@@ -54,9 +54,3 @@ def _sides(part: Expression, width: int) -> tuple[Expression, Expression] | None
         if mine and theirs and all(i < width for i in mine) and all(i >= width for i in theirs):
             return left, shifted(right, lambda index: index - width)
     return None
-
-
-def plain_positions(expressions: list[Expression]) -> tuple[int, ...] | None:
-    """Their columns, when all are plain ones."""
-    positions = [part.index for part in expressions if isinstance(part, InputRef)]
-    return tuple(positions) if len(positions) == len(expressions) else None

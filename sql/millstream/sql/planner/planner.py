@@ -14,7 +14,6 @@ from millstream.core.table.specs import TableToRowsSpec
 from millstream.sql.binder.expressions import ExpressionBinder
 from millstream.sql.binder.query import QueryBinder
 from millstream.sql.binder.scope import Relation, Scope
-from millstream.sql.binder.services import BinderServices
 from millstream.sql.errors import query_error
 from millstream.sql.optimizer.merge_projects import merge_projects
 from millstream.sql.optimizer.optimize import optimize
@@ -24,6 +23,7 @@ from millstream.sql.plan.properties import changelog as changes_of
 from millstream.sql.planner.explain import logical_text, physical_text
 from millstream.sql.planner.graph import add_to_graph
 from millstream.sql.planner.physical import PhysicalEdge, PhysicalOperator
+from millstream.sql.planner.services import CatalogServices
 from millstream.sql.planner.settings import PlannerSettings
 from millstream.sql.planner.sinks import fitted, sink
 from millstream.sql.planner.state_notes import growing
@@ -83,7 +83,7 @@ class PlannedJob:
 class Planner:
     """Plans with the tables and functions of ``services``. Raises ``QueryError``."""
 
-    def __init__(self, services: BinderServices, settings: PlannerSettings) -> None:
+    def __init__(self, services: CatalogServices, settings: PlannerSettings) -> None:
         self.services = services
         self.settings = settings
 

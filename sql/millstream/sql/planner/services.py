@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from sqlglot import exp
 
-from millstream.core.table.expressions import Expression, InputRef
+from millstream.core.table.expressions import Expression
 from millstream.core.table.functions.registry import function_names, scalar_function
 from millstream.core.table.python_functions import (
     PythonAggregateFunction,
@@ -16,6 +16,7 @@ from millstream.core.table.python_functions import (
 )
 from millstream.core.table.row_type import RowType
 from millstream.sql.binder.aggregate_calls import AGGREGATES
+from millstream.sql.binder.columns import identity
 from millstream.sql.binder.expressions import ExpressionBinder
 from millstream.sql.binder.query import QueryBinder
 from millstream.sql.binder.scope import Relation, Scope
@@ -97,8 +98,7 @@ class CatalogServices:
         if not view.columns:
             return relation.node
         columns = tuple(column.renamed(name) for column, name in zip(relation.row.columns, view.columns, strict=True))
-        refs = tuple(InputRef(column.type, index) for index, column in enumerate(columns))
-        return n.Project(RowType(columns), relation.node, refs)
+        return n.Project(RowType(columns), relation.node, identity(relation.row))
 
     def _inside(self, found: ResolvedRelation, node: exp.Expr | None, make: Callable[[], T]) -> T:
         """An error in a definition is told where the definition is used."""

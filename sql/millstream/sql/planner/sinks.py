@@ -10,7 +10,7 @@ from millstream.core.graph.specs import SinkSpec
 from millstream.core.graph.stream_graph import Exchange
 from millstream.core.table import logical_types as lt
 from millstream.core.table import specs as s
-from millstream.core.table.connectors import ALL_CHANGES, INSERT_ONLY, ChangelogMode
+from millstream.core.table.connectors import INSERT_ONLY, ChangelogMode
 from millstream.core.table.expressions import Expression, InputRef
 from millstream.core.table.functions.coercion import common_type
 from millstream.core.table.functions.registry import implicit_cast
@@ -109,13 +109,13 @@ def sink(translator: Translator, node: n.Node, table: SinkTable) -> PhysicalOper
             f"changes, or make the query append-only, for instance with a window."
         )
     needs_before = RowKind.UPDATE_BEFORE in accepted and RowKind.UPDATE_BEFORE in produced
-    edges = [PhysicalEdge(part) for part in translator.parts(node, before=needs_before)]
-    operator = _enforced(translator, node, table, edges)
-    if operator is not None:
-        edges = [PhysicalEdge(operator)]
-    key = tuple(_at(table.row, name) for name in table.description.primary_key)
-    if key and len(produced) > 1:
-        edges = _keyed(translator, node, table, edges, key, needs_before)
+    key = tuple(_at(table.row, name) for name in table.description.primary_key) if len(produced) > 1 else ()
+    materializes = bool(key) and not needs_before and _needs_last_of_key(translator, node, key)
+    edges = _checked(translator, node, table, before=needs_before or materializes)
+    if key:
+        edges = [PhysicalEdge(edge.source, Exchange.HASH, key) for edge in edges]
+    if materializes:
+        edges = [PhysicalEdge(_last_of_key(translator, table, edges, key))]
     spec = SinkSpec(table.connector.sink(table.description, accepted))
     parallelism = table.connector.sink_parallelism(table.description)
     written = PhysicalOperator(f"Sink: {table.name}", spec, table.row, tuple(edges), parallelism)
@@ -133,7 +133,7 @@ def _produced(translator: Translator, node: n.Node) -> ChangelogMode:
         kinds |= {RowKind.UPDATE_BEFORE, RowKind.UPDATE_AFTER}
     if found.deletes:
         kinds.add(RowKind.DELETE)
-    return frozenset(kinds) & ALL_CHANGES
+    return frozenset(kinds)
 
 
 _NAMES: Final = {
@@ -152,41 +152,35 @@ def _culprit(translator: Translator, node: n.Node) -> str:
     return f"they come from {type(node).__name__} of ({', '.join(node.row.names)})"
 
 
-def _enforced(
-    translator: Translator, node: n.Node, table: SinkTable, edges: list[PhysicalEdge]
-) -> PhysicalOperator | None:
-    """A check of columns that must not be NULL and may be."""
+def _checked(translator: Translator, node: n.Node, table: SinkTable, *, before: bool) -> list[PhysicalEdge]:
+    """The rows of ``node``, checked for NULL in columns that must not be NULL and may be."""
+    edges = [PhysicalEdge(part) for part in translator.parts(node, before=before)]
     columns = tuple(
         index
         for index, column in enumerate(table.row.columns)
         if not column.type.nullable and node.row[index].type.nullable
     )
     if not columns:
-        return None
+        return edges
     spec = s.NotNullSpec(node.row, node.row, columns, translator.settings.drop_nulls, table.name)
     operator = PhysicalOperator("NotNullEnforcer", spec, node.row, tuple(edges))
     operator.changes = edges[0].source.changes
-    return operator
+    return [PhysicalEdge(operator)]
 
 
-def _keyed(
-    translator: Translator,
-    node: n.Node,
-    table: SinkTable,
-    edges: list[PhysicalEdge],
-    key: tuple[int, ...],
-    has_before: bool,
-) -> list[PhysicalEdge]:
-    """Changes of one key go through one subtask; where the query's key is another one, the last row of each wins."""
-    keyed = [PhysicalEdge(edge.source, Exchange.HASH, key) for edge in edges]
+def _needs_last_of_key(translator: Translator, node: n.Node, key: tuple[int, ...]) -> bool:
+    """Whether several rows of the query may have one key of the table, so that the last of them wins."""
     mode = translator.settings.upsert_materialize
     known = any(unique <= set(key) for unique in unique_keys(node))
-    if mode == "NONE" or (mode == "AUTO" and known) or has_before:
-        return keyed
-    parts = translator.parts(node, before=True)
-    keyed = [PhysicalEdge(part, Exchange.HASH, key) for part in parts]
+    return mode != "NONE" and not (mode == "AUTO" and known)
+
+
+def _last_of_key(
+    translator: Translator, table: SinkTable, edges: list[PhysicalEdge], key: tuple[int, ...]
+) -> PhysicalOperator:
+    """The last row of each key of the table, of rows that come by key."""
     spec = s.UpsertMaterializeSpec(table.row, table.row, key, translator.settings.state_ttl_ms)
-    operator = PhysicalOperator("SinkUpsertMaterializer", spec, table.row, tuple(keyed))
+    operator = PhysicalOperator("SinkUpsertMaterializer", spec, table.row, tuple(edges))
     operator.changes = "I,UA,D"
     operator.identity = f"upserts of {table.name}"
-    return [PhysicalEdge(operator)]
+    return operator

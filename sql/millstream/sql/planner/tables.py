@@ -44,17 +44,27 @@ class TableDefinition(Protocol):
 
 @dataclass(frozen=True)
 class ScannedTable:
-    """A table that is read; equal to itself read again with the same options."""
+    """A table that is read; equal to itself read again with the same options, until it is altered.
+
+    Plans share what is equal, and what is known of a relation (its keys, its changes) is remembered by its node.
+    """
 
     name: str
-    options: tuple[tuple[str, str], ...]
+    definition: tuple[object, ...]
+    """Options, columns and keys: what makes it another table when it changes."""
     description: TableDescription = field(compare=False)
     connector: TableConnector = field(compare=False)
 
-    @property
-    def reads_fields(self) -> bool:
-        """Fields of rows may be read without the rest: all connectors take dotted paths."""
-        return True
+    @staticmethod
+    def of(description: TableDescription, connector: TableConnector) -> ScannedTable:
+        """The table that ``description`` describes, read through ``connector``."""
+        definition = (
+            tuple(sorted(description.options.items())),
+            tuple((column.name, str(column.type)) for column in description.schema),
+            description.primary_key,
+            description.partition_keys,
+        )
+        return ScannedTable(description.name, definition, description, connector)
 
     @cached_property
     def _whole(self) -> TableSource:
@@ -139,7 +149,7 @@ def table_relation(name: str, table: TableDefinition, options: Mapping[str, str]
     ``bind`` binds an expression over columns. Raises ``QueryError`` and ``ConfigError``.
     """
     description = describe(name, table, options)
-    scanned = ScannedTable(name, tuple(sorted(description.options.items())), description, connector_of(description))
+    scanned = ScannedTable.of(description, connector_of(description))
     stored = [column for column in table.columns if not isinstance(column, ComputedColumn)]
     projection = tuple(
         (column.key or column.name) if isinstance(column, MetadataColumn) else column.name for column in stored

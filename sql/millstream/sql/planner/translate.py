@@ -15,6 +15,7 @@ from millstream.core.table import specs as s
 from millstream.core.table.expressions import Expression, InputRef
 from millstream.core.table.row_type import RowType, TimeAttribute
 from millstream.core.table.watermarks import ExpressionWatermarks
+from millstream.sql.binder.columns import identity
 from millstream.sql.errors import query_error, unsupported
 from millstream.sql.optimizer.push_filters import substituted
 from millstream.sql.plan import nodes as n
@@ -136,11 +137,6 @@ def _changes(found: Changelog, before: bool) -> str:
     return ",".join(kinds)
 
 
-def identity(row: RowType) -> tuple[Expression, ...]:
-    """Projections that hand the columns on."""
-    return tuple(InputRef(column.type, index) for index, column in enumerate(row.columns))
-
-
 # -- sources and rows ----------------------------------------------------------------------------------------------
 
 
@@ -185,10 +181,7 @@ def _values(t: Translator, node: n.Values, before: bool) -> PhysicalOperator:
 
 
 def _watermark(t: Translator, node: n.WatermarkAssigner, before: bool) -> PhysicalOperator:
-    """Right above a source the watermark is the source's affair: it knows its splits, whose times differ. In batch mode
-    no row is late: time passes at the end of the input."""
-    if t.settings.batch:
-        return t.calc(t.parts(node.input, before=before), node.row, identity(node.row))
+    """Right above a source the watermark is the source's affair: it knows its splits, whose times differ."""
     inner = node.input
     scan = inner.input if isinstance(inner, n.Project) else inner
     if isinstance(scan, n.Scan) and not scan.table.needs_normalize:

@@ -10,7 +10,7 @@ from millstream.core.table import specs as s
 from millstream.core.table.expressions import Expression, InputRef, shifted
 from millstream.core.table.row_type import Column, RowType, TimeAttribute
 from millstream.core.table.specs import JoinInput, JoinKind
-from millstream.sql.binder.columns import appended, nullable_columns
+from millstream.sql.binder.columns import appended, identity, joined_row
 from millstream.sql.errors import query_error
 from millstream.sql.plan import nodes as n
 from millstream.sql.plan.properties import time_columns, unique_keys
@@ -39,8 +39,7 @@ class _Side:
         )
         if computed:
             row = appended(node.row, [Column(f"$k{i}", key.type) for i, key in enumerate(computed)])
-            own = tuple(InputRef(column.type, i) for i, column in enumerate(node.row.columns))
-            parts = [t.calc(parts, row, (*own, *computed))]
+            parts = [t.calc(parts, row, (*identity(node.row), *computed))]
         self.parts: Parts = parts
         self.row = parts[0].row
 
@@ -74,12 +73,7 @@ class _Sides:
     def _output(self) -> RowType:
         if not self.left.extra and not self.right.extra:
             return self._node.row
-        kind = self._node.join
-        left = nullable_columns(self.left.row.columns) if kind.keeps_right else list(self.left.row.columns)
-        if self.semi:
-            return self.left.row
-        right = nullable_columns(self.right.row.columns) if kind.keeps_left else list(self.right.row.columns)
-        return appended(RowType(tuple(left)), right)
+        return self.left.row if self.semi else joined_row(self.left.row, self.right.row, self._node.join)
 
     def finish(self, name: str, spec: OperatorSpec, before: bool) -> PhysicalOperator:
         """The join, and a calculation that leaves out the columns of computed keys."""

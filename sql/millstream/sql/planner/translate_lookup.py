@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from millstream.core.table import specs as s
 from millstream.core.table.expressions import Expression, InputRef
 from millstream.core.table.row_type import TimeAttribute
+from millstream.sql.binder.columns import identity
 from millstream.sql.errors import query_error
-from millstream.sql.optimizer.conditions import conjunction, conjuncts
 from millstream.sql.plan import nodes as n
+from millstream.sql.plan.conditions import conjunction, conjuncts
 from millstream.sql.plan.properties import time_columns
 from millstream.sql.planner.join_keys import split_condition
 from millstream.sql.planner.physical import PhysicalOperator
@@ -49,12 +50,11 @@ def _scanned(node: n.Node) -> tuple[n.Scan | None, list[s.CalcSpec]]:
     if not isinstance(node, n.Project | n.Filter | n.WatermarkAssigner):
         return None, []
     scan, steps = _scanned(node.input)
-    own = tuple(InputRef(column.type, i) for i, column in enumerate(node.input.row.columns))
     match node:
         case n.Project():
             steps = [*steps, s.CalcSpec(node.input.row, node.row, node.expressions)]
         case n.Filter():
-            steps = [*steps, s.CalcSpec(node.input.row, node.row, own, node.condition)]
+            steps = [*steps, s.CalcSpec(node.input.row, node.row, identity(node.row), node.condition)]
     return scan, steps
 
 

@@ -51,7 +51,7 @@ def as_function(name: str, found: Any) -> UserFunction:
         raise query_error(f"the function {name} is a {type(found).__name__}, which cannot be called")
     if inspect.isgeneratorfunction(function):
         arguments, made = infer_types(function, name)
-        return PythonTableFunction(name, function, arguments, _row_of(made))
+        return PythonTableFunction(name, function, arguments, row_of_table_function(made))
     arguments, result = infer_types(function, name)
     return PythonScalarFunction(name, function, arguments, result, vector=vector_of(function))
 
@@ -60,7 +60,7 @@ def _declared_result(function: Any, name: str) -> LogicalType:
     return infer_types(function, name)[1]
 
 
-def _row_of(made: LogicalType) -> LogicalType:
+def row_of_table_function(made: LogicalType) -> LogicalType:
     """The columns of a table function: the fields of the rows it yields, or one column."""
     element = made.element if made.root is TypeRoot.ARRAY and made.element is not None else made
     return element if element.root is TypeRoot.ROW else row(("f0", element))

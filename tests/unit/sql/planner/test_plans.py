@@ -7,7 +7,14 @@ from collections.abc import Callable
 
 import pytest
 
-from millstream.sql.planner.planner import PlannedJob
+from millstream.core.config import load
+from millstream.sql.parser import parse_statement
+from millstream.sql.parser.statements import Query
+from millstream.sql.plan.properties import unique_keys
+from millstream.sql.planner.planner import PlannedJob, Planner
+from millstream.sql.planner.services import CatalogServices
+from millstream.sql.planner.settings import PlannerSettings
+from millstream.sql.session.sql_session import SqlSession
 
 PLANS = [
     # projection and filter are one operator, and only what is read is read
@@ -155,3 +162,26 @@ def test_state_is_found_again_by_what_an_operator_computes(plan: Callable[..., P
     assert before == renamed
     assert {uid for uid in before if "source" in uid} == {uid for uid in other if "source" in uid}
     assert before != other
+
+
+def test_a_plan_has_the_keys_of_the_table_as_it_is() -> None:
+    session = SqlSession(load(None, {}))
+
+    def keys() -> frozenset[frozenset[int]]:
+        query = parse_statement("SELECT id, name FROM people")
+        assert isinstance(query, Query)
+        return unique_keys(Planner(CatalogServices(session.catalogs), PlannerSettings()).bind(query.ast))
+
+    def execute(sql: str) -> None:
+        for _ in session.execute_script(sql):
+            pass
+
+    execute(
+        "CREATE TABLE people (id INT NOT NULL, name STRING, PRIMARY KEY (id) NOT ENFORCED) "
+        "WITH ('connector' = 'datagen')"
+    )
+    assert keys() == {frozenset([0])}
+    execute("ALTER TABLE people DROP PRIMARY KEY")
+    assert keys() == frozenset()
+    execute("ALTER TABLE people ADD PRIMARY KEY (id) NOT ENFORCED")
+    assert keys() == {frozenset([0])}

@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from millstream.core.kernels import decimals
 from millstream.core.table.functions.columns import column
 from millstream.core.table.functions.function import Value
 from millstream.core.table.logical_types import MAX_DECIMAL_PRECISION, LogicalType
@@ -96,10 +95,12 @@ def _multiply_by_constant(left: Value, right: Value, kind: LogicalType) -> Value
     unscaled = int(exact.scaleb(scale)) if isinstance(exact, decimal.Decimal) else int(exact)
     if not pa.types.is_integer(values.type) or unscaled == 0 or kind.scale != scale:
         return None
+    from millstream.core.kernels.decimals import multiply_by_constant  # with numba, which planning must not load
+
     plain = pc.fill_null(values, 0) if values.null_count else values
     numbers = np.asarray(plain.to_numpy(zero_copy_only=False), np.int64)
     words = np.empty((len(numbers), 2), np.int64)
-    if not decimals.multiply_by_constant(numbers, unscaled, words):
+    if not multiply_by_constant(numbers, unscaled, words):
         return None
     validity = pc.is_valid(values).buffers()[1] if values.null_count else None
     return pa.Array.from_buffers(kind.arrow(), len(numbers), [validity, pa.py_buffer(words)])

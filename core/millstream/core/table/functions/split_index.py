@@ -6,14 +6,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from millstream.core.kernels.text_search import find_part
-
 
 def split_index(texts: pa.Array, separator: str, index: int) -> pa.Array:
     """The part at ``index`` (from 0) of each text; NULL where the text has fewer parts."""
     rows = len(texts)
     if rows == 0:
         return texts
+    from millstream.core.kernels.text_search import find_part  # with numba, which planning must not load
+
     needle = np.frombuffer(separator.encode(), np.uint8)
     _, offsets_buffer, data_buffer = texts.buffers()
     offsets = np.frombuffer(offsets_buffer, np.int32)[texts.offset : texts.offset + rows + 1]

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from millstream.core.table import logical_types as lt
 from millstream.core.table.expressions import Call, Expression, Literal
+
+FLIPPED: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "="}
+"""Comparisons that say where a value lies, and what they are with their sides exchanged."""
 
 
 def conjuncts(condition: Expression | None) -> list[Expression]:
