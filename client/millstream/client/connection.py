@@ -63,6 +63,12 @@ class ClusterConnection:
         )
         return submitted
 
+    def compare_state(self, graph: job_graph_pb2.JobGraph) -> jobmanager_pb2.StateComparison:
+        """What a job would start with, of the savepoint that its graph names; nothing is deployed."""
+        request = jobmanager_pb2.CompareStateRequest(graph=graph)
+        compared: jobmanager_pb2.StateComparison = self._call(self._dispatcher.CompareState, request)
+        return compared
+
     def list_jobs(self, *, include_ended: bool) -> list[jobmanager_pb2.JobSummary]:
         """Oldest first."""
         request = jobmanager_pb2.ListJobsRequest(include_finished=include_ended)

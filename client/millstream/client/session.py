@@ -77,6 +77,8 @@ class Session:
         with self._lock:
             slots = slots_needed(translated.graph)
             connection = self.connection(slots)
+            if translated.graph.restore_path:
+                self.warn(self.state_comparison(translated.graph))
             submitted = connection.submit(translated.graph, translated.blobs)
             if submitted.warning:
                 self.warn(submitted.warning)
@@ -90,6 +92,13 @@ class Session:
             )
             self._slots_of[job] = slots
             return job
+
+    def state_comparison(self, graph: JobGraph) -> str:
+        """What a job would start with of the savepoint it names, as a table; nothing is deployed."""
+        from millstream.client.state_comparison import comparison_text
+
+        compared = self.connection().compare_state(graph)
+        return comparison_text(compared, allow_non_restored=graph.allow_non_restored_state)
 
     def warn(self, text: str) -> None:
         """Show something that is not wrong yet, where somebody looks."""

@@ -54,13 +54,22 @@ def submit_graph(graph: StreamGraph, settings: Mapping[str, Any]) -> tuple[JobCl
 
     ``settings``: flattened, durations in milliseconds.
     """
+    translated = _translated(graph, settings)
+    return default_submitter().submit(translated), translated.operator_ids
+
+
+def compare_state(graph: StreamGraph, settings: Mapping[str, Any]) -> str:
+    """What a program would start with of the savepoint that ``settings`` name, as a table; nothing is deployed."""
+    return current_session().state_comparison(_translated(graph, settings).graph)
+
+
+def _translated(graph: StreamGraph, settings: Mapping[str, Any]) -> TranslatedJob:
     from millstream.client.translate import translate
 
     try:
-        translated = translate(graph, secrets.token_hex(16), settings)
+        return translate(graph, secrets.token_hex(16), settings)
     except JobGraphError as error:
         raise error.with_traceback(None) from None
-    return default_submitter().submit(translated), translated.operator_ids
 
 
 def default_submitter() -> Submitter:

@@ -10,6 +10,7 @@ from millstream.datastream.call_site import refuse
 
 if TYPE_CHECKING:
     from millstream.sql.planner.planner import PlannedJob
+    from millstream.sql.session.sql_session import SqlSession
 
 
 class ExplainDetail(enum.Enum):
@@ -22,15 +23,16 @@ class ExplainDetail(enum.Enum):
     PLAN_ADVICE = "PLAN_ADVICE"
     """What will go wrong one day."""
 
+    STATE_RECOVERY = "STATE_RECOVERY"
+    """What the job would start with of the savepoint that ``execution.state-recovery.path`` names."""
+
     @staticmethod
-    def text(planned: PlannedJob, details: Iterable[ExplainDetail]) -> str:
+    def text(session: SqlSession, planned: PlannedJob, details: Iterable[ExplainDetail]) -> str:
         """The plans of a job as text."""
+        from millstream.client.queries.runner import explained
+
         chosen = set(details)
         for detail in chosen:
             if not isinstance(detail, ExplainDetail):
                 raise refuse(f"explain takes ExplainDetail, not {detail!r:.60}.")
-        return planned.explain(
-            changelog_mode=ExplainDetail.CHANGELOG_MODE in chosen,
-            state=ExplainDetail.ESTIMATED_COST in chosen,
-            advice=ExplainDetail.PLAN_ADVICE in chosen,
-        )
+        return explained(session, planned, {detail.value for detail in chosen})

@@ -54,7 +54,7 @@ class RunningTable:
     def explain(self, *extra_details: ExplainDetail) -> str:
         """The plans as text: as bound, as optimised, as operators."""
         planned = self._planned()
-        return placed(lambda: ExplainDetail.text(planned, extra_details))
+        return placed(lambda: ExplainDetail.text(self._environment._session, planned, extra_details))
 
     # -- rows ---------------------------------------------------------------------------------------------------------
 

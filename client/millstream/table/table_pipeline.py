@@ -43,7 +43,8 @@ class TablePipeline:
 
     def explain(self, *extra_details: ExplainDetail) -> str:
         """The plans as text."""
-        return ExplainDetail.text(planned_inserts(self._environment, [self._plan]), extra_details)
+        planned = planned_inserts(self._environment, [self._plan])
+        return ExplainDetail.text(self._environment._session, planned, extra_details)
 
 
 class StatementSet:
@@ -81,7 +82,8 @@ class StatementSet:
 
     def explain(self, *extra_details: ExplainDetail) -> str:
         """The plans of the job as text."""
-        return ExplainDetail.text(planned_inserts(self._environment, self._required("explain")), extra_details)
+        planned = planned_inserts(self._environment, self._required("explain"))
+        return ExplainDetail.text(self._environment._session, planned, extra_details)
 
     def _required(self, method: str) -> list[InsertPlan]:
         if not self._plans:

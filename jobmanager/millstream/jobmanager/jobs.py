@@ -17,11 +17,12 @@ from millstream.core.graph import PAYLOAD_FORMAT
 from millstream.core.ids import JobId, TaskManagerId
 from millstream.core.rpc.secret import ClusterSecret
 from millstream.jobmanager.blob_store import BlobStore
+from millstream.jobmanager.checkpointing.comparison import compare_state, refuse_changed
 from millstream.jobmanager.checkpointing.redistribution import redistribute
 from millstream.jobmanager.checkpointing.store import read_checkpoint
 from millstream.jobmanager.job_master import JobMaster
 from millstream.jobmanager.taskmanagers import TaskManagers
-from millstream.proto.v1 import job_graph_pb2
+from millstream.proto.v1 import checkpoint_pb2, job_graph_pb2, jobmanager_pb2
 
 UPLOAD_GRACE_MS: Final = 10 * 60 * 1000
 """Between the upload of a job's blobs and its submission."""
@@ -84,8 +85,9 @@ class Jobs:
                 f"(slotmanager.number-of-slots.max). Lower the parallelism, or raise the limit."
             )
         if graph.restore_path:
-            manifest = read_checkpoint(open_storage(graph.restore_path, self._cluster))
+            manifest = self._savepoint_of(graph)
             redistribute(graph, manifest, graph.restore_path, graph.allow_non_restored_state)
+            refuse_changed(compare_state(graph, manifest, graph.restore_path))
         namesakes = [other.job_id for other in self.running() if other.graph.name == graph.name]
         self.masters[master.job_id] = master
         self._forget_old()
@@ -93,6 +95,12 @@ class Jobs:
         if namesakes:
             return f"another job named {graph.name!r} is running: {', '.join(namesakes)}. Tell them apart by id."
         return ""
+
+    def compare_state(self, graph: job_graph_pb2.JobGraph) -> jobmanager_pb2.StateComparison:
+        """What the job would start with. Blocks. Raises ``CheckpointError`` for a savepoint that cannot be read."""
+        if not graph.restore_path:
+            raise UserError(f"job {graph.name!r} starts without state: {options.STATE_RECOVERY_PATH.key} is not set")
+        return compare_state(graph, self._savepoint_of(graph), graph.restore_path)
 
     def find(self, text: str) -> JobMaster:
         """By id, by a unique prefix of it, or by a unique name. Raises ``UserError`` that lists the candidates."""
@@ -121,6 +129,9 @@ class Jobs:
     def check_slots(self) -> None:
         for master in self.running():
             master.check_slots()
+
+    def _savepoint_of(self, graph: job_graph_pb2.JobGraph) -> checkpoint_pb2.CheckpointManifest:
+        return read_checkpoint(open_storage(graph.restore_path, self._cluster))
 
     def _root_for(self, graph: job_graph_pb2.JobGraph) -> str:
         """Where the job asks its checkpoints to be, else where this cluster keeps them."""

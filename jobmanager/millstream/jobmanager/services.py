@@ -39,6 +39,10 @@ class DispatcherService(DispatcherServicer):
         return jobmanager_pb2.SubmitJobResponse(job_id=request.graph.job_id, warning=warning)
 
     @answering
+    async def CompareState(self, request: jobmanager_pb2.CompareStateRequest) -> jobmanager_pb2.StateComparison:
+        return await asyncio.to_thread(self._jobs.compare_state, request.graph)
+
+    @answering
     async def ListJobs(self, request: jobmanager_pb2.ListJobsRequest) -> jobmanager_pb2.ListJobsResponse:
         masters = self._jobs.masters.values() if request.include_finished else self._jobs.running()
         return jobmanager_pb2.ListJobsResponse(jobs=[describe.summary(master) for master in masters])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,10 +16,13 @@ from millstream.client.cli.settings import load_settings, output_option, setting
 from millstream.client.cli.text_table import echo_json
 from millstream.client.error_report import error_text, user_traceback
 from millstream.client.plan import plan_json, plan_text
-from millstream.client.session import Session, set_current_session, slots_needed
+from millstream.client.session import Session, current_session, set_current_session, slots_needed
 from millstream.client.submit import PlanCaptured, PlanSubmitter, set_submitter
 from millstream.core.config import options
 from millstream.core.errors import MillstreamError
+
+if TYPE_CHECKING:
+    from millstream.proto.v1.job_graph_pb2 import JobGraph
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -39,18 +44,28 @@ def command(
     if parallelism is not None:
         local[options.PARALLELISM_DEFAULT.key] = parallelism
     set_current_session(Session(configuration.with_values(local, "millstream info")))
-    set_submitter(PlanSubmitter())
+    planned = planned_job(script, arguments)
+    if isinstance(planned, int):
+        return planned
+    slots = slots_needed(planned)
+    if output == "json":
+        echo_json(plan_json(planned, slots))
+    else:
+        click.echo(plan_text(planned, slots))
+    return ExitCode.OK
 
+
+def planned_job(script: str, arguments: tuple[str, ...]) -> JobGraph | int:
+    """The first job that a script of Python or SQL would run, which is not submitted; else an exit code, explained."""
+    set_submitter(PlanSubmitter())
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            run_script(script, arguments)
+            if script.endswith(".sql"):
+                _execute_sql(script)
+            else:
+                run_script(script, arguments)
     except PlanCaptured as captured:
-        slots = slots_needed(captured.graph)
-        if output == "json":
-            echo_json(plan_json(captured.graph, slots))
-        else:
-            click.echo(plan_text(captured.graph, slots))
-        return ExitCode.OK
+        return captured.graph
     except MillstreamError as error:
         click.echo(error_text(error), err=True)
         return exit_code_of(error)
@@ -60,8 +75,20 @@ def command(
     except Exception as error:
         click.echo(user_traceback(error), err=True, nl=False)
         return ExitCode.FAILED
-    click.echo(f"error: {script} ended without submitting a job (no call of execute).", err=True)
+    finally:
+        set_submitter(None)
+    click.echo(f"error: {script} ended without submitting a job.", err=True)
     return ExitCode.FAILED
+
+
+def _execute_sql(script: str) -> None:
+    from millstream.client.queries.runner import ClusterRunner
+    from millstream.client.sql_shell.script_run import run_script as run_statements
+    from millstream.sql.session.sql_session import SqlSession
+
+    sys.path.insert(0, str(Path.cwd()))  # as 'millstream sql' has it
+    session = SqlSession(current_session().configuration, runner=ClusterRunner())
+    run_statements(session, script, Path(script).read_text("utf-8"), write=click.echo, say=click.echo)
 
 
 COMMANDS = {"info": command}

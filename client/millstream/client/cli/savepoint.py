@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class SavepointGroup(click.Group):
-    """``savepoint JOB [DIRECTORY]`` takes one; ``show`` and ``delete`` are about one that is there."""
+    """``savepoint JOB [DIRECTORY]`` takes one; ``show``, ``diff`` and ``delete`` are about one that is there."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -36,7 +36,7 @@ class SavepointGroup(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=SavepointGroup, subcommand_metavar="JOB [DIRECTORY] | show PATH | delete PATH")
+@click.group(cls=SavepointGroup, subcommand_metavar="JOB [DIRECTORY] | show PATH | diff PATH SCRIPT | delete PATH")
 def savepoint() -> None:
     """Take a savepoint of a job, or look at one or delete it.
 
@@ -97,6 +97,51 @@ def show_command(path: str, output: str, settings: tuple[str, ...]) -> None:
     )
 
 
+@savepoint.command("diff", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.option("--local", is_flag=True, help="Use an embedded cluster, whatever is configured.")
+@jobmanager_option
+@click.option("--allow-non-restored-state", is_flag=True, help="As of 'millstream run'.")
+@settings_option
+@click.argument("path")
+@click.argument("script", type=click.Path(exists=True))
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[ARGS]...")
+def diff_command(
+    local: bool,
+    jobmanager: str | None,
+    allow_non_restored_state: bool,
+    settings: tuple[str, ...],
+    path: str,
+    script: str,
+    arguments: tuple[str, ...],
+) -> int:
+    """Show what the first job of SCRIPT, run with ARGS, would start with of the savepoint in PATH; nothing runs.
+
+    SCRIPT is a program in Python, or SQL if its name ends with '.sql'. State by state: kept, new, no longer there, or
+    of another type. PATH is a directory or a URL that the cluster can read.
+    """
+    from millstream.client.cli.info import planned_job
+    from millstream.client.cli.run import choose_cluster
+    from millstream.client.session import Session, set_current_session
+    from millstream.core.config import options
+
+    given = {
+        options.STATE_RECOVERY_PATH.key: _absolute(path),
+        options.STATE_RECOVERY_IGNORE_UNCLAIMED.key: allow_non_restored_state,
+    }
+    configuration = choose_cluster(load_settings(settings, jobmanager), local).with_values(given, "savepoint diff")
+    session = Session(configuration)
+    set_current_session(session)
+    try:
+        planned = planned_job(script, arguments)
+        if isinstance(planned, int):
+            return planned
+        click.echo(session.state_comparison(planned))
+        return ExitCode.OK
+    finally:
+        session.close()
+        set_current_session(None)
+
+
 @savepoint.command("delete")
 @click.argument("path")
 @settings_option
@@ -125,11 +170,16 @@ def delete_command(path: str, settings: tuple[str, ...]) -> None:
 
 
 def _open(path: str, settings: tuple[str, ...]) -> Storage:
-    from millstream.core.checkpoint.storage import is_remote, open_storage
+    from millstream.core.checkpoint.storage import open_storage
 
-    if not is_remote(path):
-        path = str(Path(path).absolute())
-    return open_storage(path, load_settings(settings).flatten())
+    return open_storage(_absolute(path), load_settings(settings).flatten())
+
+
+def _absolute(path: str) -> str:
+    """The location for a cluster, whose directory is another."""
+    from millstream.core.checkpoint.storage import is_remote
+
+    return path if is_remote(path) else str(Path(path).absolute())
 
 
 def _size_of(vertex: VertexState, operator_id: str) -> tuple[list[str], int]:
@@ -189,11 +239,8 @@ def take(
 ) -> int:
     configuration = require_jobmanager(load_settings(settings, jobmanager))
     from millstream.client.connection import ClusterConnection
-    from millstream.core.checkpoint.storage import is_remote
 
-    target = directory or ""
-    if target and not is_remote(target):
-        target = str(Path(target).absolute())
+    target = _absolute(directory) if directory else ""
     connection = ClusterConnection(configuration)
     try:
         response = connection.take_savepoint(job, target, stop=stop, drain=drain)

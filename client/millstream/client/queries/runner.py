@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
@@ -12,9 +12,9 @@ from millstream.client.job_client import JobClient
 from millstream.client.queries.result import ClusterQueryResult
 from millstream.client.queries.session_zone import session_zone
 from millstream.client.session import current_session
-from millstream.client.submit import submit_graph
+from millstream.client.submit import compare_state, submit_graph
 from millstream.core.config import options
-from millstream.core.errors import ConfigError
+from millstream.core.errors import ConfigError, UserError
 from millstream.core.table.functions.registry import function_names
 from millstream.core.table.row_type import RowType
 from millstream.sql.binder.aggregate_calls import AGGREGATES, OVER_ONLY
@@ -26,6 +26,7 @@ from millstream.sql.plan.nodes import Node
 from millstream.sql.planner.planner import InsertPlan, PlannedJob, Planner
 from millstream.sql.planner.services import CatalogServices
 from millstream.sql.planner.settings import PlannerSettings
+from millstream.sql.planner.uids import operators_of
 from millstream.sql.session.runner import SessionContext
 
 T = TypeVar("T")
@@ -53,11 +54,7 @@ class ClusterRunner:
         else:
             inserts = statement.inserts if isinstance(statement, StatementSet) else (statement,)
             planned, _ = self._plan_inserts(context, inserts)
-        return planned.explain(
-            changelog_mode=ExplainDetail.CHANGELOG_MODE in details,
-            state=ExplainDetail.ESTIMATED_COST in details,
-            advice=ExplainDetail.PLAN_ADVICE in details,
-        )
+        return explained(context, planned, {detail.value for detail in details})
 
     def insert_plan(self, context: SessionContext, insert: Insert) -> InsertPlan:
         """What an INSERT writes where, for a job that is planned elsewhere. Raises ``SqlError`` with the place."""
@@ -128,6 +125,30 @@ def submit_planned(
     graph, ends = planned.graph(name, parallelism)
     job, ids = submit_graph(graph, settings)
     return job, {order: ids[end] for order, end in enumerate(ends)}
+
+
+def explained(context: SessionContext, planned: PlannedJob, details: Collection[str]) -> str:
+    """The plans of a job as text, and the further ``details`` that EXPLAIN knows by these names."""
+    text = planned.explain(
+        changelog_mode=ExplainDetail.CHANGELOG_MODE.value in details,
+        state=ExplainDetail.ESTIMATED_COST.value in details,
+        advice=ExplainDetail.PLAN_ADVICE.value in details,
+    )
+    if ExplainDetail.STATE_RECOVERY.value in details:
+        text += f"\n== State Recovery ==\n{_recovered_state(context, planned)}\n"
+    return text
+
+
+def _recovered_state(context: SessionContext, planned: PlannedJob) -> str:
+    """What the job would start with of the savepoint that the session's settings name; it is not submitted."""
+    if any(operator.stream is not None for operator in operators_of(planned.ends)):
+        raise UserError(
+            "STATE_RECOVERY cannot tell of a table that reads a stream of the program: use "
+            "`millstream savepoint diff PATH SCRIPT`"
+        )
+    settings, name, parallelism = job_settings(context, planned, "explained")
+    graph, _ = planned.graph(name, parallelism)
+    return compare_state(graph, settings)
 
 
 def job_settings(context: SessionContext, planned: PlannedJob, default_name: str) -> tuple[dict[str, Any], str, int]:

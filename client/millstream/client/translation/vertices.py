@@ -136,6 +136,8 @@ def _operator(layout: Layout, chain: Chain, node: StreamNode) -> pb.OperatorPlan
         generic_type=output_type is not None and output_type.is_generic,
         defined_at=node.defined_at,
         inputs=[source for source, _ in _inputs_inside(layout, chain, node.node_id)],
+        states=[pb.KeptState(name=kept.name, type=kept.type, form=kept.form) for kept in node.states],
+        description=node.description or "",
     )
 
 

@@ -35,6 +35,17 @@ class ChainingStrategy(enum.Enum):
     NEVER = "never"
 
 
+@dataclass(frozen=True)
+class KeptState:
+    """What an operator keeps in state under one name."""
+
+    name: str
+    type: str
+    """For people, in the words of SQL."""
+    form: str
+    """How it is stored: what was saved in one form does not fit another."""
+
+
 @dataclass
 class StreamEdge:
     source: int
@@ -64,6 +75,8 @@ class StreamNode:
     output_type: TypeInformation | None = None
     defined_at: str = ""
     description: str | None = None
+    states: tuple[KeptState, ...] = ()
+    """As far as the plan tells: of SQL operators."""
     buffer_timeout_ms: int | None = None
     """None: the setting ``execution.buffer-timeout.interval``."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,16 @@ class AggregateCall:
     """A ``millstream.core.table.python_functions.PythonAggregateFunction``."""
 
     def __str__(self) -> str:
-        inner = ", ".join(f"${index}" for index in self.arguments) or "*"
-        text = f"{self.name}({'DISTINCT ' if self.distinct else ''}{inner})"
-        return text if self.filter is None else f"{text} FILTER ${self.filter}"
+        return self._text(lambda index: f"${index}")
+
+    def with_names(self, names: Sequence[str]) -> str:
+        """The call with the names of the input's columns, and all that its result depends on."""
+        more = "".join(f", {constant!r}" for constant in self.constants) + (
+            " IGNORE NULLS" if self.ignore_nulls else ""
+        )
+        return self._text(lambda index: names[index], more)
+
+    def _text(self, name_of: Callable[[int], str], more: str = "") -> str:
+        inner = ", ".join(map(name_of, self.arguments)) or "*"
+        text = f"{self.name}({'DISTINCT ' if self.distinct else ''}{inner}{more})"
+        return text if self.filter is None else f"{text} FILTER {name_of(self.filter)}"

@@ -17,7 +17,7 @@ NOTHING_RESTORED: Final[Restored] = {}
 
 
 @dataclass
-class _Former:
+class Former:
     """The state of one operator, over all subtasks of the vertex it was in."""
 
     vertex: checkpoint_pb2.VertexState
@@ -45,7 +45,7 @@ def redistribute(
     number of key groups changed, or when batches in flight have no way any more.
     """
     own = manifest.job_id == graph.job_id and not manifest.savepoint
-    found = _by_operator(manifest)
+    found = operators_with_state(manifest)
     restored: dict[SubtaskId, checkpoint_pb2.RestoredState] = {}
 
     def of_subtask(vertex: job_graph_pb2.Vertex, index: int) -> checkpoint_pb2.RestoredState:
@@ -78,19 +78,19 @@ def redistribute(
     return restored
 
 
-def _by_operator(manifest: checkpoint_pb2.CheckpointManifest) -> dict[str, _Former]:
+def operators_with_state(manifest: checkpoint_pb2.CheckpointManifest) -> dict[str, Former]:
     """Operators that have any state."""
-    found: dict[str, _Former] = {}
+    found: dict[str, Former] = {}
     for vertex in manifest.vertices:
         for subtask in vertex.subtasks:
             for operator in subtask.operators:
                 if operator.sections or operator.runs or operator.tables or operator.HasField("database"):
-                    found.setdefault(operator.operator_id, _Former(vertex, [])).parts.append((subtask, operator))
+                    found.setdefault(operator.operator_id, Former(vertex, [])).parts.append((subtask, operator))
     return found
 
 
 def _of_operator(
-    former: _Former, operator_id: str, vertex: job_graph_pb2.Vertex, index: int
+    former: Former, operator_id: str, vertex: job_graph_pb2.Vertex, index: int
 ) -> checkpoint_pb2.RestoredOperator:
     """What subtask ``index`` of ``vertex`` gets."""
     groups = key_group_range(index, vertex.max_parallelism, vertex.parallelism)
@@ -188,7 +188,7 @@ def _in_flight(
             )
 
 
-def _name(former: _Former, operator_id: str) -> str:
+def _name(former: Former, operator_id: str) -> str:
     """The operator, and of its states those that go by a name: an incremental checkpoint only knows them inside."""
     names = dict(zip(former.vertex.operator_ids, former.vertex.operator_names, strict=False))
     states = {table.name for _, operator in former.parts for table in operator.tables}

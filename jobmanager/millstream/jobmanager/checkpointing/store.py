@@ -118,6 +118,7 @@ def manifest_of(
             subtasks=[states[SubtaskId(vertex_id, index)] for index in range(vertex.parallelism)],
             operator_ids=[operator.operator_id for operator in vertex.operators],
             operator_names=[operator.name for operator in vertex.operators],
+            operators=vertex.operators,
             enumerator=enumerators.get(vertex.vertex_id, b""),
             has_enumerator=vertex.vertex_id in enumerators,
         )

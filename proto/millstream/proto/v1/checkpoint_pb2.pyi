@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from millstream.proto.v1 import common_pb2 as _common_pb2
+from millstream.proto.v1 import job_graph_pb2 as _job_graph_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -402,6 +403,7 @@ class VertexState(_message.Message):
     OPERATOR_NAMES_FIELD_NUMBER: _builtins.int
     ENUMERATOR_FIELD_NUMBER: _builtins.int
     HAS_ENUMERATOR_FIELD_NUMBER: _builtins.int
+    OPERATORS_FIELD_NUMBER: _builtins.int
     vertex_id: _builtins.str
     name: _builtins.str
     parallelism: _builtins.int
@@ -417,6 +419,10 @@ class VertexState(_message.Message):
     def operator_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def operator_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def operators(self) -> _containers.RepeatedCompositeFieldContainer[_job_graph_pb2.OperatorPlan]:
+        """as planned; none in what earlier releases wrote"""
+
     def __init__(
         self,
         *,
@@ -429,10 +435,11 @@ class VertexState(_message.Message):
         operator_names: _abc.Iterable[_builtins.str] | None = ...,
         enumerator: _builtins.bytes = ...,
         has_enumerator: _builtins.bool = ...,
+        operators: _abc.Iterable[_job_graph_pb2.OperatorPlan] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["enumerator", b"enumerator", "has_enumerator", b"has_enumerator", "max_parallelism", b"max_parallelism", "name", b"name", "operator_ids", b"operator_ids", "operator_names", b"operator_names", "parallelism", b"parallelism", "subtasks", b"subtasks", "vertex_id", b"vertex_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["enumerator", b"enumerator", "has_enumerator", b"has_enumerator", "max_parallelism", b"max_parallelism", "name", b"name", "operator_ids", b"operator_ids", "operator_names", b"operator_names", "operators", b"operators", "parallelism", b"parallelism", "subtasks", b"subtasks", "vertex_id", b"vertex_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -49,6 +49,36 @@ EXCHANGE_CUSTOM: Exchange.ValueType  # 8
 Global___Exchange: _TypeAlias = Exchange  # noqa: Y015
 
 @_typing.final
+class KeptState(_message.Message):
+    """What an operator keeps in state under one name, as far as the plan tells."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    FORM_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """"groups", "left", ..."""
+    type: _builtins.str
+    """for people, in the words of SQL"""
+    form: _builtins.str
+    """how it is stored: what was saved in one form does not fit another"""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        type: _builtins.str = ...,
+        form: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["form", b"form", "name", b"name", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeptState: _TypeAlias = KeptState  # noqa: Y015
+
+@_typing.final
 class OperatorPlan(_message.Message):
     """One operator inside a vertex's chain; for display, uids and metrics."""
 
@@ -62,6 +92,8 @@ class OperatorPlan(_message.Message):
     GENERIC_TYPE_FIELD_NUMBER: _builtins.int
     DEFINED_AT_FIELD_NUMBER: _builtins.int
     INPUTS_FIELD_NUMBER: _builtins.int
+    STATES_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
     operator_id: _builtins.str
     name: _builtins.str
     uid: _builtins.str
@@ -73,9 +105,15 @@ class OperatorPlan(_message.Message):
     """values may travel pickled"""
     defined_at: _builtins.str
     """file:line of the user's call"""
+    description: _builtins.str
+    """the name with more to tell it by; empty: the name"""
     @_builtins.property
     def inputs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """operator ids inside the same vertex; empty for the chain's head"""
+
+    @_builtins.property
+    def states(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeptState]:
+        """of SQL operators; functions declare theirs where they run"""
 
     def __init__(
         self,
@@ -88,10 +126,12 @@ class OperatorPlan(_message.Message):
         generic_type: _builtins.bool = ...,
         defined_at: _builtins.str = ...,
         inputs: _abc.Iterable[_builtins.str] | None = ...,
+        states: _abc.Iterable[Global___KeptState] | None = ...,
+        description: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["defined_at", b"defined_at", "generic_type", b"generic_type", "inputs", b"inputs", "kind", b"kind", "name", b"name", "operator_id", b"operator_id", "output_type", b"output_type", "uid", b"uid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["defined_at", b"defined_at", "description", b"description", "generic_type", b"generic_type", "inputs", b"inputs", "kind", b"kind", "name", b"name", "operator_id", b"operator_id", "output_type", b"output_type", "states", b"states", "uid", b"uid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from millstream.proto.v1 import checkpoint_pb2 as _checkpoint_pb2
 from millstream.proto.v1 import common_pb2 as _common_pb2
 from millstream.proto.v1 import job_graph_pb2 as _job_graph_pb2
@@ -20,6 +21,33 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _StateVerdict:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _StateVerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StateVerdict.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    STATE_VERDICT_UNSPECIFIED: _StateVerdict.ValueType  # 0
+    STATE_VERDICT_KEPT: _StateVerdict.ValueType  # 1
+    STATE_VERDICT_NEW: _StateVerdict.ValueType  # 2
+    """starts empty: the savepoint does not have it"""
+    STATE_VERDICT_GONE: _StateVerdict.ValueType  # 3
+    """in the savepoint, not in the job"""
+    STATE_VERDICT_CHANGED: _StateVerdict.ValueType  # 4
+    """in both, and does not fit"""
+
+class StateVerdict(_StateVerdict, metaclass=_StateVerdictEnumTypeWrapper): ...
+
+STATE_VERDICT_UNSPECIFIED: StateVerdict.ValueType  # 0
+STATE_VERDICT_KEPT: StateVerdict.ValueType  # 1
+STATE_VERDICT_NEW: StateVerdict.ValueType  # 2
+"""starts empty: the savepoint does not have it"""
+STATE_VERDICT_GONE: StateVerdict.ValueType  # 3
+"""in the savepoint, not in the job"""
+STATE_VERDICT_CHANGED: StateVerdict.ValueType  # 4
+"""in both, and does not fit"""
+Global___StateVerdict: _TypeAlias = StateVerdict  # noqa: Y015
 
 @_typing.final
 class SubmitJobRequest(_message.Message):
@@ -62,6 +90,86 @@ class SubmitJobResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SubmitJobResponse: _TypeAlias = SubmitJobResponse  # noqa: Y015
+
+@_typing.final
+class CompareStateRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GRAPH_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def graph(self) -> _job_graph_pb2.JobGraph: ...
+    def __init__(
+        self,
+        *,
+        graph: _job_graph_pb2.JobGraph | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["graph", b"graph"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["graph", b"graph"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareStateRequest: _TypeAlias = CompareStateRequest  # noqa: Y015
+
+@_typing.final
+class ComparedState(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATOR_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    WAS_FIELD_NUMBER: _builtins.int
+    NOW_FIELD_NUMBER: _builtins.int
+    operator: _builtins.str
+    """for people"""
+    state: _builtins.str
+    verdict: Global___StateVerdict.ValueType
+    was: _builtins.str
+    """CHANGED: the type in the savepoint"""
+    now: _builtins.str
+    """CHANGED: the type in the job"""
+    def __init__(
+        self,
+        *,
+        operator: _builtins.str = ...,
+        state: _builtins.str = ...,
+        verdict: Global___StateVerdict.ValueType = ...,
+        was: _builtins.str = ...,
+        now: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["now", b"now", "operator", b"operator", "state", b"state", "verdict", b"verdict", "was", b"was"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ComparedState: _TypeAlias = ComparedState  # noqa: Y015
+
+@_typing.final
+class StateComparison(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOCATION_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_ID_FIELD_NUMBER: _builtins.int
+    STATES_FIELD_NUMBER: _builtins.int
+    location: _builtins.str
+    checkpoint_id: _builtins.int
+    @_builtins.property
+    def states(self) -> _containers.RepeatedCompositeFieldContainer[Global___ComparedState]: ...
+    def __init__(
+        self,
+        *,
+        location: _builtins.str = ...,
+        checkpoint_id: _builtins.int = ...,
+        states: _abc.Iterable[Global___ComparedState] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint_id", b"checkpoint_id", "location", b"location", "states", b"states"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StateComparison: _TypeAlias = StateComparison  # noqa: Y015
 
 @_typing.final
 class ListJobsRequest(_message.Message):

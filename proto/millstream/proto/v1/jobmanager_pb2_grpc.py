@@ -42,6 +42,11 @@ class DispatcherStub:
                 request_serializer=millstream_dot_proto_dot_v1_dot_jobmanager__pb2.SubmitJobRequest.SerializeToString,
                 response_deserializer=millstream_dot_proto_dot_v1_dot_jobmanager__pb2.SubmitJobResponse.FromString,
                 _registered_method=True)
+        self.CompareState = channel.unary_unary(
+                '/millstream.proto.v1.Dispatcher/CompareState',
+                request_serializer=millstream_dot_proto_dot_v1_dot_jobmanager__pb2.CompareStateRequest.SerializeToString,
+                response_deserializer=millstream_dot_proto_dot_v1_dot_jobmanager__pb2.StateComparison.FromString,
+                _registered_method=True)
         self.ListJobs = channel.unary_unary(
                 '/millstream.proto.v1.Dispatcher/ListJobs',
                 request_serializer=millstream_dot_proto_dot_v1_dot_jobmanager__pb2.ListJobsRequest.SerializeToString,
@@ -85,6 +90,13 @@ class DispatcherServicer:
 
     def SubmitJob(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompareState(self, request, context):
+        """What the job would start with, of the savepoint that its graph names; nothing is deployed.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -139,6 +151,11 @@ def add_DispatcherServicer_to_server(servicer, server):
                     servicer.SubmitJob,
                     request_deserializer=millstream_dot_proto_dot_v1_dot_jobmanager__pb2.SubmitJobRequest.FromString,
                     response_serializer=millstream_dot_proto_dot_v1_dot_jobmanager__pb2.SubmitJobResponse.SerializeToString,
+            ),
+            'CompareState': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompareState,
+                    request_deserializer=millstream_dot_proto_dot_v1_dot_jobmanager__pb2.CompareStateRequest.FromString,
+                    response_serializer=millstream_dot_proto_dot_v1_dot_jobmanager__pb2.StateComparison.SerializeToString,
             ),
             'ListJobs': grpc.unary_unary_rpc_method_handler(
                     servicer.ListJobs,
@@ -204,6 +221,33 @@ class Dispatcher:
             '/millstream.proto.v1.Dispatcher/SubmitJob',
             millstream_dot_proto_dot_v1_dot_jobmanager__pb2.SubmitJobRequest.SerializeToString,
             millstream_dot_proto_dot_v1_dot_jobmanager__pb2.SubmitJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareState(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/millstream.proto.v1.Dispatcher/CompareState',
+            millstream_dot_proto_dot_v1_dot_jobmanager__pb2.CompareStateRequest.SerializeToString,
+            millstream_dot_proto_dot_v1_dot_jobmanager__pb2.StateComparison.FromString,
             options,
             channel_credentials,
             insecure,

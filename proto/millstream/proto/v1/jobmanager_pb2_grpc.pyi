@@ -36,6 +36,8 @@ class DispatcherStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> DispatcherAsyncStub: ...
     SubmitJob: _grpc.UnaryUnaryMultiCallable[_jobmanager_pb2.SubmitJobRequest, _jobmanager_pb2.SubmitJobResponse]
+    CompareState: _grpc.UnaryUnaryMultiCallable[_jobmanager_pb2.CompareStateRequest, _jobmanager_pb2.StateComparison]
+    """What the job would start with, of the savepoint that its graph names; nothing is deployed."""
     ListJobs: _grpc.UnaryUnaryMultiCallable[_jobmanager_pb2.ListJobsRequest, _jobmanager_pb2.ListJobsResponse]
     DescribeJob: _grpc.UnaryUnaryMultiCallable[_jobmanager_pb2.DescribeJobRequest, _jobmanager_pb2.JobDetails]
     CancelJob: _grpc.UnaryUnaryMultiCallable[_jobmanager_pb2.CancelJobRequest, _jobmanager_pb2.CancelJobResponse]
@@ -51,6 +53,8 @@ class DispatcherAsyncStub(DispatcherStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     SubmitJob: _aio.UnaryUnaryMultiCallable[_jobmanager_pb2.SubmitJobRequest, _jobmanager_pb2.SubmitJobResponse]  # type: ignore[assignment]
+    CompareState: _aio.UnaryUnaryMultiCallable[_jobmanager_pb2.CompareStateRequest, _jobmanager_pb2.StateComparison]  # type: ignore[assignment]
+    """What the job would start with, of the savepoint that its graph names; nothing is deployed."""
     ListJobs: _aio.UnaryUnaryMultiCallable[_jobmanager_pb2.ListJobsRequest, _jobmanager_pb2.ListJobsResponse]  # type: ignore[assignment]
     DescribeJob: _aio.UnaryUnaryMultiCallable[_jobmanager_pb2.DescribeJobRequest, _jobmanager_pb2.JobDetails]  # type: ignore[assignment]
     CancelJob: _aio.UnaryUnaryMultiCallable[_jobmanager_pb2.CancelJobRequest, _jobmanager_pb2.CancelJobResponse]  # type: ignore[assignment]
@@ -69,6 +73,14 @@ class DispatcherServicer(metaclass=_abc_1.ABCMeta):
         request: _jobmanager_pb2.SubmitJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_jobmanager_pb2.SubmitJobResponse, _abc.Awaitable[_jobmanager_pb2.SubmitJobResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def CompareState(
+        self,
+        request: _jobmanager_pb2.CompareStateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_jobmanager_pb2.StateComparison, _abc.Awaitable[_jobmanager_pb2.StateComparison]]:
+        """What the job would start with, of the savepoint that its graph names; nothing is deployed."""
 
     @_abc_1.abstractmethod
     def ListJobs(

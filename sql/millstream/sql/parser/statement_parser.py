@@ -160,7 +160,7 @@ def _explain(cursor: TokenCursor, start: Start) -> Explain:
         if found is None:
             if not details:
                 break
-            raise cursor.expecting("CHANGELOG_MODE, ESTIMATED_COST, JSON_EXECUTION_PLAN or PLAN_ADVICE")
+            raise cursor.expecting("CHANGELOG_MODE, ESTIMATED_COST, JSON_EXECUTION_PLAN, PLAN_ADVICE or STATE_RECOVERY")
         details.append(found)
         if not cursor.match_sign(TokenType.COMMA):
             break

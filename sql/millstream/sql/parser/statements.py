@@ -355,6 +355,7 @@ class ExplainDetail(enum.Enum):
     ESTIMATED_COST = "ESTIMATED_COST"
     JSON_EXECUTION_PLAN = "JSON_EXECUTION_PLAN"
     PLAN_ADVICE = "PLAN_ADVICE"
+    STATE_RECOVERY = "STATE_RECOVERY"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,11 +7,13 @@ from dataclasses import fields
 from typing import Any, Final
 
 from millstream.core.graph.stream_graph import Exchange
+from millstream.core.table.aggregate_calls import AggregateCall
 from millstream.core.table.expressions import Expression, InputRef, walk
 from millstream.core.table.specs import SortKey
 from millstream.sql.plan.nodes import Node, Scan, Values
 from millstream.sql.planner.physical import PhysicalOperator
 from millstream.sql.planner.state_notes import state_note
+from millstream.sql.planner.user_functions import UserFunction
 
 _ROWS_SHOWN: Final = 5
 _NUMBERS: Final = frozenset(
@@ -58,6 +60,10 @@ def _value(value: Any, inputs: tuple[Node, ...]) -> str:
     if isinstance(value, SortKey):
         column = inputs[0].row[value.column].name
         return f"{column} {'ASC' if value.ascending else 'DESC'}"
+    if isinstance(value, AggregateCall):
+        return value.with_names([column.name for node in inputs for column in node.row.columns])
+    if isinstance(value, UserFunction):
+        return value.name  # what stands for its code differs from run to run
     if isinstance(value, tuple):
         return f"[{', '.join(_value(part, inputs) for part in value)}]"
     if isinstance(value, int) and not isinstance(value, bool) and inputs and value < len(inputs[0].row):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from millstream.core.graph.specs import SinkSpec, SourceSpec
 from millstream.core.graph.stream_graph import Exchange, StreamEdge, StreamGraph, StreamNode
 from millstream.core.table.specs import ColumnKey
+from millstream.sql.planner.kept_states import kept_states
 from millstream.sql.planner.physical import PhysicalOperator
 
 
@@ -40,6 +41,8 @@ def _add(
         uid=operator.uid,
         key_selectors=tuple(selectors),
         defined_at=defined_at,
+        description=f"{operator.name}({', '.join(operator.row.names)})",
+        states=kept_states(operator.spec),
     )
     graph.nodes[node.node_id] = node
     nodes[operator] = node
