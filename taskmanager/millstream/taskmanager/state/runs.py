@@ -6,8 +6,10 @@ little more than the state; when all keys have changed, a full run starts a new 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
+from pathlib import Path
 from typing import Final
 
 from millstream.core.checkpoint.files import crc32c
@@ -102,14 +104,33 @@ class RunWriter:
         self._stored: Chain | None = None
 
     def store(
-        self, encoded: list[tuple[range, bytes]], writer: StateWriter, state: checkpoint_pb2.OperatorState
+        self,
+        encoded: Iterable[tuple[range, bytes]],
+        writer: StateWriter,
+        state: checkpoint_pb2.OperatorState,
+        directory: Path | None = None,
     ) -> None:
-        """Write the chunks, each with the key groups it may hold, and describe the chain in ``state``."""
+        """Write the chunks, each with the key groups it may hold, and describe the chain in ``state``.
+
+        With a ``directory`` on this machine they are first put into a file there one by one, and never together in
+        memory.
+        """
         chain = list(self._before)
         indexes = [writer.refer(file) for file, _ in chain]
-        if encoded:
-            indexes.append(writer.write([data for _, data in encoded], shared=True))
-            chain.append((writer.files[-1], self._run(encoded)))
+        run = self._empty_run()
+        if directory is None:
+            pieces = [_added(run, *piece) for piece in encoded]
+            if pieces:
+                indexes.append(writer.write(pieces, shared=True))
+                chain.append((writer.files[-1], run))
+        else:
+            with tempfile.TemporaryDirectory(prefix="run-", dir=directory) as aside:
+                path = Path(aside, "run.state")
+                with path.open("wb") as file:
+                    file.writelines(_added(run, *piece) for piece in encoded)
+                if run.lengths:
+                    indexes.append(writer.take(path))
+                    chain.append((writer.files[-1], run))
         describe(state, chain, indexes)
         self._stored = chain
 
@@ -118,19 +139,21 @@ class RunWriter:
         if self._stored is not None:
             self._chains.add(self._checkpoint_id, self._extent, self._stored)
 
-    def _run(self, encoded: list[tuple[range, bytes]]) -> checkpoint_pb2.KeyedRun:
+    def _empty_run(self) -> checkpoint_pb2.KeyedRun:
         groups = self._chains.groups
         full = self._extent is Extent.FULL
-        run = checkpoint_pb2.KeyedRun(first_group=groups.start, last_group=groups.stop - 1, full=full)
-        offset = 0
-        for held, data in encoded:
-            run.chunk_first_groups.append(held.start)
-            run.chunk_last_groups.append(held.stop - 1)
-            run.offsets.append(offset)
-            run.lengths.append(len(data))
-            run.checksums.append(crc32c(data))
-            offset += len(data)
-        return run
+        return checkpoint_pb2.KeyedRun(first_group=groups.start, last_group=groups.stop - 1, full=full)
+
+
+def _added(run: checkpoint_pb2.KeyedRun, held: range, data: bytes) -> bytes:
+    """``data``, which stands behind the chunks before it, noted in ``run``."""
+    offset = run.offsets[-1] + run.lengths[-1] if run.lengths else 0
+    run.chunk_first_groups.append(held.start)
+    run.chunk_last_groups.append(held.stop - 1)
+    run.offsets.append(offset)
+    run.lengths.append(len(data))
+    run.checksums.append(crc32c(data))
+    return data
 
 
 class RunsCapture:

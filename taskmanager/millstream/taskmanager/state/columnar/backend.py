@@ -28,7 +28,7 @@ from millstream.taskmanager.state.columnar.table import ColumnTable
 from millstream.taskmanager.state.runs import Extent, RunChains
 
 if TYPE_CHECKING:
-    from millstream.taskmanager.state.columnar.cold_rows import Spilling
+    from millstream.taskmanager.state.columnar.local_database import Spilling
 
 AnyTable = ColumnTable | RowTable
 
@@ -89,9 +89,14 @@ class ColumnarBackend:
         matched: Sequence[str] | None = None,
         partition_keys: int | None = None,
         ttl_ms: int | None = None,
+        spilled: Sequence[str] = (),
     ) -> RowTable:
-        """The same of a table with any number of rows a key (see ``RowTable``)."""
-        created = RowTable(
+        """The same of a table with any number of rows a key (see ``RowTable``).
+
+        ``spilled`` are fields that may be larger than memory; nobody changes them in place.
+        """
+        more = {} if self._spilling is None else {"spilled": spilled}
+        created: RowTable = self._form(ROWS)(
             name,
             key_schema,
             row_schema,
@@ -100,6 +105,7 @@ class ColumnarBackend:
             partition_keys=partition_keys,
             ttl_ms=ttl_ms,
             tracks_changes=self._tracks,
+            **more,
         )
         self._declare(created)
         return created
@@ -131,9 +137,9 @@ class ColumnarBackend:
         outgrown = any(table.changes.outgrown(len(table)) for table in tables)
         full = full or not self._tracks or outgrown or self.runs.next_extent(can_merge=False) is Extent.FULL
         parts = [(table, table.capture(checkpoint_id, full)) for table in tables]
-        self._capture = ColumnarCapture(
-            self.runs, checkpoint_id, full, parts, self._settings.groups, self._settings.max_parallelism
-        )
+        directory = None if self._spilling is None else self._spilling.directory()
+        groups, max_parallelism = self._settings.groups, self._settings.max_parallelism
+        self._capture = ColumnarCapture(self.runs, checkpoint_id, full, parts, groups, max_parallelism, directory)
         return self._capture
 
     def confirm(self, checkpoint_id: int) -> None:
@@ -196,8 +202,12 @@ class ColumnarBackend:
 
     def _form(self, kind: str) -> Callable[..., Any]:
         """What makes a table, which spills if it can."""
-        if kind != TABLE or self._spilling is None:
+        if self._spilling is None:
             return _FORMS[kind]
+        if kind == ROWS:
+            from millstream.taskmanager.state.columnar.paged_rows import PagedRowTable
+
+            return partial(PagedRowTable, spilling=self._spilling)
         from millstream.taskmanager.state.columnar.spilling_table import SpillingTable
 
         return partial(SpillingTable, spilling=self._spilling)
@@ -237,7 +247,7 @@ def _spilling_of(context: SubtaskContext) -> Spilling | None:
     memory = memory_of_databases(context)
     if memory is None:
         return None
-    from millstream.taskmanager.state.columnar.cold_rows import Spilling
+    from millstream.taskmanager.state.columnar.local_database import Spilling
 
     return Spilling(memory, settings_of(context).work_directory, context.max_parallelism)
 

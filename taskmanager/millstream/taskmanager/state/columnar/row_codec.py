@@ -38,6 +38,10 @@ class RowCodec:
 
     def encode(self, updated_ms: Int64Array, columns: Sequence[pa.Array]) -> list[bytes]:
         """The rows; all ``columns`` are as long as ``updated_ms``."""
+        return pieces(*self.joined(updated_ms, columns))
+
+    def joined(self, updated_ms: Int64Array, columns: Sequence[pa.Array]) -> tuple[Int64Array, Bytes]:
+        """``(offsets, content)``: row ``i`` is ``content[offsets[i]:offsets[i + 1]]``."""
         rows = len(updated_ms)
         heads: Bytes = np.zeros((rows, self._head_bytes), np.uint8)
         heads[:, :_TIME_BYTES] = _as_bytes(updated_ms)
@@ -64,14 +68,18 @@ class RowCodec:
         row_bytes.put_heads(heads, offsets, cursor, content)
         for starts, lengths, data in texts:
             row_bytes.put_texts(starts, lengths, data, cursor, content)
-        return pieces(offsets, content)
+        return offsets, content
 
     def decode(self, encoded: Sequence[bytes]) -> tuple[Int64Array, list[pa.Array]]:
         """``(when each row was last written, the columns)``."""
-        rows = len(encoded)
         offsets, content = text_of(pa.array(encoded, pa.large_binary()))
+        return self.decode_at(offsets[:-1], content)
+
+    def decode_at(self, starts: Int64Array, content: Bytes) -> tuple[Int64Array, list[pa.Array]]:
+        """The same of rows that begin at ``starts`` in ``content``."""
+        rows = len(starts)
         heads, cursor = np.empty((rows, self._head_bytes), np.uint8), np.empty(rows, np.int64)
-        row_bytes.take_heads(offsets, content, heads, cursor)
+        row_bytes.take_heads(starts, content, heads, cursor)
         updated_ms = np.ascontiguousarray(heads[:, :_TIME_BYTES]).view(np.int64).reshape(rows)
         columns: list[pa.Array] = []
         for index, kind in enumerate(self._kinds):

@@ -97,8 +97,7 @@ class RowTable:
         slots = self._slots.allocate(rows.num_rows)
         self._reserve()
         self._set_keys(key_slots, new, keys)
-        for name in self.value_schema.names:
-            self._columns[name].set(slots, rows.column(name))
+        self._put(slots, [rows.column(name) for name in self.value_schema.names])
         self._ids[slots] = np.arange(self._next_id, self._next_id + len(slots))
         self._next_id += len(slots)
         self._chains.append(key_slots, slots)
@@ -126,8 +125,12 @@ class RowTable:
 
     def gather(self, row_slots: Int64Array) -> pa.RecordBatch:
         """The rows at ``row_slots``."""
-        columns = [self._columns[name].gather(row_slots) for name in self.value_schema.names]
+        columns = self.columns_at(row_slots, self.value_schema.names)
         return pa.RecordBatch.from_arrays(columns, schema=self.value_schema)
+
+    def columns_at(self, row_slots: Int64Array, names: Sequence[str]) -> list[pa.Array]:
+        """Some columns of the rows at ``row_slots``. ``KeyError`` for a name that is none."""
+        return [self._columns[name].gather(row_slots) for name in names]
 
     def contents(self) -> pa.RecordBatch:
         """All rows with their keys, which have a prefix where a field of the rows has their name."""
@@ -175,7 +178,9 @@ class RowTable:
             live = self.live_slots()
             live = live[np.argsort(self._ids[live])]
             self._matches.reserve(self._slots.end)
-            self._matches.add(live, self.keys_of(live), self.gather(live))
+            for start in range(0, len(live), SLICE_SLOTS):
+                part = live[start : start + SLICE_SLOTS]
+                self._matches.add(part, self.keys_of(part), self.gather(part))
         found = self._matches.find(keys, rows, lambda slots: (self.keys_of(slots), self.gather(slots)))
         if self.expiry is not None:
             known = np.flatnonzero(found >= 0)
@@ -203,8 +208,7 @@ class RowTable:
             self._matches.remove(slots)
         emptied = self._chains.unlink(slots)
         self._slots.free(slots)
-        for column in self._columns.values():
-            column.clear(slots)
+        self._clear(slots)
         self._remove_keys(emptied)
 
     def remove_keys(self, keys: Sequence[pa.Array], rows: int | None = None) -> None:
@@ -254,8 +258,7 @@ class RowTable:
             slots = known.find(chunk.gone.columns[:2], chunk.gone.num_rows)
             slots = np.unique(slots[slots >= 0])
             known.remove(slots)
-            for column in self._columns.values():
-                column.clear(slots)
+            self._clear(slots)
         rows = chunk.rows
         if not rows.num_rows:
             return
@@ -265,8 +268,7 @@ class RowTable:
         key_slots, new = self._keys.slots_of(rows.columns[first:end], rows.num_rows)
         self._reserve()
         self._set_keys(key_slots, new, rows.columns[first:end])
-        for name, values in zip(self.value_schema.names, rows.columns[end:], strict=True):
-            self._columns[name].set(slots, values)
+        self._put(slots, rows.columns[end:])
         self._ids[slots] = rows.column(1).to_numpy()
         self._next_id = max(self._next_id, int(self._ids[slots].max()) + 1)
         self._chains.group_of[slots] = key_slots
@@ -322,8 +324,19 @@ class RowTable:
         columns = [pa.array(self._ids[slots])]
         if self.expiry is not None:
             columns.append(self.expiry.updated(slots))
-        columns += [*self.keys_of(slots), *self.gather(slots).columns]
+        columns += [*self.keys_of(slots), *self._saved_values(slots)]
         return pa.RecordBatch.from_arrays(columns, schema=self.saved_schema)
+
+    def _saved_values(self, slots: Int64Array) -> list[pa.Array]:
+        return self.columns_at(slots, self.value_schema.names)
+
+    def _put(self, slots: Int64Array, columns: Sequence[pa.Array]) -> None:
+        for name, values in zip(self.value_schema.names, columns, strict=True):
+            self._columns[name].set(slots, values)
+
+    def _clear(self, slots: Int64Array) -> None:
+        for column in self._columns.values():
+            column.clear(slots)
 
     def _set_keys(self, key_slots: Int64Array, new: Int64Array, keys: Sequence[pa.Array]) -> None:
         if len(new) == len(key_slots):

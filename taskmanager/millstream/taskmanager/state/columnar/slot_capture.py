@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from millstream.core.kernels.slot_index import Int64Array
-from millstream.taskmanager.state.columnar.changes import Gone, SlotChanges
+from millstream.taskmanager.state.columnar.changes import Gone, LoggedRows, SlotChanges
 
 _SLICE_SLOTS: Final = 1 << 14
 
@@ -29,7 +29,9 @@ class SlotCapture:
         gone: Sequence[Gone],
     ) -> None:
         self.gone = gone
-        self.batches: list[pa.RecordBatch] = []
+        self.batches: list[pa.RecordBatch | LoggedRows] = []
+        self.aside: Callable[[pa.RecordBatch], LoggedRows] | None = None
+        """Of a table larger than memory: writes rows to where they wait until they are read."""
         self.cold: Callable[[Sequence[pa.RecordBatch]], Iterator[pa.RecordBatch]] | None = None
         """Of a full capture: reads the rows that were not in memory, given those that were."""
         self._changes = changes
@@ -40,7 +42,7 @@ class SlotCapture:
 
     def copy(self, slots: Int64Array) -> None:
         """These rows, which are pending no more, are about to change."""
-        self.batches.append(self._gather(slots))
+        self._keep(self._gather(slots))
 
     def advance(self) -> bool:
         """Gather the next slice; False when everything is taken."""
@@ -50,19 +52,24 @@ class SlotCapture:
             slots = first + np.flatnonzero(self._changes.pending[first : self._position])
             if len(slots):
                 self._changes.pending[slots] = False
-                self.batches.append(self._gather(slots))
+                self._keep(self._gather(slots))
                 return True
         self.end()
         return False
 
     def rows(self) -> Iterator[pa.RecordBatch]:
         """Beside the task, once: all rows, when everything is taken."""
-        yield from self.batches
+        taken = [rows for rows in self.batches if isinstance(rows, pa.RecordBatch)]
+        yield from taken
+        yield from (rows.read() for rows in self.batches if isinstance(rows, LoggedRows))
         if self.cold is not None:
-            yield from self.cold(self.batches)
+            yield from self.cold(taken)
 
     def end(self) -> None:
         """Everything is taken, or given up."""
         if not self._ended:
             self._ended = True
             self._changes.finish()
+
+    def _keep(self, rows: pa.RecordBatch) -> None:
+        self.batches.append(rows if self.aside is None else self.aside(rows))

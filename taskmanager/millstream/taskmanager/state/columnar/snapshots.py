@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
@@ -38,25 +39,21 @@ class ColumnarCapture:
         parts: Sequence[tuple[AnyTable, SlotCapture]],
         groups: range,
         max_parallelism: int,
+        directory: Path | None = None,
     ) -> None:
+        """``directory``: for files of this machine, where the state may be larger than memory."""
         self._writer = RunWriter(chains, checkpoint_id, Extent.FULL if full else Extent.CHANGES)
         self._full = full
         self._parts = parts
         self._groups = groups
         self._max_parallelism = max_parallelism
+        self._directory = directory
 
     def advance(self) -> bool:
         return any(part.advance() for _, part in self._parts)
 
     def store(self, writer: StateWriter, state: checkpoint_pb2.OperatorState) -> None:
-        encoded: list[tuple[range, bytes]] = []
-        for chunk in self.rows():
-            if self._full and len(self._groups) > 1:  # so that a restart at another parallelism need not read it all
-                divided = divided_columns(chunk, self._groups, _PARTS_OF_FULL_RUN)
-                encoded.extend((part, encode_column_chunk(rows)) for part, rows in divided)
-            else:
-                encoded.append((self._groups, encode_column_chunk(chunk)))
-        self._writer.store(encoded, writer, state)
+        self._writer.store(self._encoded(), writer, state, self._directory)
 
     def ended(self) -> None:
         for _, part in self._parts:
@@ -74,6 +71,14 @@ class ColumnarCapture:
                     yield self._chunk(table, _empty(table.saved_schema), gone)
             for batch in part.rows():
                 yield self._chunk(table, batch, None)
+
+    def _encoded(self) -> Iterator[tuple[range, bytes]]:
+        for chunk in self.rows():
+            if self._full and len(self._groups) > 1:  # so that a restart at another parallelism need not read it all
+                for part, rows in divided_columns(chunk, self._groups, _PARTS_OF_FULL_RUN):
+                    yield part, encode_column_chunk(rows)
+            else:
+                yield self._groups, encode_column_chunk(chunk)
 
     def _chunk(self, table: AnyTable, rows: pa.RecordBatch, gone: pa.RecordBatch | None) -> ColumnChunk:
         with_ttl, keys = table.expiry is not None, len(table.key_schema)

@@ -22,9 +22,11 @@ import pyarrow as pa
 from millstream.core.errors import InvariantViolation
 from millstream.core.kernels.slot_index import BoolArray, Int64Array, distinct_marked
 from millstream.taskmanager.state.column_chunks import ColumnChunk
-from millstream.taskmanager.state.columnar.cold_rows import ColdRows, Slice, Spilling
+from millstream.taskmanager.state.columnar.clock_hand import ClockHand
+from millstream.taskmanager.state.columnar.cold_rows import ColdRows, Slice
 from millstream.taskmanager.state.columnar.columns import grown
 from millstream.taskmanager.state.columnar.key_index import key_index_for
+from millstream.taskmanager.state.columnar.local_database import Spilling
 from millstream.taskmanager.state.columnar.row_log import RowLog
 from millstream.taskmanager.state.columnar.slot_capture import SlotCapture
 from millstream.taskmanager.state.columnar.table import SLICE_SLOTS, ColumnTable
@@ -50,9 +52,9 @@ class SpillingTable(ColumnTable):
         self._cold_only = 0
         """Keys that are in the database and not in memory."""
         none: BoolArray = np.zeros(0, np.bool_)
-        self._stored, self._same, self._used = none, none, none
-        """By slot: the database has a row of the key; it is the row in memory; the hand has to pass once more."""
-        self._hand = 0
+        self._stored, self._same = none, none
+        """By slot: the database has a row of the key; it is the row in memory."""
+        self._hand = ClockHand()
         self._rows_max = self.rows_min
         self._lookups = 0
         self._untimed_ms = 0
@@ -69,8 +71,8 @@ class SpillingTable(ColumnTable):
         self._make_room(count)
         self._fetch(keys, count)
         slots, new = super().lookup(keys, count)
-        self._used[slots] = True
-        self._used[slots[new]] = False
+        self._hand.used[slots] = True
+        self._hand.used[slots[new]] = False
         return slots, new
 
     def find(self, keys: Sequence[pa.Array], rows: int | None = None) -> Int64Array:
@@ -141,7 +143,7 @@ class SpillingTable(ColumnTable):
         if isinstance(saved, SpillingTable):
             self._cold.close()
             self._cold, self._log, self._cold_only = saved._cold, saved._log, saved._cold_only
-            self._stored, self._same, self._used = saved._stored, saved._same, saved._used
+            self._stored, self._same, self._hand = saved._stored, saved._same, saved._hand
 
     def load_all(self) -> None:
         """Bring all rows into memory, for a table that cannot spill."""
@@ -184,7 +186,7 @@ class SpillingTable(ColumnTable):
         self.changes.restored(slots)
         if self.expiry is not None:
             self.expiry.restored(slots, pa.array(updated_ms))
-        self._stored[slots], self._same[slots], self._used[slots] = True, True, False
+        self._stored[slots], self._same[slots], self._hand.used[slots] = True, True, False
 
     def _make_room(self, count: int) -> None:
         """Let rows leave if ``count`` more would be too many."""
@@ -205,8 +207,7 @@ class SpillingTable(ColumnTable):
         """The coldest rows leave."""
         if not count:
             return
-        slots = self._coldest(count)
-        self._used[slots] = False
+        slots = self._hand.coldest(self._in_memory(), count)
         pending = slots[self.changes.pending[slots]]
         if len(pending):
             self.changes.pending[pending] = False
@@ -221,22 +222,6 @@ class SpillingTable(ColumnTable):
         self._cold_only += len(slots)
         self._forget_in_memory(slots)
         self.changes.evicted(slots, len(self))
-
-    def _coldest(self, count: int) -> Int64Array:
-        """Slots in the order of the hand that were not used since it passed; used ones behind them if need be."""
-        slots = self._in_memory()
-        split = int(np.searchsorted(slots, self._hand))
-        ahead = np.concatenate([slots[split:], slots[:split]])
-        used = self._used[ahead]
-        unused = np.flatnonzero(~used)
-        if len(unused) >= count:
-            chosen = ahead[unused[:count]]
-            self._used[ahead[: unused[count - 1]]] = False
-        else:
-            chosen = np.concatenate([ahead[unused], ahead[np.flatnonzero(used)[: count - len(unused)]]])
-            self._used[ahead] = False
-        self._hand = int(chosen[-1]) + 1
-        return chosen
 
     def _sweep_cold(self) -> None:
         rows, self._swept = self._cold.following(self._swept, SLICE_SLOTS)
@@ -316,6 +301,5 @@ class SpillingTable(ColumnTable):
 
     def _reserve_marks(self) -> None:
         if self._room > len(self._stored):
-            self._stored, self._same, self._used = (
-                grown(marks, self._room) for marks in (self._stored, self._same, self._used)
-            )
+            self._stored, self._same = (grown(marks, self._room) for marks in (self._stored, self._same))
+            self._hand.reserve(self._room)

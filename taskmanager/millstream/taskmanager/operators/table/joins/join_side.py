@@ -44,7 +44,12 @@ class JoinSide:
         keys = [pa.field(f"k{index}", spec.type[key].type.arrow()) for index, key in enumerate(spec.keys)]
         self.schema = pa.schema([*fields, *more])
         self.table: RowTable = backend.row_table(
-            name, pa.schema(keys), self.schema, matched=self.names, ttl_ms=spec.ttl_ms if spec.ttl_ms > 0 else None
+            name,
+            pa.schema(keys),
+            self.schema,
+            matched=self.names,
+            ttl_ms=spec.ttl_ms if spec.ttl_ms > 0 else None,
+            spilled=self.names,
         )
         self._plain_keys = [
             index for index in range(len(spec.keys)) if not (index < len(null_safe) and null_safe[index])
@@ -80,11 +85,11 @@ class JoinSide:
 
     def rows(self, slots: Int64Array) -> list[pa.Array]:
         """The row's own columns at ``slots``."""
-        return [self.table.column(name).gather(slots) for name in self.names]
+        return self.table.columns_at(slots, self.names)
 
     def some_columns(self, slots: Int64Array, indexes: Sequence[int]) -> list[pa.Array]:
         """Some of the row's columns at ``slots``."""
-        return [self.table.column(self.names[index]).gather(slots) for index in indexes]
+        return self.table.columns_at(slots, [self.names[index] for index in indexes])
 
     def matches(self) -> npt.NDArray[np.int64]:
         """By slot: how many matches a row has."""
