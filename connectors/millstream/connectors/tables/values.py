@@ -16,7 +16,7 @@ from millstream.core.table.table_options import TableOption, TableOptions
 
 class ValuesConnector(TableConnector):
     """``'data' = '[[1, "a"], [2, null]]'``: an array a row, or an object by column names. Bounded; for examples and
-    tests. Times are text as SQL writes them."""
+    tests. Times are text as SQL writes them; a MAP is an object or an array of pairs, a ROW an array or an object."""
 
     identifier = "values"
     required_options = {"data": TableOption("a JSON array of rows, each an array or an object")}
@@ -64,4 +64,28 @@ def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
     """Times and decimals come as text (or, decimals, as numbers); the rest as JSON has it."""
     if pa.types.is_temporal(kind) or pa.types.is_decimal(kind):
         return pa.array([None if value is None else str(value) for value in values], pa.string()).cast(kind)
-    return pa.array(values, kind)
+    return pa.array([_nested(value, kind) for value in values] if pa.types.is_nested(kind) else values, kind)
+
+
+def _nested(value: Any, kind: pa.DataType) -> Any:
+    """A value of JSON as Arrow takes one of ``kind``. Raises ``ValueError`` for one that does not have the form."""
+    if value is None:
+        return None
+    if pa.types.is_map(kind):
+        pairs = value.items() if isinstance(value, dict) else value
+        return [(_nested(key, kind.key_type), _nested(item, kind.item_type)) for key, item in pairs]
+    if pa.types.is_list(kind):
+        return [_nested(item, kind.value_type) for item in value]
+    if pa.types.is_struct(kind):
+        fields = list(kind)
+        if isinstance(value, list):
+            if len(value) != len(fields):
+                raise ValueError(f"{value} has not {len(fields)} values")
+            value = dict(zip((field.name for field in fields), value, strict=True))
+        if not isinstance(value, dict):
+            raise ValueError(f"{value} is no ROW")
+        return {field.name: _nested(value.get(field.name), field.type) for field in fields}
+    is_text = isinstance(value, str) and not pa.types.is_string(kind) and not pa.types.is_binary(kind)
+    if is_text or pa.types.is_decimal(kind):
+        return pa.scalar(str(value)).cast(kind).as_py()
+    return value

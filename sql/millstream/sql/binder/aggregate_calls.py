@@ -56,6 +56,15 @@ def contains_aggregate(node: exp.Expr, functions: UserFunctions) -> bool:
     return any(contains_aggregate(child, functions) for child in node.iter_expressions())
 
 
+def is_grouped(select: exp.Select, functions: UserFunctions) -> bool:
+    """Whether a SELECT has groups: by GROUP BY, or one of all rows by an aggregate."""
+    if select.args.get("group") is not None:
+        return True
+    having = select.args.get("having")
+    items = [*select.expressions, *([having.this] if having is not None else [])]
+    return any(contains_aggregate(item, functions) for item in items)
+
+
 def bind_aggregate(binder: ExpressionBinder, node: exp.Expr, *, over: bool = False) -> Expression:
     """The placeholder of a call. Raises ``QueryError`` where the clause allows none."""
     condition = None

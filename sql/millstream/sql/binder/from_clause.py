@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from millstream.core.table.expressions import Expression, InputRef
-from millstream.core.table.row_type import RowType, TimeAttribute
+from millstream.core.table.row_type import TimeAttribute
 from millstream.core.table.specs import JoinKind
 from millstream.sql.binder import table_functions
 from millstream.sql.binder.columns import appended, joined_row
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 
 def bind_from(binder: QueryBinder, select: exp.Select, parent: Scope | None) -> Relation:
-    """The relation of the FROM clause; one row without columns when there is none."""
+    """The relation of the FROM clause; one row without named columns when there is none."""
     clause = select.args.get("from_")
     if clause is None:
-        return Relation.of(Values(RowType(()), ((),)))
+        return Relation.of_one_row()
     relation = bind_item(binder, clause.this, parent)
     for join in [*(clause.this.args.get("joins") or []), *(select.args.get("joins") or [])]:
         relation = _joined(binder, relation, join, parent)
@@ -38,8 +38,13 @@ def bind_from(binder: QueryBinder, select: exp.Select, parent: Scope | None) -> 
     return relation
 
 
-def bind_item(binder: QueryBinder, item: exp.Expr, parent: Scope | None) -> Relation:
-    """One item of FROM: a table, a view, a common table expression, a subquery, a window table function."""
+def bind_item(binder: QueryBinder, item: exp.Expr, parent: Scope | None, *, versioned: bool = False) -> Relation:
+    """One item of FROM: a table, a view, a common table expression, a subquery, a window table function.
+
+    ``versioned``: the caller joins it FOR SYSTEM_TIME AS OF, where the item says so.
+    """
+    if item.args.get("version") is not None and not versioned:
+        raise unsupported("FOR SYSTEM_TIME AS OF other than behind JOIN", item, "Tables have no past to read.")
     if table_functions.is_table_function(item):
         return table_functions.bind_table_function(binder, item)
     if isinstance(item, exp.Table):
@@ -53,7 +58,7 @@ def bind_item(binder: QueryBinder, item: exp.Expr, parent: Scope | None) -> Rela
     if isinstance(item, exp.Paren):
         return bind_item(binder, item.this, parent)
     if isinstance(item, exp.Unnest | exp.Lateral):
-        single = Relation.of(Values(RowType(()), ((),)))
+        single = Relation.of_one_row()
         return table_functions.bind_lateral(binder, single, item, parent, left_outer=False)
     raise unsupported(f"{item.sql():.80} in FROM", item)
 
@@ -107,8 +112,8 @@ def _joined(binder: QueryBinder, left: Relation, join: exp.Join, parent: Scope |
         if kind is JoinKind.LEFT:
             raise unsupported("LEFT JOIN of a table function with a condition other than TRUE", join)
         return relation.over(Filter(relation.row, relation.node, condition))
-    version = item.args.get("version") if isinstance(item, exp.Table) else None
-    right = bind_item(binder, item, parent)
+    version = item.args.get("version")
+    right = bind_item(binder, item, parent, versioned=True)
     for nested in item.args.get("joins") or [] if isinstance(item, exp.Table) else []:
         right = _joined(binder, right, nested, parent)
     names = _using(left, right, join)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from sqlglot import exp
 
 from millstream.core.table import logical_types as lt
-from millstream.core.table.expressions import Call, Expression, InputRef, Literal
+from millstream.core.table.expressions import Call, Expression, InputRef, Literal, rewrite
 from millstream.core.table.functions.registry import implicit_cast
 from millstream.core.table.row_type import Column, RowType
 from millstream.core.table.specs import WindowKind
@@ -17,10 +17,10 @@ from millstream.sql.binder.columns import identity, row_of, with_expressions
 from millstream.sql.binder.expressions import GROUPING_FUNCTIONS, call_of
 from millstream.sql.binder.literals import null_literal
 from millstream.sql.binder.placeholders import AggregateExpression, OverExpression
-from millstream.sql.binder.scope import Scope
-from millstream.sql.binder.subqueries import ScalarSubquery
+from millstream.sql.binder.scope import OuterRef, Scope
+from millstream.sql.binder.subqueries import ScalarSubquery, attach_scalars
 from millstream.sql.binder.table_functions import group_window
-from millstream.sql.errors import query_error
+from millstream.sql.errors import QueryError, query_error
 from millstream.sql.plan.nodes import Aggregate, Expand, Node
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ def aggregated(
     """
     found = list(dict.fromkeys(part for item in expressions for part in _aggregates_in(item)))
     operands = [operand for call in found for operand in call.children]
-    node, positions = with_expressions(scope.relation.node, [*grouping.keys, *operands])
+    relation, inputs = attach_scalars(scope.relation, [*grouping.keys, *operands])
+    node, positions = with_expressions(relation.node, inputs)
     key_count = len(grouping.keys)
     key_positions, operand_positions = positions[:key_count], iter(positions[key_count:])
     calls = [part.over_columns(operand_positions) for part in found]
@@ -112,13 +113,35 @@ def _over_groups(
     if isinstance(expression, Call) and expression.name in GROUPING_FUNCTIONS:
         return _grouping_function(expression, grouping, row, text)
     if isinstance(expression, InputRef):
-        name = scope.relation.names[expression.index] if expression.index < len(scope.relation.names) else "?"
-        raise query_error(f"the column {name!r} must stand in GROUP BY or inside an aggregate function", text)
+        raise _not_grouped(scope, expression.index, text)
     if isinstance(expression, ScalarSubquery):
-        return expression
+        return _correlated_with_groups(expression, replacements, scope, text)
     children = expression.children
     changed = tuple(_over_groups(child, replacements, grouping, row, scope, text) for child in children)
     return expression.with_children(changed) if changed != children else expression
+
+
+def _correlated_with_groups(
+    subquery: ScalarSubquery, replacements: dict[Expression, Expression], scope: Scope, text: exp.Expr
+) -> ScalarSubquery:
+    """A subquery for each group: the outer columns that it means are keys."""
+    if subquery.condition is None:
+        return subquery
+
+    def change(part: Expression) -> Expression | None:
+        if not isinstance(part, OuterRef):
+            return None
+        key = replacements.get(InputRef(part.type, part.index))
+        if not isinstance(key, InputRef):
+            raise _not_grouped(scope, part.index, text)
+        return OuterRef(key.type, key.index)
+
+    return replace(subquery, condition=rewrite(subquery.condition, change))
+
+
+def _not_grouped(scope: Scope, column: int, text: exp.Expr) -> QueryError:
+    name = scope.relation.names[column] if column < len(scope.relation.names) else "?"
+    return query_error(f"the column {name!r} must stand in GROUP BY or inside an aggregate function", text)
 
 
 def _grouping_function(call: Call, grouping: Grouping, row: RowType, text: exp.Expr) -> Expression:
@@ -236,7 +259,7 @@ def _keys_of(binder: QueryBinder, scope: Scope, grouping: Grouping, item: exp.Ex
         return _keys_of(binder, scope, grouping, item.this)
     if isinstance(item, exp.Tuple):
         return tuple(itertools.chain(*(_keys_of(binder, scope, grouping, inner) for inner in item.expressions)))
-    bound = binder.expressions(scope, "GROUP BY").bind(item)
+    bound = binder.expressions(scope, "GROUP BY", scalars=True).bind(item)
     if bound not in grouping.keys:
         grouping.keys.append(bound)
     return (grouping.keys.index(bound),)

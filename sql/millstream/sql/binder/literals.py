@@ -82,6 +82,11 @@ _EXAMPLES: Final = {
 }
 
 
+def row_limit(clause: exp.Expr) -> int:
+    """The number of rows of LIMIT and FETCH."""
+    return integer_of(clause.args.get("count") if isinstance(clause, exp.Fetch) else clause.expression, "LIMIT")
+
+
 def interval_literal(node: exp.Interval) -> Literal:
     """``INTERVAL '10' SECOND``, ``INTERVAL '1 10:00' DAY TO MINUTE``, ``INTERVAL '1-2' YEAR TO MONTH``."""
     text, first, last = _interval_parts(node)

@@ -7,7 +7,7 @@ from sqlglot import exp
 from millstream.core.table.expressions import Expression, InputRef
 from millstream.core.table.logical_types import TypeRoot
 from millstream.sql.binder.scope import OuterRef, Scope
-from millstream.sql.errors import did_you_mean, query_error
+from millstream.sql.errors import did_you_mean, query_error, unsupported
 
 
 def resolve_column(scope: Scope, parts: list[str], node: exp.Expr) -> tuple[Expression, list[str]]:
@@ -24,6 +24,8 @@ def resolve_column(scope: Scope, parts: list[str], node: exp.Expr) -> tuple[Expr
         if found is not None:
             index, rest = found
             return OuterRef(scope.parent.relation.row[index].type, index), rest
+        if scope.parent.parent is not None and _find(scope.parent.parent, parts, node) is not None:
+            raise unsupported(f"{'.'.join(parts)}, a column of a query two levels around the subquery,", node)
     raise _unknown(scope, parts, node)
 
 

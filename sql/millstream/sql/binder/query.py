@@ -18,13 +18,14 @@ from millstream.core.table.functions.coercion import common_type
 from millstream.core.table.functions.registry import implicit_cast
 from millstream.core.table.row_type import Column, RowType
 from millstream.core.table.specs import SortKey
-from millstream.sql.binder import from_clause, subqueries
-from millstream.sql.binder.aggregate_calls import contains_aggregate
-from millstream.sql.binder.columns import identity, project, with_expressions
+from millstream.sql.binder import from_clause, subqueries, subquery_conditions
+from millstream.sql.binder.aggregate_calls import is_grouped
+from millstream.sql.binder.columns import project
+from millstream.sql.binder.correlated import scalar_subquery
 from millstream.sql.binder.expressions import ExpressionBinder, call_of
 from millstream.sql.binder.grouping import Grouping, aggregated, auxiliary_column, bind_grouping
 from millstream.sql.binder.hints import state_ttls
-from millstream.sql.binder.literals import integer_of
+from millstream.sql.binder.literals import integer_of, row_limit
 from millstream.sql.binder.over_calls import order_item, ordered_by
 from millstream.sql.binder.over_columns import attach_overs
 from millstream.sql.binder.placeholders import OrderExpression
@@ -32,7 +33,7 @@ from millstream.sql.binder.scope import Relation, Scope
 from millstream.sql.binder.services import BinderServices
 from millstream.sql.errors import did_you_mean, query_error, unsupported
 from millstream.sql.plan.conditions import conjunction
-from millstream.sql.plan.nodes import Aggregate, Filter, Node, SetOperation, Sort, Union, Values
+from millstream.sql.plan.nodes import ONE_ROW, Aggregate, Filter, Node, SetOperation, Sort, Union, Values
 
 _DEPTH_MAX: Final = 64
 
@@ -66,22 +67,22 @@ class QueryBinder:
 
     def bind(self, query: exp.Expr) -> Relation:
         """The relation of a whole query. Raises ``QueryError``."""
-        binder = self._within(query)
+        binder = self.within(query)
         if isinstance(query, exp.Subquery | exp.Paren):
             inner = binder.bind(query.this)
             return binder._ordered_whole(inner, query)
         if isinstance(query, exp.SetOperation):
             return binder._ordered_whole(binder._set_operation(query), query)
         if isinstance(query, exp.Select):
-            scope, _ = binder._from_where(query, None)
-            return binder._after_where(query, scope)
+            scope, _ = binder.from_where(query, None)
+            return binder.after_where(query, scope)
         if isinstance(query, exp.Values):
             return binder._ordered_whole(binder._values(query), query)
         if isinstance(query, exp.Table):
             return from_clause.bind_item(binder, query, None)
         raise unsupported(f"{type(query).__name__} as a query", query)
 
-    def _within(self, query: exp.Expr) -> QueryBinder:
+    def within(self, query: exp.Expr) -> QueryBinder:
         """The binder of a query inside of this one, which knows its common table expressions as well."""
         if self._depth > _DEPTH_MAX:
             raise unsupported(f"a query of more than {_DEPTH_MAX} levels", query)
@@ -95,83 +96,23 @@ class QueryBinder:
         return binder
 
     def expressions(
-        self, scope: Scope, clause: str, *, aggregates: bool = False, overs: bool = False
+        self, scope: Scope, clause: str, *, aggregates: bool = False, overs: bool = False, scalars: bool = False
     ) -> ExpressionBinder:
-        """A binder of expressions for one clause."""
-        return _SelectExpressions(self, scope, clause, aggregates, overs)
+        """A binder of expressions for one clause; the flags say which placeholders the caller makes columns of."""
+        return _SelectExpressions(self, scope, clause, aggregates, overs, scalars)
 
     def scalar(self, query: exp.Expr, scope: Scope) -> Expression:
         """Implements ``Subqueries``."""
-        return subqueries.scalar_subquery(self, query, scope)
-
-    def bind_correlated(self, query: exp.Expr, scope: Scope, *, select: bool) -> tuple[Node, list[Expression]]:
-        """A subquery of the relation of ``scope``, and the conditions that correlate the two.
-
-        ``select``: its SELECT list is wanted, as the last columns. Conditions are over left, then right columns.
-        """
-        if not isinstance(query, exp.Select):
-            return self.bind(query).node, []
-        binder = self._within(query)
-        inner, conditions = binder._from_where(query, scope)
-        if not conditions:
-            return binder._uncorrelated(query, inner), []
-        if _is_grouped(query, self.services):
-            raise unsupported("GROUP BY or an aggregate in a correlated subquery of IN or EXISTS", query)
-        node = inner.relation.node
-        if select:
-            parts = binder._select_list(query, inner, aggregates=False)
-            node = project(node, [*identity(node.row), *parts.expressions], [*node.row.names, *parts.names])
-        return node, subqueries.outer_to_left(conditions, len(scope.relation.row))
-
-    def _uncorrelated(self, query: exp.Select, inner: Scope) -> Node:
-        """The rest of a subquery whose FROM and WHERE turned out to mean nothing of the query around it."""
-        inner.parent = None
-        return self._after_where(query, inner).node
-
-    def bind_scalar(self, query: exp.Expr, scope: Scope) -> tuple[Node, list[Expression]]:
-        """A subquery that stands for a value: keys of the correlation first, the value last; and the correlation."""
-        if not (isinstance(query, exp.Select) and query.args.get("group") is None):
-            return self.bind(query).node, []
-        binder = self._within(query)
-        inner, conditions = binder._from_where(query, scope)
-        if not conditions:
-            return binder._uncorrelated(query, inner), []
-        for clause in ("limit", "offset", "distinct"):
-            if query.args.get(clause) is not None:
-                raise unsupported(f"{clause.upper()} in a correlated subquery that stands for a value", query)
-        pairs = subqueries.equal_keys(conditions, query)
-        node, keys = with_expressions(inner.relation.node, [mine for _, mine in pairs])
-        inner.relation = inner.relation.over(node)
-        bound_keys: list[Expression] = [InputRef(node.row[key].type, key) for key in keys]
-        result: Node
-        if _is_grouped(query, self.services):
-            grouping = Grouping(bound_keys, [tuple(range(len(keys)))])
-            parts = binder._select_list(query, inner, aggregates=True)
-            aggregate, values = aggregated(inner, grouping, parts.expressions, parts.texts)
-            group_refs = [InputRef(aggregate.row[i].type, i) for i in range(len(keys))]
-            result = project(aggregate, [*group_refs, *values], [f"$k{i}" for i in range(len(keys))] + parts.names)
-        else:
-            parts = binder._select_list(query, inner, aggregates=False)
-            values_of = project(
-                node, [*bound_keys, *parts.expressions], [f"$k{i}" for i in range(len(keys))] + parts.names
-            )
-            single = len(parts.expressions) == 1
-            result = subqueries.single_value(values_of, tuple(range(len(keys)))) if single else values_of
-        key_refs = [InputRef(result.row[i].type, i) for i in range(len(keys))]
-        conditions = [
-            self.expressions(scope, "").call("=", outer, InputRef(key.type, index))
-            for index, ((outer, _), key) in enumerate(zip(pairs, key_refs, strict=True))
-        ]
-        return result, conditions
+        return scalar_subquery(self, query, scope)
 
     # -- SELECT -----------------------------------------------------------------------------------------------------
 
-    def _after_where(self, select: exp.Select, scope: Scope) -> Relation:
+    def after_where(self, select: exp.Select, scope: Scope) -> Relation:
         """The relation of a SELECT, from that of its FROM and WHERE."""
-        grouped = _is_grouped(select, self.services)
+        grouped = is_grouped(select, self.services)
         if grouped:
             self._grouping = bind_grouping(self, scope, select.args.get("group"))
-        parts = self._select_list(select, scope, aggregates=grouped)
+        parts = self.select_list(select, scope, aggregates=grouped)
         visible = len(parts.expressions)
         having = self._clause(select, "having", scope, parts, aggregates=grouped)
         qualify = self._clause(select, "qualify", scope, parts, aggregates=grouped)
@@ -204,7 +145,7 @@ class QueryBinder:
                 near = did_you_mean(name, set(relation.qualifiers))
                 raise query_error(f"STATE_TTL names {name!r}, which is no table or alias of this query.{near}", select)
 
-    def _from_where(self, select: exp.Select, parent: Scope | None) -> tuple[Scope, list[Expression]]:
+    def from_where(self, select: exp.Select, parent: Scope | None) -> tuple[Scope, list[Expression]]:
         """The scope after FROM and WHERE, and the conditions that mean columns of ``parent``."""
         self.ttls_ms = state_ttls(select)
         relation = from_clause.bind_from(self, select, parent)
@@ -214,24 +155,24 @@ class QueryBinder:
         correlated: list[Expression] = []
         later: list[exp.Expr] = []
         where = select.args.get("where")
-        for condition in subqueries.conjuncts_of(where.this if where is not None else None):
-            if subqueries.is_subquery_condition(condition):
+        for condition in subquery_conditions.conjuncts_of(where.this if where is not None else None):
+            if subquery_conditions.is_subquery_condition(condition):
                 later.append(condition)
                 continue
-            bound = self.expressions(scope, "WHERE").bind_boolean(condition, "WHERE")
+            bound = self.expressions(scope, "WHERE", scalars=True).bind_boolean(condition, "WHERE")
             (correlated if subqueries.has_outer(bound) else plain).append(bound)
-        if plain:
-            relation, plain = subqueries.attach_scalars(scope.relation, plain)
-            condition_of_all = conjunction(plain)
-            assert condition_of_all is not None
+        scope.relation, correlated = subqueries.attach_scalars(scope.relation, correlated)
+        relation, plain = subqueries.attach_scalars(scope.relation, plain)
+        condition_of_all = conjunction(plain)
+        if condition_of_all is not None:
             scope.relation = relation.over(Filter(relation.node.row, relation.node, condition_of_all))
         for condition in later:
-            subqueries.apply_condition(self, scope, condition)
+            subquery_conditions.apply_condition(self, scope, condition)
         return scope, correlated
 
-    def _select_list(self, select: exp.Select, scope: Scope, *, aggregates: bool) -> SelectParts:
+    def select_list(self, select: exp.Select, scope: Scope, *, aggregates: bool) -> SelectParts:
         parts = SelectParts()
-        binder = self.expressions(scope, "SELECT", aggregates=aggregates, overs=True)
+        binder = self.expressions(scope, "SELECT", aggregates=aggregates, overs=True, scalars=True)
         for item in select.expressions:
             qualifier = _star_qualifier(item)
             if qualifier is not None:
@@ -262,7 +203,7 @@ class QueryBinder:
             return None
         name = key.upper()
         condition = _aliases_replaced(clause.this, select) if key == "qualify" else clause.this
-        binder = self.expressions(scope, name, aggregates=aggregates, overs=key == "qualify")
+        binder = self.expressions(scope, name, aggregates=aggregates, overs=key == "qualify", scalars=True)
         parts.expressions.append(binder.bind_boolean(condition, name))
         parts.names.append(f"${key}")
         parts.texts.append(clause.this)
@@ -276,7 +217,7 @@ class QueryBinder:
         items: list[tuple[int, OrderExpression]] = []
         for item in order.expressions if order is not None else []:
             text = item.this if isinstance(item, exp.Ordered) else item
-            binder = self.expressions(scope, "ORDER BY", aggregates=grouped, overs=True)
+            binder = self.expressions(scope, "ORDER BY", aggregates=grouped, overs=True, scalars=True)
             position = _ordinal(text, parts.names[:visible])
             if position is None:
                 bound = order_item(binder, item)
@@ -339,7 +280,7 @@ class QueryBinder:
         return Relation(node, ("",) * len(node.row), left.names)
 
     def _values(self, values: exp.Values) -> Relation:
-        scope = Scope(Relation.of(Values(RowType(()), ((),))))
+        scope = Scope(Relation.of_one_row())
         binder = self.expressions(scope, "VALUES")
         rows = [
             [binder.bind(item) for item in (line.expressions if isinstance(line, exp.Tuple) else [line])]
@@ -362,7 +303,7 @@ class QueryBinder:
             if all(isinstance(value, Literal) for value in converted):
                 constant.append(tuple(value.value for value in converted if isinstance(value, Literal)))
             else:
-                parts.append(project(Values(RowType(()), ((),)), converted, names))
+                parts.append(project(ONE_ROW, converted, names))
         row = RowType(tuple(Column(name, kind) for name, kind in zip(names, kinds, strict=True)))
         if constant:
             parts.insert(0, Values(row, tuple(constant)))
@@ -390,8 +331,11 @@ class QueryBinder:
 class _SelectExpressions(ExpressionBinder):
     """Knows TUMBLE_START and its like, whose columns the grouping has."""
 
-    def __init__(self, query: QueryBinder, scope: Scope, clause: str, aggregates: bool, overs: bool) -> None:
-        super().__init__(scope, query.services, subqueries=query, clause=clause, aggregates=aggregates, overs=overs)
+    def __init__(
+        self, query: QueryBinder, scope: Scope, clause: str, aggregates: bool, overs: bool, scalars: bool
+    ) -> None:
+        inner = query if scalars else None
+        super().__init__(scope, query.services, subqueries=inner, clause=clause, aggregates=aggregates, overs=overs)
         self._query = query
 
     def bind(self, node: exp.Expr) -> Expression:
@@ -402,14 +346,6 @@ class _SelectExpressions(ExpressionBinder):
             if auxiliary is not None:
                 return auxiliary
         return super().bind(node)
-
-
-def _is_grouped(select: exp.Select, services: BinderServices) -> bool:
-    if select.args.get("group") is not None:
-        return True
-    having = select.args.get("having")
-    items = [*select.expressions, *([having.this] if having is not None else [])]
-    return any(contains_aggregate(item, services) for item in items)
 
 
 def _star_qualifier(item: exp.Expr) -> str | None:
@@ -455,10 +391,7 @@ def _aliases_replaced(condition: exp.Expr, select: exp.Select) -> exp.Expr:
 
 def _sorted(node: Node, keys: tuple[SortKey, ...], query: exp.Expr) -> Node:
     limit, offset = query.args.get("limit"), query.args.get("offset")
-    fetch = None
-    if limit is not None:
-        count = limit.args.get("count") if isinstance(limit, exp.Fetch) else limit.expression
-        fetch = integer_of(count, "LIMIT")
+    fetch = None if limit is None else row_limit(limit)
     skipped = integer_of(offset.expression, "OFFSET") if offset is not None else 0
     if not keys and fetch is None and not skipped:
         return node

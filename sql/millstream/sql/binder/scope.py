@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from millstream.core.table.expressions import Expression
 from millstream.core.table.row_type import RowType
-from millstream.sql.plan.nodes import Node
+from millstream.sql.plan.nodes import ONE_ROW, Node
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,11 @@ class Relation:
     @staticmethod
     def of(node: Node, qualifier: str = "") -> Relation:
         return Relation(node, (qualifier,) * len(node.row), node.row.names)
+
+    @staticmethod
+    def of_one_row() -> Relation:
+        """What stands for FROM where there is none: one row, and no column that has a name."""
+        return replace(Relation.of(ONE_ROW), hidden=frozenset([0]))
 
     def aliased(self, alias: str, columns: tuple[str, ...] = ()) -> Relation:
         """As ``alias (columns)`` names it."""

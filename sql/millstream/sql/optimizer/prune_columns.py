@@ -90,7 +90,7 @@ def _prune(node: n.Node, wanted: set[Path]) -> Pruned:
 
 
 def _project(node: n.Project, wanted: set[Path]) -> Pruned:
-    chosen = sorted(wanted) or [(_cheapest(node.row),)]  # rows without columns could not be counted
+    chosen = sorted(_some(wanted, node.row))
     below: set[Path] = set()
     expressions: list[Expression] = []
     columns: list[Column] = []
@@ -130,9 +130,7 @@ def _watermark(node: n.WatermarkAssigner, wanted: set[Path]) -> Pruned:
 
 def _scan(node: n.Scan, wanted: set[Path]) -> Pruned:
     """Fields of rows become columns of their own: all connectors read them alone, by dotted paths."""
-    chosen = sorted(_normal(wanted))
-    if not chosen:  # the number of rows is all that counts: any column will do
-        chosen = [(_cheapest(node.row),)]
+    chosen = sorted(_some(wanted, node.row))
     columns: list[Column] = []
     names: list[str] = []
     for path in chosen:
@@ -147,13 +145,18 @@ def _scan(node: n.Scan, wanted: set[Path]) -> Pruned:
     return replace(node, row=row_of(columns), projection=tuple(names)), places
 
 
+def _some(wanted: set[Path], row: RowType) -> set[Path]:
+    """What is wanted, and where that is nothing some column: rows are counted by their columns."""
+    return wanted or {(_cheapest(row),)}
+
+
 def _cheapest(row: RowType) -> int:
     sizes = [(len(column.type.fields) + 8 * bool(column.type.element), i) for i, column in enumerate(row.columns)]
     return min(sizes)[1]
 
 
 def _values(node: n.Values, wanted: set[Path]) -> Pruned:
-    chosen = sorted(_columns(wanted))
+    chosen = sorted(_columns(_some(wanted, node.row)))
     rows = tuple(tuple(line[i] for i in chosen) for line in node.rows)
     return n.Values(node.row.select(chosen), rows), {(old,): new for new, old in enumerate(chosen)}
 
@@ -171,7 +174,7 @@ def _call_columns(calls: Iterable[AggregateCall]) -> set[int]:
 def _aggregate(node: n.Aggregate, wanted: set[Path]) -> Pruned:
     """Keys stay, for they say which groups there are; calls that nobody reads go."""
     width = len(node.keys)
-    read = _columns(wanted)
+    read = _columns(wanted if node.keys else _some(wanted, node.row))
     kept = [i for i in range(len(node.calls)) if width + i in read]
     calls = [node.calls[i] for i in kept]
     inner, places = _prune(node.input, _whole({*node.keys, *_call_columns(calls)}))
@@ -185,7 +188,7 @@ def _aggregate(node: n.Aggregate, wanted: set[Path]) -> Pruned:
 
 def _window_aggregate(node: n.WindowAggregate, wanted: set[Path]) -> Pruned:
     width, count = len(node.keys), len(node.calls)
-    read = _columns(wanted)
+    read = _columns(wanted if node.keys else _some(wanted, node.row))
     kept = [i for i in range(count) if width + i in read]
     calls = [node.calls[i] for i in kept]
     properties = [i for i in range(len(node.properties)) if width + count + i in read]
@@ -286,7 +289,7 @@ def _sort(node: n.Sort, wanted: set[Path]) -> Pruned:
 
 
 def _union(node: n.Union, wanted: set[Path]) -> Pruned:
-    chosen = sorted(_columns(wanted)) or [_cheapest(node.row)]
+    chosen = sorted(_columns(_some(wanted, node.row)))
     row = node.row.select(chosen)
     parts = []
     for part in node.parts:
@@ -301,7 +304,7 @@ def _union(node: n.Union, wanted: set[Path]) -> Pruned:
 
 
 def _expand(node: n.Expand, wanted: set[Path]) -> Pruned:
-    chosen = sorted(_columns(wanted))
+    chosen = sorted(_columns(_some(wanted, node.row)))
     below: set[Path] = set()
     for projection in node.projections:
         for i in chosen:

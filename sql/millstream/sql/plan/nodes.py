@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Final
 
 from millstream.core.table.aggregate_calls import AggregateCall
 from millstream.core.table.expressions import Expression
-from millstream.core.table.row_type import RowType
+from millstream.core.table.logical_types import BOOLEAN
+from millstream.core.table.row_type import Column, RowType
 from millstream.core.table.specs import FrameBound, FrameKind, JoinKind, SortKey, Window
 
 
@@ -53,6 +54,11 @@ class Values(Node):
     """Rows of constants."""
 
     rows: tuple[tuple[Any, ...], ...]
+
+
+ONE_ROW: Final = Values(RowType((Column("$row", BOOLEAN.with_nullable(False)),)), ((True,),))
+"""What a query without FROM is computed over. Its column, which no name means, is there because batches count rows by
+their columns."""
 
 
 @dataclass(frozen=True)

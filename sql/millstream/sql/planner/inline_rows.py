@@ -11,10 +11,7 @@ from millstream.sql.plan.nodes import Values
 
 
 def inline_source(node: Values) -> ArrowValuesSource:
-    """A bounded source of the rows of ``node``. One without columns has a row each all the same."""
+    """A bounded source of the rows of ``node``."""
     schema = node.row.arrow_schema()
-    if not node.row.columns:
-        marker = pa.array([True] * len(node.rows))
-        return ArrowValuesSource(pa.RecordBatch.from_arrays([marker], names=["$row"]))
     columns: list[Any] = [pa.array([row[i] for row in node.rows], field.type) for i, field in enumerate(schema)]
     return ArrowValuesSource(pa.RecordBatch.from_arrays(columns, schema=schema))

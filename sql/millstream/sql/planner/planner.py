@@ -18,7 +18,7 @@ from millstream.sql.errors import query_error
 from millstream.sql.optimizer.merge_projects import merge_projects
 from millstream.sql.optimizer.optimize import optimize
 from millstream.sql.optimizer.share_scans import share_scans
-from millstream.sql.plan.nodes import Node, Scan, Values
+from millstream.sql.plan.nodes import Node, Scan
 from millstream.sql.plan.properties import changelog as changes_of
 from millstream.sql.planner.explain import logical_text, physical_text
 from millstream.sql.planner.graph import add_to_graph
@@ -94,7 +94,7 @@ class Planner:
         return QueryBinder(self.services).bind(query).node
 
     def _fitted(self, insert: InsertPlan) -> Node:
-        scope = Scope(Relation.of(Values(RowType(()), ((),))))
+        scope = Scope(Relation.of_one_row())
         binder = ExpressionBinder(scope, self.services, clause="PARTITION")
         constants = {name: binder.bind(value) for name, value in insert.partition}
         return fitted(self.bind(insert.query), insert.table, insert.columns, constants)

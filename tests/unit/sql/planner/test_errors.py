@@ -78,6 +78,30 @@ REFUSED = [
     ),
     ("SELECT /*+ STATE_TTL('x' = '1d') */ COUNT(*) FROM bid", "no table or alias of this query"),
     ("SELECT DISTINCT auction FROM bid ORDER BY price", "SELECT list only"),
+    ("SELECT * FROM (VALUES ((SELECT 1)))", "a subquery in VALUES is not supported"),
+    ("SELECT 1 FROM small JOIN bid ON k = (SELECT MAX(k) FROM small)", "a subquery in ON is not supported"),
+    (
+        "SELECT * FROM bid FOR SYSTEM_TIME AS OF TIMESTAMP '2024-01-01 00:00:00'",
+        "FOR SYSTEM_TIME AS OF other than behind",
+    ),
+    ("SELECT (SELECT MAX(price) FROM bid WHERE auction = k HAVING COUNT(*) > 1) FROM small", "HAVING in a correlated"),
+    ("SELECT k FROM small WHERE k IN (SELECT price FROM bid WHERE auction = k LIMIT 1)", "LIMIT in a correlated"),
+    (
+        "SELECT k FROM small WHERE k IN (SELECT MAX(price) FROM bid WHERE auction = k)",
+        "may be compared: x = (SELECT MAX",
+    ),
+    (
+        "SELECT v FROM small s WHERE EXISTS (SELECT 1 FROM UNNEST(ARRAY[s.k]) AS u(x) WHERE x = s.k)",
+        "a table function of columns of the query around",
+    ),
+    (
+        "SELECT k FROM small s WHERE EXISTS (SELECT 1 FROM bid b WHERE EXISTS (SELECT 1 FROM item WHERE kind = s.k))",
+        "s.k, a column of a query two levels around the subquery",
+    ),
+    (
+        "SELECT COUNT(*), (SELECT MAX(price) FROM bid WHERE auction = k) FROM small GROUP BY v",
+        "'k' must stand in GROUP",
+    ),
     ("SELECT CAST(ts AS BOOLEAN) FROM bid", "BOOLEAN"),
 ]
 

@@ -1,0 +1,143 @@
+"""Subqueries that may mean columns of the query around them: in EXISTS and IN, and in place of a value.
+
+What correlates them stands in their WHERE, joined by AND, and becomes the condition of the join with the query around.
+A subquery that turns out to correlate nothing is a query like any other.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sqlglot import exp
+
+from millstream.core.table.expressions import Expression, InputRef, Literal, rewrite, walk
+from millstream.core.table.functions.registry import bind_call
+from millstream.sql.binder import subqueries
+from millstream.sql.binder.aggregate_calls import is_grouped
+from millstream.sql.binder.columns import identity, project, with_expressions
+from millstream.sql.binder.grouping import Grouping, aggregated
+from millstream.sql.binder.literals import null_literal, row_limit
+from millstream.sql.binder.over_columns import attach_overs
+from millstream.sql.binder.placeholders import OverExpression
+from millstream.sql.binder.scope import Scope
+from millstream.sql.binder.subqueries import ScalarSubquery
+from millstream.sql.errors import query_error, unsupported
+from millstream.sql.plan.conditions import conjunction
+from millstream.sql.plan.nodes import Aggregate, Node
+
+if TYPE_CHECKING:
+    from millstream.sql.binder.query import QueryBinder
+
+_COUNTS: Final = ("COUNT", "SUM0", "APPROX_COUNT_DISTINCT")
+"""Aggregates that are 0 over no rows; all others are NULL."""
+
+
+def bind_correlated(
+    binder: QueryBinder, query: exp.Expr, scope: Scope, *, select: bool
+) -> tuple[Node, list[Expression]]:
+    """A subquery of the relation of ``scope``, and the conditions that correlate the two.
+
+    ``select``: its SELECT list is wanted, as the last columns. Conditions are over left, then right columns.
+    """
+    if not isinstance(query, exp.Select):
+        return binder.bind(query).node, []
+    inner_binder = binder.within(query)
+    inner, conditions = inner_binder.from_where(query, scope)
+    inner.parent = None
+    if not conditions:
+        return inner_binder.after_where(query, inner).node, []
+    if is_grouped(query, binder.services):
+        raise unsupported(
+            "GROUP BY or an aggregate in a correlated subquery of IN or EXISTS",
+            query,
+            "A single aggregate may be compared: x = (SELECT MAX(...) ...).",
+        )
+    limit = query.args.get("limit")
+    limits = select or (limit is not None and row_limit(limit) == 0)
+    _refuse(query, "of IN or EXISTS", ("limit", "offset", "qualify") if limits else ("offset", "qualify"))
+    relation = inner.relation
+    if select:
+        parts = inner_binder.select_list(query, inner, aggregates=False)
+        relation, expressions = subqueries.attach_scalars(relation, parts.expressions)
+        relation, expressions = attach_overs(relation, expressions)
+        node = relation.node
+        relation = relation.over(project(node, [*identity(node.row), *expressions], [*node.row.names, *parts.names]))
+    return relation.node, subqueries.outer_to_left(conditions, len(scope.relation.row))
+
+
+def scalar_subquery(binder: QueryBinder, query: exp.Expr, scope: Scope) -> ScalarSubquery:
+    """The placeholder of a subquery that stands for one value. Raises ``QueryError`` unless it has one column."""
+    if not isinstance(query, exp.Select) or query.args.get("group") is not None:
+        return _uncorrelated(binder.bind(query).node, query)
+    inner_binder = binder.within(query)
+    inner, conditions = inner_binder.from_where(query, scope)
+    inner.parent = None
+    if not conditions:
+        return _uncorrelated(inner_binder.after_where(query, inner).node, query)
+    _refuse(query, "that stands for a value", ("having", "qualify", "limit", "offset", "distinct"))
+    pairs = subqueries.equal_keys(conditions, query)
+    node, positions = with_expressions(inner.relation.node, [mine for _, mine in pairs])
+    inner.relation = inner.relation.over(node)
+    keys: list[Expression] = [InputRef(node.row[position].type, position) for position in positions]
+    result, empty = _keyed(inner_binder, query, inner, keys)
+    kind = result.row[len(keys)].type.with_nullable(True)
+    correlation = [
+        bind_call("=", [outer, InputRef(result.row[index].type, index)]) for index, (outer, _) in enumerate(pairs)
+    ]
+    return ScalarSubquery(kind, result, conjunction(correlation), empty)
+
+
+def _uncorrelated(node: Node, query: exp.Expr) -> ScalarSubquery:
+    _check_single(len(node.row), query)
+    if not subqueries.is_single_row(node):
+        node = subqueries.single_value(node, ())
+    return ScalarSubquery(node.row[0].type.with_nullable(True), node)
+
+
+def _check_single(width: int, query: exp.Expr) -> None:
+    if width != 1:
+        raise query_error(f"a subquery that stands for a value must have one column, not {width}", query)
+
+
+def _refuse(query: exp.Select, what: str, clauses: tuple[str, ...]) -> None:
+    for clause in clauses:
+        if query.args.get(clause) is not None:
+            raise unsupported(f"{clause.upper()} in a correlated subquery {what}", query)
+
+
+def _keyed(
+    binder: QueryBinder, query: exp.Select, inner: Scope, keys: list[Expression]
+) -> tuple[Node, Expression | None]:
+    """``keys`` and the value for each of them, and the value of no rows where that is not NULL."""
+    names = [f"$k{index}" for index in range(len(keys))]
+    if not is_grouped(query, binder.services):
+        parts = binder.select_list(query, inner, aggregates=False)
+        _check_single(len(parts.expressions), query)
+        relation, expressions = subqueries.attach_scalars(inner.relation, parts.expressions)
+        relation, expressions = attach_overs(relation, expressions)
+        values = project(relation.node, [*keys, *expressions], [*names, *parts.names])
+        return subqueries.single_value(values, tuple(range(len(keys)))), None
+    grouping = Grouping(keys, [tuple(range(len(keys)))])
+    parts = binder.select_list(query, inner, aggregates=True)
+    _check_single(len(parts.expressions), query)
+    aggregate, expressions = aggregated(inner, grouping, parts.expressions, parts.texts)
+    if any(isinstance(part, ScalarSubquery | OverExpression) for part in walk(expressions[0])):
+        raise unsupported(
+            "a subquery or OVER beside an aggregate in a correlated subquery that stands for a value", query
+        )
+    result = project(aggregate, [*identity(aggregate.row)[: len(keys)], *expressions], [*names, *parts.names])
+    return result, _of_no_rows(expressions[0], aggregate)
+
+
+def _of_no_rows(value: Expression, aggregate: Aggregate) -> Expression | None:
+    """``value``, over the columns of ``aggregate``, where no row was aggregated; None for NULL."""
+
+    def change(part: Expression) -> Expression | None:
+        if not isinstance(part, InputRef):
+            return None
+        number = part.index - len(aggregate.keys)
+        counts = number >= 0 and aggregate.calls[number].name in _COUNTS
+        return Literal(part.type, 0) if counts else null_literal(part.type)
+
+    empty = rewrite(value, change)
+    return None if isinstance(empty, Literal) and empty.value is None else empty
