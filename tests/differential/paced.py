@@ -204,6 +204,9 @@ class ChangesSink(CommittingSink):
         if path.exists():
             path.rename(path.with_suffix(".arrows"))
 
+    def abort(self, committable: Any) -> None:
+        Path(committable).unlink(missing_ok=True)
+
 
 class ChangesWriter(CommittingSinkWriter):
     """A file for each checkpoint, which gets its suffix when that is complete."""

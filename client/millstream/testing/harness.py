@@ -246,6 +246,13 @@ class OperatorHarness:
             subtask.operator.checkpoint_completed(self._checkpoint_id)
         return snapshot
 
+    def abort_checkpoint(self) -> None:
+        """A snapshot whose checkpoint is given up: what sinks prepared for it is committed with the next one, or
+        aborted when the operator is closed before."""
+        self.snapshot()
+        for subtask in self._subtasks:
+            subtask.operator.checkpoint_aborted(self._checkpoint_id)
+
     def close(self) -> None:
         """Close the operator. Idempotent."""
         if not self._closed:

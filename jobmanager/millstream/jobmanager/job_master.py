@@ -395,7 +395,8 @@ class JobMaster:
     async def _cancel_at(self, taskmanager: TaskManagerId, refs: list[common_pb2.SubtaskRef]) -> None:
         known = self._taskmanagers.registered.get(taskmanager)
         if known is not None:
-            request = taskmanager_pb2.CancelSubtasksRequest(subtasks=refs)
+            given_up = self.checkpoints.given_up
+            request = taskmanager_pb2.CancelSubtasksRequest(subtasks=refs, aborted_checkpoints=given_up)
             try:
                 await known.peer.call(known.executor.CancelSubtasks, request, retry=_RETRY)
             except UnavailableError as error:

@@ -38,7 +38,7 @@ class TaskExecutorService(TaskExecutorServicer):
 
     @answering
     async def CancelSubtasks(self, request: taskmanager_pb2.CancelSubtasksRequest) -> common_pb2.Empty:
-        self._slots.cancel(list(request.subtasks), self._cancellation_timeout_s)
+        self._slots.cancel(list(request.subtasks), self._cancellation_timeout_s, request.aborted_checkpoints)
         return common_pb2.Empty()
 
     @answering

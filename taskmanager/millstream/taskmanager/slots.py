@@ -10,7 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -222,8 +222,12 @@ class Slots:
             self._tables_preloaded = True
             socket.send_fds(self._connection, [PRELOAD_TABLES], [])
 
-    def cancel(self, refs: list[common_pb2.SubtaskRef], timeout_s: float) -> None:
+    def cancel(
+        self, refs: list[common_pb2.SubtaskRef], timeout_s: float, aborted_checkpoints: Iterable[int] = ()
+    ) -> None:
         """Cancel subtasks; kill the slot process of any that does not end in time.
+
+        ``aborted_checkpoints`` were given up with that.
 
         One that never arrived, because its deployment failed on the way, has ended by that.
         """
@@ -235,7 +239,7 @@ class Slots:
         for process in self.processes.values():
             own = [ref for ref in refs if subtask_key(ref) in process.subtasks]
             if own:
-                request = taskmanager_pb2.CancelSubtasksRequest(subtasks=own)
+                request = taskmanager_pb2.CancelSubtasksRequest(subtasks=own, aborted_checkpoints=aborted_checkpoints)
                 process.send(taskmanager_pb2.ToSlot(cancel=request))
                 asyncio.get_running_loop().call_later(timeout_s, self._check_cancelled, process, own, timeout_s)
 

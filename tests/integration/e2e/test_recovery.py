@@ -144,6 +144,19 @@ def test_savepoints_that_do_not_fit_are_refused_before_anything_runs(
     assert running == [], json.dumps(running)
 
 
+def test_what_a_cancelled_job_prepared_for_a_checkpoint_that_never_was_is_removed(
+    shell: Any, start_cluster: Callable[..., Any], until: Callable[..., Any]
+) -> None:
+    shell.environment["MILLSTREAM_FAILPOINTS"] = "files.write=delay:60000ms"
+    start_cluster(1, 1)
+    out = shell.directory / "out"
+    shell.run("run", "-q", "-d", "-p", "1", shell.script(COUNT.format(records=10**9, rate=10_000, out=out))).expect(0)
+    until(lambda: out.exists() and len(hidden_files(out)) > 1, "a file that waits for its checkpoint, and the next one")
+    shell.run("cancel", "count").expect(0)
+    until(lambda: not hidden_files(out), "the files to go")
+    assert not list(out.glob("part-*"))
+
+
 def test_a_poison_record_ends_in_failed_with_its_message(shell: Any) -> None:
     text = COUNT.format(records=50_000, rate=20_000, out="out").replace("lambda n: (n % 10, 1, n)", "poisoned")
     poison = "def poisoned(n):\n    return n % 10, 1 // (n - 20_000), n\n"

@@ -26,12 +26,21 @@ class Ledger(CommittingSink):
 
     committed: list[Any] = []
     cleaned: list[list[Any]] = []
+    aborted: list[Any] = []
+    recovered: list[Any] = []
 
     def create_writer(self, context: SinkContext) -> CommittingSinkWriter:
         return LedgerWriter()
 
     def commit(self, committable: Any) -> None:
         self.committed.append(committable)
+
+    def recover_and_commit(self, committable: Any) -> None:
+        self.recovered.append(committable)
+        super().recover_and_commit(committable)
+
+    def abort(self, committable: Any) -> None:
+        self.aborted.append(committable)
 
     def clean_up(self, context: SinkContext, kept: list[Any]) -> None:
         self.cleaned.append(kept)
@@ -52,8 +61,8 @@ class LedgerWriter(CommittingSinkWriter):
 
 @pytest.fixture(autouse=True)
 def empty_ledger() -> None:
-    Ledger.committed.clear()
-    Ledger.cleaned.clear()
+    for told in (Ledger.committed, Ledger.cleaned, Ledger.aborted, Ledger.recovered):
+        told.clear()
 
 
 def taken(harness: OperatorHarness, checkpoint_id: int) -> OperatorSnapshot | None:
@@ -97,6 +106,47 @@ def test_what_a_completed_checkpoint_holds_is_committed_at_the_start() -> None:
     with ledger_operator() as harness:
         harness.restore(snapshot)
         assert Ledger.committed == [(1,)] and Ledger.cleaned[-1] == [(1,)]
+        assert Ledger.recovered == [(1,)] and Ledger.aborted == []
+
+
+def test_what_no_checkpoint_holds_is_aborted_at_the_end() -> None:
+    with ledger_operator() as harness:
+        harness.push([1])
+        harness.abort_checkpoint()
+        harness.push([2])
+        harness.abort_checkpoint()
+        assert Ledger.aborted == []
+    assert Ledger.aborted == [(1,), (2,)] and Ledger.committed == []
+
+
+def test_what_an_undecided_checkpoint_holds_is_not_aborted() -> None:
+    """Its manifest may be written while the attempt ends; the first one is part of the second's state."""
+    with ledger_operator() as harness:
+        harness.push([1])
+        harness.abort_checkpoint()
+        harness.push([2])
+        harness.snapshot()
+        harness.push([3])
+        harness.abort_checkpoint()
+    assert Ledger.aborted == [(3,)] and Ledger.committed == []
+
+
+def test_what_an_aborted_checkpoint_held_is_committed_with_the_next_and_never_aborted() -> None:
+    with ledger_operator() as harness:
+        harness.push([1])
+        harness.abort_checkpoint()
+        harness.push([2])
+        harness.checkpoint()
+        harness.push([3])
+        harness.snapshot()
+    assert Ledger.committed == [(1,), (2,)] and Ledger.aborted == []
+
+
+def test_what_was_prepared_for_a_snapshot_that_was_never_taken_is_aborted() -> None:
+    with ledger_operator() as harness:
+        harness.push([1])
+        harness.operator.prepare_snapshot(1)
+    assert Ledger.aborted == [(1,)]
 
 
 @pytest.mark.parametrize("subtask", [0, 1])
@@ -157,6 +207,25 @@ def test_files_appear_with_their_checkpoint(tmp_path: Path) -> None:
         assert visible(tmp_path) == ["a", "b"] and len(hidden(tmp_path)) == 1
     assert hidden(tmp_path) == [], "what was being written is removed when the job stops"
     assert snapshot is not None
+
+
+def test_files_of_checkpoints_that_were_given_up_are_removed(tmp_path: Path) -> None:
+    with OperatorHarness(SinkSpec(text_sink(str(tmp_path))), configuration=WITH_CHECKPOINTS) as harness:
+        harness.push(["a"])
+        harness.abort_checkpoint()
+        harness.push(["b"])
+        assert len(hidden(tmp_path)) == 2
+    assert hidden(tmp_path) == [] and visible(tmp_path) == []
+
+
+def test_a_file_is_aborted_once_however_often_it_is(tmp_path: Path) -> None:
+    sink = text_sink(str(tmp_path))
+    assert isinstance(sink, FileSink)
+    file = PendingFile(str(tmp_path / ".part.inprogress"), str(tmp_path / "part"))
+    Path(file.hidden).write_text("a\n")
+    sink.abort(file)
+    sink.abort(file)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_files_are_committed_once_however_often_they_are(tmp_path: Path) -> None:

@@ -204,6 +204,18 @@ def test_a_later_one_ends_those_before_it() -> None:
     assert coordinator.sealed(2, "path", 3001) == [Announce(2), Abandon(1, failure=AbortReason.SUBSUMED.value)]
 
 
+def test_one_whose_manifest_may_exist_is_not_undone() -> None:
+    coordinator = running(max_concurrent=2, timeout_ms=100_000)
+    for number in (1, 2):
+        coordinator.tick(number * 1000)
+        coordinator.enumerators_copied(number)
+        coordinator.reported(SOURCE, report(number, SOURCE), None, number * 1000)
+    for subtask in (MIDDLE, SINK):
+        coordinator.reported(subtask, report(1, subtask), None, 3000)
+    told = [(i.checkpoint_id, i.sealing) for i in coordinator.stopped(3001) if isinstance(i, Abandon)]
+    assert told == [(1, True), (2, False)]
+
+
 def test_files_are_kept_for_the_one_that_builds_upon_them() -> None:
     coordinator = running(max_concurrent=2, retained=1)
     taken(coordinator, 1, 1000)

@@ -4,7 +4,7 @@ A subtask writes to a hidden ``.part-….inprogress`` file and closes it when it
 checkpoint, and at the end of the input. Renaming it is the commit: when the checkpoint is complete, or, in a job
 without checkpoints, at once. Readers that skip hidden names never see half a file, nor a record twice. A failed or
 cancelled job removes the files it was writing; a file that waits for its checkpoint stays, hidden, until that is
-decided.
+decided, and is removed when the checkpoint is given up.
 """
 
 from __future__ import annotations
@@ -104,8 +104,15 @@ class FileSink(CommittingSink):
         except OSError as error:
             raise ExternalError(f"cannot complete {final}: {error.strerror or error}") from error
 
+    def abort(self, committable: PendingFile) -> None:
+        """Remove the hidden file."""
+        try:
+            Path(committable.hidden).unlink(missing_ok=True)
+        except OSError as error:
+            raise ExternalError(f"cannot remove {committable.hidden}: {error.strerror or error}") from error
+
     def clean_up(self, context: SinkContext, kept: list[PendingFile]) -> None:
-        """Remove the hidden files of attempts that were killed; those of subtasks that are no more are shared out."""
+        """Abort the hidden files of attempts that were killed; those of subtasks that are no more are shared out."""
         names = {Path(file.hidden).name for file in kept}
         directory = Path(self.directory).expanduser().absolute()
         pattern = f".{glob.escape(self.prefix)}-*.inprogress"
@@ -115,7 +122,7 @@ class FileSink(CommittingSink):
             if found is None or file.name in names or int(found[2]) >= context.attempt:
                 continue
             if int(found[1]) % context.parallelism == context.subtask_index:
-                file.unlink(missing_ok=True)
+                self.abort(PendingFile(str(file), ""))
 
 
 def _owner(context: SinkContext) -> str:
@@ -175,7 +182,7 @@ class _FileWriter(CommittingSinkWriter):
             file.encoder.abandon()
             file.hidden.unlink(missing_ok=True)
         for pending in self._waiting:  # of no checkpoint yet
-            Path(pending.hidden).unlink(missing_ok=True)
+            self._sink.abort(pending)
         self._waiting = []
 
     def _make(self, directory: Path) -> None:

@@ -76,11 +76,16 @@ class Announce:
 
 @dataclass(frozen=True)
 class Abandon:
-    """Tell the subtasks, let the enumerators go on, remove the files."""
+    """Tell the subtasks, let the enumerators go on, remove the files.
+
+    ``sealing``: the manifest was being written, and may exist. Subtasks wait for no barrier of it, and are not told:
+    what it holds must not be undone.
+    """
 
     checkpoint_id: int
     savepoint: bool = False
     failure: str = ""
+    sealing: bool = False
 
 
 @dataclass(frozen=True)
@@ -356,7 +361,7 @@ class CheckpointCoordinator:
         self._ended(pending.summary, "FAILED", now_ms)
         self.statistics.failed += 1
         instructions: list[Instruction] = [
-            Abandon(pending.checkpoint_id, pending.savepoint, pending.summary.failure),
+            Abandon(pending.checkpoint_id, pending.savepoint, pending.summary.failure, pending.sealing),
             *self._discard(),
         ]
         if reason.is_failure and not pending.savepoint:

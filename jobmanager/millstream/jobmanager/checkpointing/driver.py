@@ -79,6 +79,8 @@ class CheckpointDriver:
         self._claimed = graph.restore_path if settings.claims else ""
         """What the job started from and may delete."""
         self._running = False
+        self.given_up: list[int] = []
+        """Checkpoints that were under way when the attempt stopped, and never will be: who is cancelled may know."""
         self._completed = asyncio.Event()
         """Set by each completed checkpoint, and when the attempt ends."""
         self.settings = settings
@@ -144,6 +146,7 @@ class CheckpointDriver:
         """All subtasks run."""
         self._sources = sources
         self._running = True
+        self.given_up = []
         self.coordinator.started(self._clock.wall_ms())
         if self.coordinator.is_on or self._savepoints:
             self._tick()
@@ -155,7 +158,9 @@ class CheckpointDriver:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._perform(self.coordinator.stopped(self._clock.wall_ms()))
+        instructions = self.coordinator.stopped(self._clock.wall_ms())
+        self.given_up = [i.checkpoint_id for i in instructions if isinstance(i, Abandon) and not i.sealing]
+        self._perform(instructions)
 
     def left(self, vertices: Collection[VertexId]) -> None:
         """Nothing of these runs any more."""
@@ -258,7 +263,8 @@ class CheckpointDriver:
         self._release_all()
 
     def _abandon(self, abandon: Abandon) -> None:
-        self._tell(ABORTED, self._job.running_subtasks(), _message(abandon.checkpoint_id))
+        if not abandon.sealing:
+            self._tell(ABORTED, self._job.running_subtasks(), _message(abandon.checkpoint_id))
         self._release_all()
         if abandon.savepoint:
             savepoint = self._savepoints.popleft()

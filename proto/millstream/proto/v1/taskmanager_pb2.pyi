@@ -253,16 +253,22 @@ class CancelSubtasksRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SUBTASKS_FIELD_NUMBER: _builtins.int
+    ABORTED_CHECKPOINTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def subtasks(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.SubtaskRef]: ...
+    @_builtins.property
+    def aborted_checkpoints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """given up with it: what they hold may be undone"""
+
     def __init__(
         self,
         *,
         subtasks: _abc.Iterable[_common_pb2.SubtaskRef] | None = ...,
+        aborted_checkpoints: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["subtasks", b"subtasks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aborted_checkpoints", b"aborted_checkpoints", "subtasks", b"subtasks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

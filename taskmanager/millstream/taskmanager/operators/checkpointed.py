@@ -92,6 +92,9 @@ class CheckpointedOperator(Operator):
     def checkpoint_completed(self, checkpoint_id: int) -> None:
         self.inner.checkpoint_completed(checkpoint_id)
 
+    def checkpoint_aborted(self, checkpoint_id: int) -> None:
+        self.inner.checkpoint_aborted(checkpoint_id)
+
     def is_ready(self) -> bool:
         return self.inner.is_ready()
 

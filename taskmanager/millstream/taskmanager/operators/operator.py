@@ -124,6 +124,9 @@ class Operator(ABC):
     def checkpoint_completed(self, checkpoint_id: int) -> None:
         """All of the job's state at ``checkpoint_id`` is durable: what waited for that may take effect."""
 
+    def checkpoint_aborted(self, checkpoint_id: int) -> None:
+        """The checkpoint was given up and never will be: what its snapshot held is part of the next one."""
+
     def is_ready(self) -> bool:
         """False while the operator cannot take input (an asynchronous sink waits for room)."""
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import cloudpickle
@@ -43,6 +44,8 @@ class SinkOperator(Operator):
         self._latency_ms = -1.0
         self._prepared: list[tuple[int, Any]] = []  # (checkpoint, committable)
         self._restored: list[Any] = []
+        self._undecided: set[int] = set()
+        """Checkpoints that have a snapshot of this operator, and may be complete one day."""
         self._has_checkpoints = False
         self._finished = False
         self._final_checkpoint = 0  # the first one taken after the end of the input
@@ -121,6 +124,7 @@ class SinkOperator(Operator):
             return None
         if self._finished and not self._final_checkpoint:
             self._final_checkpoint = checkpoint_id
+        self._undecided.add(checkpoint_id)
         committables = [cloudpickle.dumps(committable) for _, committable in self._prepared]
         return OperatorSnapshot(union={COMMITTABLES: committables})
 
@@ -130,35 +134,52 @@ class SinkOperator(Operator):
     def checkpoint_completed(self, checkpoint_id: int) -> None:
         ready = [committable for prepared_in, committable in self._prepared if prepared_in <= checkpoint_id]
         try:
-            self._commit(ready)
+            if isinstance(self._sink, CommittingSink):
+                self._commit(ready, self._sink.commit)
         except Exception as error:
             raise self._failed(error) from error
         self._prepared = [pair for pair in self._prepared if pair[0] > checkpoint_id]
+        self._undecided = {undecided for undecided in self._undecided if undecided > checkpoint_id}
         self._done = 0 < self._final_checkpoint <= checkpoint_id
+
+    def checkpoint_aborted(self, checkpoint_id: int) -> None:
+        self._undecided.discard(checkpoint_id)
 
     def _recover(self, context: OperatorContext) -> None:
         """The checkpoint that the job starts from is complete: commit this subtask's share, and tidy up."""
         if isinstance(self._sink, CommittingSink):
-            self._commit(self._restored[context.subtask_index :: context.parallelism])
+            self._commit(self._restored[context.subtask_index :: context.parallelism], self._sink.recover_and_commit)
             self._sink.clean_up(SinkContextOfTask(context), self._restored)
         self._restored = []
 
     def _must_commit(self) -> bool:
         return self._has_checkpoints and isinstance(self._sink, CommittingSink)
 
-    def _commit(self, committables: list[Any]) -> None:
+    def _commit(self, committables: list[Any], commit: Callable[[Any], None]) -> None:
         for committable in committables:
-            assert isinstance(self._sink, CommittingSink)
             failpoint("commit.publish")
-            self._sink.commit(committable)
+            commit(committable)
             failpoint("commit.published")
 
     def close(self) -> None:
-        if self._writer is not None:
-            try:
+        try:
+            if self._writer is not None:
                 self._writer.close()
-            except Exception as error:
-                raise self._failed(error) from error
+            self._abort()
+        except Exception as error:
+            raise self._failed(error) from error
+
+    def _abort(self) -> None:
+        """Give up what is in no checkpoint that may be complete one day; the next attempt decides about the rest.
+
+        Each snapshot has everything that was prepared before it, so only the newest undecided checkpoint matters.
+        """
+        held_until = max(self._undecided, default=0)
+        lost = [committable for prepared_in, committable in self._prepared if prepared_in > held_until]
+        self._prepared = []
+        for committable in lost:
+            assert isinstance(self._sink, CommittingSink)
+            self._sink.abort(committable)
 
     def _failed(self, error: Exception) -> MillstreamError:
         return wrap_connector_error(error, chained=self.chained, connector=self._sink)

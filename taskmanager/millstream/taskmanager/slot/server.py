@@ -79,6 +79,8 @@ class SlotServer:
                 for ref in message.cancel.subtasks:
                     task = self._tasks.get(_key(ref))
                     if task is not None:
+                        for checkpoint_id in message.cancel.aborted_checkpoints:
+                            task.checkpoint_aborted(checkpoint_id)
                         task.cancel()
             case "event":
                 event = message.event

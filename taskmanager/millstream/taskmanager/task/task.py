@@ -185,6 +185,9 @@ class Task:
     def checkpoint_aborted(self, checkpoint_id: int) -> None:
         """The checkpoint will not be: wait for no further barrier of it."""
         self._guarded(self.checkpoints.aborted, checkpoint_id)
+        if self.phase in (TaskPhase.RUNNING, TaskPhase.DRAINING):
+            for member in self.chain.members:
+                self._guarded(member.operator.checkpoint_aborted, checkpoint_id)
 
     def advance_checkpoints(self) -> bool:
         """A slice of what checkpoints take of the state; False when there is nothing to do now."""
