@@ -22,6 +22,7 @@ from millstream.table.time_units import TimeIntervalUnit, TimePointUnit
 from millstream.table.types import DataType, DataTypes
 from millstream.table.user_functions import (
     AggregateFunction,
+    AsyncScalarFunction,
     FunctionContext,
     ScalarFunction,
     TableFunction,
@@ -33,6 +34,7 @@ from millstream.table.windows import Over, Session, Slide, Tumble
 
 __all__ = [
     "AggregateFunction",
+    "AsyncScalarFunction",
     "DataType",
     "DataTypes",
     "EnvironmentSettings",

@@ -2,6 +2,7 @@
 
 from millstream.table.user_functions import (
     AggregateFunction,
+    AsyncScalarFunction,
     FunctionContext,
     ScalarFunction,
     TableFunction,
@@ -12,6 +13,6 @@ from millstream.table.user_functions import (
 )
 
 __all__ = [
-    "AggregateFunction", "FunctionContext", "ScalarFunction", "TableFunction", "UserDefinedFunction", "udaf", "udf",
-    "udtf",
+    "AggregateFunction", "AsyncScalarFunction", "FunctionContext", "ScalarFunction", "TableFunction",
+    "UserDefinedFunction", "udaf", "udf", "udtf",
 ]  # fmt: skip

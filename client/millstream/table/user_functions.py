@@ -19,6 +19,7 @@ from millstream.core.table.python_functions import (
     PythonTableFunction,
     Vector,
     infer_types,
+    is_asynchronous,
     vector_of,
 )
 from millstream.core.table.python_types import type_of_annotation
@@ -50,6 +51,10 @@ class UserDefinedFunction:
 
 class ScalarFunction(UserDefinedFunction):
     """One value for each row: ``eval(*values)``."""
+
+
+class AsyncScalarFunction(UserDefinedFunction):
+    """One value for each row: ``async def eval(*values)``, which may wait for a service while other rows' calls do."""
 
 
 class TableFunction(UserDefinedFunction):
@@ -94,6 +99,8 @@ def udf(
 ) -> Any:
     """A scalar function, of a function, a lambda or a ``ScalarFunction``; also as a decorator.
 
+    An ``async def`` or an ``AsyncScalarFunction`` is called for several rows of a batch at a time.
+
     ``func_type``: ``"pandas"``, ``"arrow"`` or ``"polars"`` for one that takes and returns columns.
     """
     if func_type not in _FUNC_TYPES:
@@ -103,12 +110,17 @@ def udf(
         function, shown = _callable(given, name, "udf")
         if inspect.isgeneratorfunction(function):
             raise refuse(f"{shown} is a generator, which makes rows: declare it with udtf.")
+        if inspect.isasyncgenfunction(function):
+            raise refuse(f"{shown} is an asynchronous generator; return a list, and UNNEST it.")
         arguments, result = _types(function, shown, input_types, result_type)
-        vector = _FUNC_TYPES[func_type] or vector_of(function)
+        vector, steady = _FUNC_TYPES[func_type] or vector_of(function), _deterministic(given, deterministic)
+        asynchronous = is_asynchronous(function)
+        if asynchronous and vector is not Vector.ROW:
+            raise refuse(f"{shown} takes columns and is an async def: it can be one or the other.")
+        if isinstance(getattr(function, "__self__", None), AsyncScalarFunction) and not asynchronous:
+            raise refuse(f"eval of the AsyncScalarFunction {shown} is no async def.")
         return CallableFunction(
-            PythonScalarFunction(
-                shown, _runnable(function), arguments, result, _deterministic(given, deterministic), vector
-            )
+            PythonScalarFunction(shown, _runnable(function), arguments, result, steady, vector, asynchronous)
         )
 
     return make if f is None else make(f)
@@ -125,6 +137,8 @@ def udtf(
 
     def make(given: Any) -> CallableFunction:
         function, shown = _callable(given, name, "udtf")
+        if inspect.isasyncgenfunction(function) or is_asynchronous(function):
+            raise refuse(f"{shown} is asynchronous, which a table function cannot be: UNNEST the list of a udf.")
         made = None if result_types is None else _row_type(_type_list(result_types))
         arguments, result = _types(function, shown, input_types, made)
         return CallableFunction(

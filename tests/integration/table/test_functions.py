@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from table_rows import rows
 from millstream.core.errors import UserCodeError
 from millstream.table import (
     AggregateFunction,
+    AsyncScalarFunction,
     DataTypes,
     FunctionContext,
     Row,
@@ -142,4 +144,39 @@ def test_an_exception_names_the_function(env: TableEnvironment) -> None:
         raise ValueError("no such thing")
 
     with pytest.raises(UserCodeError, match=r"(?s)the function broken .*line \d+.*no such thing"):
+        table_of(env).select(broken(col("k"))).to_arrow()
+
+
+def test_asynchronous_functions_in_sql_and_tables(env: TableEnvironment) -> None:
+    """In projections, conditions and above an aggregate."""
+
+    class Twice(AsyncScalarFunction):
+        def open(self, function_context: FunctionContext) -> None:
+            self.ready = asyncio.Event()
+
+        async def eval(self, x: int) -> int:
+            asyncio.get_running_loop().call_soon(self.ready.set)
+            await self.ready.wait()
+            return 2 * x
+
+    @udf
+    async def is_odd(x: int) -> bool:
+        return x % 2 == 1
+
+    twice = udf(Twice())
+    table = table_of(env)
+    assert sorted(table.select(twice(col("k")).alias("t")).to_arrow().to_pydict()["t"]) == [2, 4, 6]
+    env.create_temporary_function("is_odd", is_odd)
+    found = env.sql_query(f"SELECT SUM(k) AS s, is_odd(SUM(k)) AS odd FROM {table} WHERE is_odd(k)")
+    assert found.to_arrow().to_pydict() == {"s": [4], "odd": [False]}
+
+
+def test_an_asynchronous_function_that_fails_is_named(env: TableEnvironment) -> None:
+    env.get_config().set("table.exec.async-scalar.retry-strategy", "NO_RETRY")
+
+    @udf
+    async def broken(x: int) -> int:
+        return 1 // (x - 2)
+
+    with pytest.raises(UserCodeError, match=r"broken .*test_functions.py, line \d+\) failed on \(2,\)"):
         table_of(env).select(broken(col("k"))).to_arrow()

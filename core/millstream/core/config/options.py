@@ -172,6 +172,13 @@ TABLE_SINK_NOT_NULL = Option("table.exec.sink.not-null-enforcer", Choice(("ERROR
 TABLE_SINK_TYPE_LENGTH = Option("table.exec.sink.type-length-enforcer", Choice(("IGNORE", "TRIM_PAD", "ERROR")))
 TABLE_SINK_UPSERT_MATERIALIZE = Option("table.exec.sink.upsert-materialize", Choice(("AUTO", "NONE", "FORCE")))
 TABLE_SINK_KEYED_SHUFFLE = Option("table.exec.sink.keyed-shuffle", Choice(("AUTO", "NONE", "FORCE")))
+TABLE_ASYNC_SCALAR_CONCURRENT = Option("table.exec.async-scalar.max-concurrent-operations", Integer(1, 100_000))
+TABLE_ASYNC_SCALAR_TIMEOUT = Option("table.exec.async-scalar.timeout", _DURATION)
+TABLE_ASYNC_SCALAR_RETRY_STRATEGY = Option(
+    "table.exec.async-scalar.retry-strategy", Choice(("FIXED_DELAY", "NO_RETRY"))
+)
+TABLE_ASYNC_SCALAR_RETRY_DELAY = Option("table.exec.async-scalar.retry-delay", _DURATION)
+TABLE_ASYNC_SCALAR_MAX_ATTEMPTS = Option("table.exec.async-scalar.max-attempts", Integer(0, 1_000_000))
 TABLE_RANK_CACHE_SIZE = Option("table.exec.rank.topn-cache-size", Integer(1))
 TABLE_AGG_PHASE_STRATEGY = Option("table.optimizer.agg-phase-strategy", Choice(("AUTO", "ONE_PHASE", "TWO_PHASE")))
 TABLE_DISTINCT_SPLIT = Option("table.optimizer.distinct-agg.split.enabled", Boolean())

@@ -196,7 +196,7 @@ class UserCall(Remembered):
 
     def _value(self, frame: Frame) -> Value:
         arguments = [column(argument.value(frame), frame.context.rows) for argument in self._arguments]
-        answer: Value = self._function.evaluate(arguments, frame.context.rows)
+        answer: Value = self._function.evaluate(arguments, frame.context.rows, frame.context.calls)
         return answer
 
 

@@ -11,9 +11,9 @@ import enum
 import inspect
 import os
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,9 @@ from millstream.core.table.python_types import (
     type_of_annotation,
 )
 
+if TYPE_CHECKING:
+    from millstream.core.table.async_calls import AsyncCalls, CallFailed
+
 PREVIEW_CHARACTERS_MAX: Final = 300
 _OWN_ROOTS: Final = tuple(str(Path(root).resolve()) + os.sep for root in millstream.__path__)
 _NO_ROW: Final = object()
@@ -47,6 +50,11 @@ class Vector(enum.Enum):
     """``pandas.Series``, a call a batch."""
     POLARS = "polars"
     """``polars.Series``, a call a batch."""
+
+
+def is_asynchronous(function: Callable[..., Any]) -> bool:
+    """Whether it is an ``async def``, or an object that is called as one."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
 
 
 _VECTORS: Final = {"pyarrow.lib": Vector.ARROW, "pandas": Vector.PANDAS, "polars": Vector.POLARS}
@@ -73,25 +81,43 @@ class PythonScalarFunction:
     result_type: LogicalType
     deterministic: bool = True
     vector: Vector = Vector.ROW
+    asynchronous: bool = False
+    """It is an ``async def``."""
 
-    def evaluate(self, arguments: Sequence[pa.Array], rows: int) -> pa.Array:
-        """The column of results. Raises ``UserCodeError``, or ``RecordTypeError`` for a result of another type."""
+    def evaluate(self, arguments: Sequence[pa.Array], rows: int, calls: AsyncCalls | None = None) -> pa.Array:
+        """The column of results; ``calls`` make those of an asynchronous function.
+
+        Raises ``UserCodeError``, or ``RecordTypeError`` for a result of another type.
+        """
         if self.vector is not Vector.ROW:
             return self._evaluate_vectors(arguments, rows)
         columns = [python_values(values) for values in arguments]
-        answers: list[Any] = []
-        function = self.function
-        row: Any = _NO_ROW
-        try:
-            for row in zip(*columns, strict=True) if columns else [()] * rows:
-                answers.append(function(*row))
-        except Exception as error:
-            raise user_error(error, self.name, function, row) from error
+        given = zip(*columns, strict=True) if columns else [()] * rows
+        answers = self._answers_beside(list(given), calls) if self.asynchronous else self._answers(given)
         try:
             return column_of(answers, self.result_type)
         except WrongValue as error:
             row = tuple(values[error.row] for values in columns)
-            raise wrong_result(error, self.name, function, row) from error
+            told = wrong_result(error, self.name, self.function, row)
+            raise (failed_call(told) if self.asynchronous else told) from error
+
+    def _answers(self, rows: Iterable[tuple[Any, ...]]) -> list[Any]:
+        answers: list[Any] = []
+        function = self.function
+        row: Any = _NO_ROW
+        try:
+            for row in rows:
+                answers.append(function(*row))
+        except Exception as error:
+            raise user_error(error, self.name, function, row) from error
+        return answers
+
+    def _answers_beside(self, rows: list[tuple[Any, ...]], calls: AsyncCalls | None) -> list[Any]:
+        if calls is None:
+            raise JobGraphError(f"the function {self.name} is asynchronous, and what calls it here cannot wait for it")
+        return calls.answers(
+            self.function, rows, lambda error, row: failed_call(user_error(error, self.name, self.function, row))
+        )
 
     def _evaluate_vectors(self, arguments: Sequence[pa.Array], rows: int) -> pa.Array:
         try:
@@ -216,6 +242,13 @@ def infer_types(
             "(int, str, list[float], a dataclass, ...), or pass result_type=DataTypes...."
         )
     return (tuple(known) if len(known) == len(parameters) else None), result.with_nullable(True)
+
+
+def failed_call(told: MillstreamError) -> CallFailed:
+    """The error of an asynchronous call."""
+    from millstream.core.table.async_calls import CallFailed
+
+    return CallFailed(told.message, place=told.place)
 
 
 def user_error(error: Exception, name: str, function: Any, row: Any) -> MillstreamError:

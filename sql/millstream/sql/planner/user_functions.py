@@ -15,7 +15,9 @@ from millstream.core.table.python_functions import (
     PythonAggregateFunction,
     PythonScalarFunction,
     PythonTableFunction,
+    Vector,
     infer_types,
+    is_asynchronous,
     vector_of,
 )
 from millstream.sql.errors import query_error
@@ -49,11 +51,19 @@ def as_function(name: str, found: Any) -> UserFunction:
     function = found.eval if hasattr(found, "eval") else found
     if not callable(function):
         raise query_error(f"the function {name} is a {type(found).__name__}, which cannot be called")
+    if inspect.isasyncgenfunction(function):
+        raise query_error(
+            f"the function {name} is an asynchronous generator, and table functions cannot be asynchronous: return a "
+            f"list from an async def, and UNNEST it"
+        )
     if inspect.isgeneratorfunction(function):
         arguments, made = infer_types(function, name)
         return PythonTableFunction(name, function, arguments, row_of_table_function(made))
     arguments, result = infer_types(function, name)
-    return PythonScalarFunction(name, function, arguments, result, vector=vector_of(function))
+    vector, asynchronous = vector_of(function), is_asynchronous(function)
+    if asynchronous and vector is not Vector.ROW:
+        raise query_error(f"the function {name} takes columns and is an async def: it can be one or the other")
+    return PythonScalarFunction(name, function, arguments, result, vector=vector, asynchronous=asynchronous)
 
 
 def _declared_result(function: Any, name: str) -> LogicalType:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from millstream.core.errors import JobGraphError
 from millstream.core.table.logical_types import LogicalType
+
+if TYPE_CHECKING:
+    from millstream.core.table.async_calls import AsyncCalls
 
 Value = Any
 """A ``pyarrow.Array``, or a ``pyarrow.Scalar``: a column, or a constant that stands for a column of equal values."""
@@ -41,6 +44,8 @@ class EvaluationContext:
     subtask_index: int = 0
     random: Callable[[int], Sequence[float]] | None = None
     """``count -> count numbers in [0, 1)``, for RAND and UUID."""
+    calls: AsyncCalls | None = None
+    """Makes the calls of asynchronous functions; None where nobody can wait for them."""
 
 
 Bind = Callable[[Sequence[LogicalType], Sequence[object]], Signature]

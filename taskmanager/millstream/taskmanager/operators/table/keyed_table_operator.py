@@ -94,6 +94,7 @@ class KeyedTableOperator(TableOperator[SpecT]):
         self._restored = snapshot
 
     def close(self) -> None:
+        super().close()
         if self._opened:
             self.backend.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -15,6 +16,7 @@ from millstream.core.elements.batch import ArrowBatch, Batch
 from millstream.core.elements.control import MIN_WATERMARK_MS, Watermark
 from millstream.core.errors import ErrorPlace, MillstreamError, UserCodeError, invariant
 from millstream.core.graph.specs import ChainedOperator, OperatorSpec
+from millstream.core.table.async_calls import AsyncCalls, AsyncSettings, CallFailed
 from millstream.core.table.functions.function import EvaluationContext
 from millstream.core.table.row_type import RowType
 from millstream.taskmanager.operators.operator import Operator, OperatorContext, Output
@@ -38,15 +40,21 @@ class TableOperator(Operator, Generic[SpecT]):
         self.output_type = output_type
         self.schema = output_type.arrow_schema()
         self.watermark_ms = MIN_WATERMARK_MS
+        self._calls: AsyncCalls | None = None
 
     def open(self, context: OperatorContext, output: Output) -> None:
         super().open(context, output)
         self.time_zone = ZoneInfo(str(context.configuration.get(LOCAL_TIME_ZONE, "UTC")))
+        self._calls = AsyncCalls(AsyncSettings.of(context.configuration))
         self._random = np.random.default_rng(secrets.randbits(64))
 
     def process_watermark(self, watermark: Watermark) -> None:
         self.watermark_ms = max(self.watermark_ms, watermark.timestamp_ms)
         super().process_watermark(watermark)
+
+    def close(self) -> None:
+        if self._calls is not None:
+            self._calls.close()
 
     def evaluation(self, rows: int) -> EvaluationContext:
         """What functions may know while a batch of ``rows`` is evaluated."""
@@ -57,6 +65,7 @@ class TableOperator(Operator, Generic[SpecT]):
             time_zone=self.time_zone,
             subtask_index=self.context.subtask_index,
             random=self._random_numbers,
+            calls=self._calls,
         )
 
     def _random_numbers(self, count: int) -> Sequence[float]:
@@ -92,8 +101,13 @@ class TableOperator(Operator, Generic[SpecT]):
     def _placed(
         self, error: Exception, records: pa.RecordBatch, retry: Callable[[pa.RecordBatch], object]
     ) -> MillstreamError:
-        preview = preview_of(_culprit(records, retry))
         name = self.chained.name
+        if isinstance(error, CallFailed):  # the row is known, and another call may have effects, or take its time
+            if not error.place.operator:
+                error.place = replace(error.place, operator=name)
+                error.message = f"operator {name!r}: {error.message}"
+            return error
+        preview = preview_of(_culprit(records, retry))
         if isinstance(error, MillstreamError):
             if not error.place.operator:
                 error.place = ErrorPlace(operator=name, record=preview)

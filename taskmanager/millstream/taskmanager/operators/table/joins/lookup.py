@@ -57,6 +57,7 @@ class LookupJoinOperator(TableOperator[LookupJoinSpec]):
         self._schedule()
 
     def close(self) -> None:
+        super().close()
         self._function.close()
 
     # -- inner ----------------------------------------------------------------------------------------------------
