@@ -49,6 +49,23 @@ def table(figures: list[dict[str, Any]], queries: list[str], events: int) -> str
     return "\n".join(lines)
 
 
+def peers_table(figures: list[dict[str, Any]], queries: list[str], peers: list[str]) -> str:
+    """Markdown: seconds of each engine for the queries that fit some peer, and how many times as long as Millstream."""
+    lines = [f"| query | Millstream s | {' | '.join(f'{peer.capitalize()} s' for peer in peers)} |"]
+    lines.append("|---" * (2 + len(peers)) + "|")
+    for query in queries:
+        own = _medians(figures, "millstream", query).get("seconds")
+        theirs = [_medians(figures, peer, query).get("seconds") for peer in peers]
+        if any(theirs):
+            cells = [_times(seconds, own) for seconds in theirs]
+            lines.append(f"| {query} | {_shown(own, '{:.2f}')} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _times(seconds: float | None, own: float | None) -> str:
+    return _MISSING if seconds is None else f"{seconds:.1f}" + (f" ({seconds / own:.0f} times)" if own else "")
+
+
 def _medians(figures: list[dict[str, Any]], engine: str, query: str) -> dict[str, float]:
     runs = [run for run in figures if run["engine"] == engine and run["query"] == query and "error" not in run]
     names = {name for run in runs for name, value in run.items() if isinstance(value, int | float)}
