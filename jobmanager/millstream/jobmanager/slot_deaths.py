@@ -18,7 +18,7 @@ from millstream.core.ids import SubtaskId
 from millstream.jobmanager.restart import SAME_FAILURES_MAX
 
 DEATHS_FROM_OUTSIDE_MAX: Final = 2 * SAME_FAILURES_MAX
-FROM_OUTSIDE: Final = frozenset({"SIGKILL", "SIGTERM", "SIGINT", "SIGHUP"})
+FROM_OUTSIDE: Final = frozenset({"SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "SIGSTOP"})
 """Ends that somebody else may have brought about."""
 NAMED_MAX: Final = 4
 LONG_S: Final = 3600.0

@@ -1,11 +1,11 @@
 """The fork server: a single-threaded process that has imported what slots need, and forks one on request.
 
-Started by the TaskManager as ``python -m millstream.taskmanager.fork_server FD`` and not forked from it, since
-forking a process with threads is unsafe. ``FD`` is one end of a Unix seqpacket pair. A request is JSON (a
-``SlotBootstrap``) with the slot's control socket attached; answers are JSON ``{"slot", "incarnation", "pid"}`` when a
-slot was forked and ``{"pid", "status"}`` when one ended. The children share the memory of the imports; ``gc.freeze``
-keeps the collector from touching, and so copying, it. When the TaskManager ends, the pair is closed, and this process
-ends; its slots see the end of their control sockets.
+Started by the TaskManager as ``python -m millstream.taskmanager.fork_server FD`` and not forked from it, since forking
+a process with threads is unsafe. ``FD`` is one end of a Unix seqpacket pair. A request is JSON (a ``SlotBootstrap``)
+with the slot's control socket and the pipe for its beats attached; answers are JSON ``{"slot", "incarnation", "pid"}``
+when a slot was forked and ``{"pid", "status"}`` when one ended. The children share the memory of the imports;
+``gc.freeze`` keeps the collector from touching, and so copying, it. When the TaskManager ends, the pair is closed, and
+this process ends; its slots see the end of their control sockets.
 
 Jobs of SQL and tables need another second of imports and compiled kernels, and a hundred megabytes. The first such job
 of a TaskManager makes it ask (``PRELOAD_TABLES``) that slots forked from then on have them; they are loaded piece by
@@ -97,27 +97,28 @@ def serve(connection: socket.socket) -> None:
             os.read(wake_read, 4096)
             _reap(connection)
         if connection.fileno() in ready:
-            data, descriptors, _, _ = socket.recv_fds(connection, MESSAGE_BYTES_MAX, 1)
+            data, descriptors, _, _ = socket.recv_fds(connection, MESSAGE_BYTES_MAX, 2)
             if not data:
                 return
             if data == PRELOAD_TABLES:
                 loading = preload_tables()
                 continue
-            _fork(connection, json.loads(data), descriptors[0], (wake_read, wake_write))
+            _fork(connection, json.loads(data), descriptors, (wake_read, wake_write))
 
 
-def _fork(connection: socket.socket, request: dict[str, Any], control_fd: int, own_fds: tuple[int, int]) -> None:
+def _fork(connection: socket.socket, request: dict[str, Any], slot_fds: list[int], own_fds: tuple[int, int]) -> None:
     bootstrap = SlotBootstrap(**request)
     pid = os.fork()
     if pid == 0:
-        _become_slot(connection, bootstrap, control_fd, own_fds)
-    os.close(control_fd)
+        _become_slot(connection, bootstrap, slot_fds, own_fds)
+    for fd in slot_fds:
+        os.close(fd)
     answer = {"slot": bootstrap.slot_index, "incarnation": bootstrap.incarnation, "pid": pid}
     connection.send(json.dumps(answer).encode())
 
 
 def _become_slot(
-    connection: socket.socket, bootstrap: SlotBootstrap, control_fd: int, own_fds: tuple[int, int]
+    connection: socket.socket, bootstrap: SlotBootstrap, slot_fds: list[int], own_fds: tuple[int, int]
 ) -> NoReturn:
     """In the child: drop what belongs to the fork server, die with it, run."""
     try:
@@ -128,7 +129,8 @@ def _become_slot(
         connection.close()
         for fd in own_fds:
             os.close(fd)
-        run_slot(socket.socket(fileno=control_fd), bootstrap)
+        control_fd, beats_fd = slot_fds
+        run_slot(socket.socket(fileno=control_fd), beats_fd, bootstrap)
     finally:
         os._exit(70)
 

@@ -59,6 +59,8 @@ class TaskManager:
             self._work_dir,
             slot_settings(configuration),
             clock,
+            configuration[options.HEARTBEAT_INTERVAL].total_seconds(),
+            configuration[options.HEARTBEAT_TIMEOUT].total_seconds(),
         )
         slots.start_fork_server()
         secret_file = configuration[options.SECURITY_SECRET_FILE]

@@ -13,6 +13,7 @@ from typing import Final
 
 from millstream.core.errors import ExternalError
 from millstream.proto.v1 import common_pb2, jobmanager_pb2, taskmanager_pb2
+from millstream.taskmanager.pulse import Pulse
 from millstream.taskmanager.slot.framing import Unpacker, pack
 
 _READ_BYTES: Final = 256 * 1024
@@ -36,6 +37,7 @@ class SlotProcess:
     incarnation: int
     work_dir: Path
     on_message: Callable[[SlotProcess, taskmanager_pb2.FromSlot], None]
+    pulse: Pulse
     pid: int = 0
     ready: bool = False
     job_id: str = ""
@@ -47,8 +49,11 @@ class SlotProcess:
     being_replaced: bool = False
     kill_reason: str = ""
     """Why the TaskManager itself killed the process; empty when it did not."""
+    kill_end: str = ""
+    """What the JobManager counts that as; empty: as nothing."""
     _writer: asyncio.StreamWriter | None = None
     _reading: asyncio.Task[None] | None = None
+    _beats: int = -1
 
     async def connect(self, control: socket.socket) -> None:
         """Take over our end of the control pair."""
@@ -60,9 +65,21 @@ class SlotProcess:
         if self._writer is not None and not self._writer.is_closing():
             self._writer.write(pack(message))
 
-    def kill(self, reason: str = "") -> None:
+    def listen(self, beats: int) -> None:
+        """Take over our end of the pipe for its signs of life."""
+        self._beats = beats
+        asyncio.get_running_loop().add_reader(beats, self._beat)
+
+    def look(self) -> None:
+        """Once an interval: kill it if it hangs."""
+        verdict = self.pulse.look(self.pid) if self.pid else None
+        if verdict is not None:
+            self.kill(verdict.reason, verdict.end)
+
+    def kill(self, reason: str = "", end: str = "") -> None:
         """SIGKILL, once."""
-        self.kill_reason = self.kill_reason or reason
+        if not self.kill_reason:
+            self.kill_reason, self.kill_end = reason, end
         if self.pid:
             try:
                 os.kill(self.pid, signal.SIGKILL)
@@ -75,6 +92,7 @@ class SlotProcess:
             self._reading.cancel()
         if self._writer is not None:
             self._writer.close()
+        self._end_of_beats()
 
     def take(self, deployment: taskmanager_pb2.SubtaskDeployment) -> None:
         """A subtask is on its way to the process."""
@@ -108,6 +126,21 @@ class SlotProcess:
             pid=self.pid,
             incarnation=self.incarnation,
         )
+
+    def _beat(self) -> None:
+        try:
+            if os.read(self._beats, _READ_BYTES):
+                self.pulse.beat()
+            else:
+                self._end_of_beats()
+        except BlockingIOError:
+            return
+
+    def _end_of_beats(self) -> None:
+        if self._beats >= 0:
+            asyncio.get_running_loop().remove_reader(self._beats)
+            os.close(self._beats)
+            self._beats = -1
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         unpacker = Unpacker(taskmanager_pb2.FromSlot)

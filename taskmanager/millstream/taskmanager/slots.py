@@ -20,12 +20,14 @@ from millstream.core.errors import ErrorPlace, ExternalError, MillstreamError, S
 from millstream.core.rpc.error_info import to_proto
 from millstream.proto.v1 import checkpoint_pb2, common_pb2, taskmanager_pb2
 from millstream.taskmanager.fork_server import MESSAGE_BYTES_MAX, PRELOAD_TABLES, request_bytes
+from millstream.taskmanager.pulse import Pulse
 from millstream.taskmanager.slot.bootstrap import SlotBootstrap
 from millstream.taskmanager.slot_process import ENDED, SlotProcess, describe_exit, name_of_end, subtask_key
 
 RESTART_WAIT_S: Final = 0.2
 RESTART_WAIT_S_MAX: Final = 30.0
 UNIX_PATH_BYTES_MAX: Final = 107
+BEATS_AN_INTERVAL: Final = 2
 STABLE_S: Final = 5.0
 """A slot process that lived this long, or that served a job, did not die of its start."""
 
@@ -46,6 +48,8 @@ class Slots:
         work_dir: Path,
         configuration: dict[str, Any],
         clock: Clock,
+        heartbeat_interval_s: float,
+        heartbeat_timeout_s: float,
     ) -> None:
         self.processes: dict[int, SlotProcess] = {}
         self.on_report: Callable[[taskmanager_pb2.SubtaskReport], None] = lambda report: None
@@ -61,6 +65,9 @@ class Slots:
         self._work_dir = work_dir
         self._configuration = configuration
         self._clock = clock
+        self._heartbeat_interval_s = heartbeat_interval_s
+        self._heartbeat_timeout_s = heartbeat_timeout_s
+        self._next_look: asyncio.TimerHandle | None = None
         self._started_s: dict[int, float] = {}
         self._failed_starts: dict[int, int] = {}
         self._fork_server: subprocess.Popen[bytes] | None = None
@@ -87,12 +94,14 @@ class Slots:
         asyncio.get_running_loop().add_reader(self._connection.fileno(), self._answered)
         for index in range(self._count):
             await self._fork(index, 0)
+        self._look()
 
     # -- processes ------------------------------------------------------------------------------------------------
 
     async def _fork(self, index: int, incarnation: int) -> None:
         assert self._connection is not None
         ours, theirs = socket.socketpair()
+        beats, beating = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         work_dir = self._work_dir / f"slot-{index}-{incarnation}"
         work_dir.mkdir(mode=0o700)
         bootstrap = SlotBootstrap(
@@ -104,18 +113,28 @@ class Slots:
             tcp_host=self._bind_host,
             tcp_port=self._data_port + index if self._data_port else 0,
             work_dir=str(work_dir),
+            beat_interval_s=self._heartbeat_interval_s / BEATS_AN_INTERVAL,
             configuration=self._configuration,
             advertised_host=self._advertised_host,
         )
-        process = SlotProcess(index, incarnation, work_dir, self._received)
+        pulse = Pulse(self._heartbeat_interval_s, self._heartbeat_timeout_s)
+        process = SlotProcess(index, incarnation, work_dir, self._received, pulse)
         self.processes[index] = process
         self._started_s[index] = self._clock.monotonic_s()
         await process.connect(ours)
+        process.listen(beats)
         request = request_bytes(bootstrap)
         if len(request) > MESSAGE_BYTES_MAX:
             raise ExternalError(f"the settings of a slot take {len(request)} bytes; the limit is {MESSAGE_BYTES_MAX}")
-        socket.send_fds(self._connection, [request], [theirs.fileno()])
+        socket.send_fds(self._connection, [request], [theirs.fileno(), beating])
         theirs.close()
+        os.close(beating)
+
+    def _look(self) -> None:
+        """Once an interval: find processes that hang."""
+        for process in self.processes.values():
+            process.look()
+        self._next_look = asyncio.get_running_loop().call_later(self._heartbeat_interval_s, self._look)
 
     def _answered(self) -> None:
         """The fork server says that a process started or ended."""
@@ -146,7 +165,7 @@ class Slots:
             return
         if not process.being_replaced:
             reason = process.kill_reason or describe_exit(status)
-            end = "" if process.kill_reason else name_of_end(status)
+            end = process.kill_end if process.kill_reason else name_of_end(status)
             work = process.work()
             story = f"slot {process.index} of TaskManager {self._taskmanager_id} (process {pid})"
             story += f", which ran {work}, {reason}" if work else f" {reason}"
@@ -173,6 +192,7 @@ class Slots:
         self._failed_starts[index] = failed
         wait_s = min(RESTART_WAIT_S_MAX, RESTART_WAIT_S * 2**failed) if failed else 0.0
         process.ready = False
+        process.pid = 0  # another process may get the number
         process.drop_all()
         self.on_change()
         loop = asyncio.get_running_loop()
@@ -275,6 +295,8 @@ class Slots:
     async def close(self) -> None:
         """End all slots and the fork server."""
         self._closing = True
+        if self._next_look is not None:
+            self._next_look.cancel()
         for process in self.processes.values():
             process.kill()
             process.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -58,13 +60,21 @@ def test_a_record_that_kills_its_process_ends_in_failed_with_a_message(shell: An
     assert "poisoned" in done.err and "filter the record" in done.err
 
 
-def test_slots_that_are_killed_again_and_again_cost_nothing(cluster: MiniCluster, tmp_path: Path) -> None:
-    source = SequenceSource(4, 15_000, rows_per_second=4000)
+def copy_job(source: SequenceSource, out: Path) -> StreamExecutionEnvironment:
     env = StreamExecutionEnvironment.get_execution_environment().set_parallelism(1)
     numbers = env.from_source(source, WatermarkStrategy.no_watermarks(), "numbers")
-    last = numbers.key_by(lambda record: record.key).reduce(lambda left, right: right)
-    last.write_csv(str(tmp_path / "out"), header=False)
-    job = cluster.submit(env, "copy")
+    numbers.key_by(lambda record: record.key).reduce(lambda left, right: right).write_csv(str(out), header=False)
+    return env
+
+
+def check(source: SequenceSource, out: Path) -> None:
+    got = [(int(key), int(number)) for key, number in committed_records(out)]
+    assert not (difference := compare_outputs(source.expected(), got)), difference
+
+
+def test_slots_that_are_killed_again_and_again_cost_nothing(cluster: MiniCluster, tmp_path: Path) -> None:
+    source = SequenceSource(4, 15_000, rows_per_second=4000)
+    job = cluster.submit(copy_job(source, tmp_path / "out"), "copy")
     for restarts in range(1, DEATHS_FROM_OUTSIDE_MAX + 3):
         assert not cluster.wait_for_checkpoint(job).summary.ended_ms
         cluster.kill_slot(0)
@@ -75,5 +85,19 @@ def test_slots_that_are_killed_again_and_again_cost_nothing(cluster: MiniCluster
     assert all("which ran Source: numbers (1/1), reduce" in m and "was killed by SIGKILL" in m for m in history), (
         history
     )
-    got = [(int(key), int(number)) for key, number in committed_records(tmp_path / "out")]
-    assert not (difference := compare_outputs(source.expected(), got)), difference
+    check(source, tmp_path / "out")
+
+
+def test_a_slot_that_is_frozen_alone_is_killed_and_the_job_goes_on(cluster: MiniCluster, tmp_path: Path) -> None:
+    source = SequenceSource(4, 5000, rows_per_second=4000)
+    job = cluster.submit(copy_job(source, tmp_path / "out"), "copy")
+    cluster.wait_for_checkpoint(job)
+    (frozen,) = cluster.slots_of(0)
+    os.kill(frozen, signal.SIGSTOP)
+    job.wait()
+    details = job.describe()
+    assert details.restarts == 1, "by the frozen slot alone"
+    (error,) = details.exception_history
+    assert "was frozen for" in error.message and "which ran Source: numbers (1/1), reduce" in error.message
+    assert error.operator.startswith("Source: numbers (1/1), reduce")
+    check(source, tmp_path / "out")

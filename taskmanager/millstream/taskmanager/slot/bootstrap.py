@@ -22,6 +22,8 @@ class SlotBootstrap:
     tcp_port: int
     """0: any free port."""
     work_dir: str
+    beat_interval_s: float
+    """Between two signs of life."""
     configuration: dict[str, Any] = field(default_factory=dict)
     """The effective settings, flattened keys."""
     advertised_host: str = ""

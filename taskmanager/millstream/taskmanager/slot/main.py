@@ -1,7 +1,8 @@
 """The life of a slot process: set up, serve, end.
 
-Forked from the fork server with all heavy imports in memory. One thread runs the task loop; sources may add threads of
-their own. The process ends with ``os._exit`` so that nothing inherited from the fork server runs a second time.
+Forked from the fork server with all heavy imports in memory. One thread runs the task loop, one gives signs of life;
+sources may add threads of their own. The process ends with ``os._exit`` so that nothing inherited from the fork server
+runs a second time.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import NoReturn
 from millstream.core.clock import SystemClock
 from millstream.taskmanager.network.environment import NetworkEnvironment, NetworkSettings
 from millstream.taskmanager.network.reactor import Reactor
+from millstream.taskmanager.slot.beats import start_beating
 from millstream.taskmanager.slot.bootstrap import SlotBootstrap
 from millstream.taskmanager.slot.control import ControlChannel
 from millstream.taskmanager.slot.server import SlotServer
@@ -30,11 +32,15 @@ GC_THRESHOLDS = (200_000, 20, 100)
 """Batches make and drop many small containers; the default thresholds would walk all live state over and over."""
 
 
-def run_slot(control: socket.socket, bootstrap: SlotBootstrap) -> NoReturn:
-    """Serve as slot ``bootstrap.slot_index`` until told to stop or until the TaskManager is gone."""
+def run_slot(control: socket.socket, beats: int, bootstrap: SlotBootstrap) -> NoReturn:
+    """Serve as slot ``bootstrap.slot_index`` until told to stop or until the TaskManager is gone.
+
+    ``beats``: the pipe for signs of life.
+    """
     exit_code = 1
     faulthandler.enable()  # the log tells where Python was when native code crashed
     try:
+        start_beating(beats, bootstrap.beat_interval_s)
         _serve(control, bootstrap)
         exit_code = 0
     except BaseException:
