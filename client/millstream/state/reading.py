@@ -18,7 +18,7 @@ from millstream.core.errors import UserError
 from millstream.proto.v1 import checkpoint_pb2
 from millstream.taskmanager.checkpointing.state_files import StateReader
 from millstream.taskmanager.state.backend import RestoredKeyed
-from millstream.taskmanager.state.chunks import Chunk, load_chunks
+from millstream.taskmanager.state.chunks import Chunk, decoded, load_chunks
 from millstream.taskmanager.state.column_chunks import ColumnChunk
 from millstream.taskmanager.state.rocksdb_files import rows_of_database
 from millstream.taskmanager.state.table_files import shown
@@ -156,7 +156,8 @@ class Savepoint:
             for found in StateReader(self._storage, restored, info).operators(everything).values():
                 if found.backend is None:
                     continue
-                for is_columnar, chunks in groupby(found.backend.chunks, lambda chunk: isinstance(chunk, ColumnChunk)):
+                held = map(decoded, found.backend.chunks)
+                for is_columnar, chunks in groupby(held, lambda chunk: isinstance(chunk, ColumnChunk)):
                     if is_columnar:
                         columns += chunks
                     else:

@@ -13,7 +13,7 @@ from millstream.core.keys import key_group_range
 from millstream.proto.v1.checkpoint_pb2 import STATE_MODE_ITEM, STATE_MODE_KEYED
 from millstream.taskmanager.operators.snapshots import OperatorSnapshot
 from millstream.taskmanager.state.backend import RestoredKeyed
-from millstream.taskmanager.state.chunks import Chunk, GroupFilter
+from millstream.taskmanager.state.chunks import Chunk, GroupFilter, decoded
 from millstream.taskmanager.state.column_chunks import ColumnChunk
 
 Snapshots = Sequence[OperatorSnapshot | None]
@@ -56,5 +56,5 @@ def _rows(snapshots: Snapshots, chosen: GroupFilter) -> list[Chunk]:
     rows = []
     for snapshot in snapshots:
         if snapshot is not None and snapshot.backend is not None:
-            rows += [chosen.apply(chunk) for chunk in snapshot.backend.chunks]
+            rows += [chosen.apply(chunk) for chunk in map(decoded, snapshot.backend.chunks)]
     return [chunk for chunk in rows if isinstance(chunk, ColumnChunk) or chunk.keys or chunk.gone]

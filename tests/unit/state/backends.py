@@ -8,11 +8,13 @@ from pathlib import Path
 from millstream.core.checkpoint.storage import LocalStorage
 from millstream.core.clock import Clock, ManualClock
 from millstream.proto.v1 import checkpoint_pb2
+from millstream.taskmanager.checkpointing.state_files import StateReader
 from millstream.taskmanager.state.backend import BackendSettings, RestoredKeyed, StoredDatabase
-from millstream.taskmanager.state.chunks import GroupFilter, RowChunk, decode_chunk
+from millstream.taskmanager.state.chunks import GroupFilter, RowChunk
 from millstream.taskmanager.state.heap import HeapStateBackend
 from millstream.taskmanager.state.rocksdb import RocksMemory, RocksStateBackend
 from millstream.taskmanager.state.state_writer import StateWriter
+from millstream.taskmanager.task.context import SubtaskInfo
 
 MAX_PARALLELISM = 16
 EVERYTHING = range(MAX_PARALLELISM)
@@ -69,17 +71,18 @@ class Checkpoints:
 
     def read(self, state: checkpoint_pb2.SubtaskState, checkpoint_id: int, groups: range = EVERYTHING) -> RestoredKeyed:
         """What a new backend starts with; it may go on with the same files."""
-        (operator,) = state.operators
+        (saved,) = state.operators
         storage = LocalStorage(Path(self.storage.location, f"chk-{checkpoint_id}"))
-        chunks: list[RowChunk] = []
-        for run in operator.runs:
-            content = storage.read(state.files[run.file].path)
-            for offset, length in zip(run.offsets, run.lengths, strict=True):
-                chunks.append(decode_chunk(content[offset : offset + length]))
         databases = []
-        if operator.database.files:
-            held = range(operator.database.first_group, operator.database.last_group + 1)
-            files = [(file.name, state.files[file.file]) for file in operator.database.files]
+        if saved.database.files:
+            held = range(saved.database.first_group, saved.database.last_group + 1)
+            files = [(file.name, state.files[file.file]) for file in saved.database.files]
             databases = [StoredDatabase(storage, files, held, own=True)]
-        chain = [(state.files[run.file], run) for run in operator.runs] if groups == EVERYTHING else None
-        return RestoredKeyed(restored_from(chunks, groups).chunks, None if databases else chain, databases)
+        restored = checkpoint_pb2.RestoredState(own=groups == EVERYTHING)
+        operator = restored.operators.add(operator_id="op")
+        for run in saved.runs:
+            operator.runs.add(file=state.files[run.file], run=run)
+            operator.runs[-1].run.filter = groups != EVERYTHING
+        info = SubtaskInfo("", "", "", "", 0, 0, 1, MAX_PARALLELISM)
+        read = StateReader(storage, restored, info).operators(groups)["op"].backend or RestoredKeyed()
+        return RestoredKeyed(read.chunks, None if databases else read.chain, databases)

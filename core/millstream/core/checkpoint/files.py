@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 import google_crc32c
+import numpy as np
 
 from millstream.core.failpoints import failpoint
 
@@ -72,4 +73,4 @@ def crc32c_of_pieces(pieces: Iterable[bytes]) -> int:
 
 def crc32c(data: bytes | memoryview) -> int:
     """CRC-32C (Castagnoli), RFC 3720."""
-    return int(google_crc32c.value(data if isinstance(data, bytes) else bytes(data)))
+    return int(google_crc32c.value(data if isinstance(data, bytes) else np.frombuffer(data, np.uint8)))

@@ -9,7 +9,7 @@ little-endian.
 from __future__ import annotations
 
 import struct
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgpack
 import numpy as np
@@ -64,6 +64,30 @@ def decode_batch(data: bytes | memoryview) -> Batch:
     raise MalformedRecordError(f"an encoded batch has the unknown kind {kind}")
 
 
+class EncodedColumns(NamedTuple):
+    """Where the columns of an encoded object batch are."""
+
+    data: bytes
+    rows: int
+    shape: int
+    detail: Any
+    columns: list[tuple[int, int, int]]
+    """``(encoding, begin, end)`` of each, in bytes of ``data``."""
+
+
+def encoded_columns(data: bytes) -> EncodedColumns:
+    """Of an object batch without timestamps. Raises ``MalformedRecordError`` for bytes that are none."""
+    try:
+        kind, header_bytes = _HEAD.unpack_from(data)
+        start = _HEAD.size + header_bytes
+        rows, timed, shape, detail, encodings = msgpack.unpackb(data[_HEAD.size : start], strict_map_key=False)
+    except Exception as error:  # as in ``decode_batch``
+        raise MalformedRecordError(f"an encoded batch is damaged: {type(error).__name__}: {error}") from error
+    if kind != _OBJECTS or timed:
+        raise MalformedRecordError("an encoded batch is not one of objects without timestamps")
+    return EncodedColumns(data, rows, shape, detail, _places(encodings, start, len(data)))
+
+
 def _encode_objects(batch: ObjectBatch, generic_types: bool) -> Buffers:
     values = batch.values
     buffers: Buffers = []
@@ -84,17 +108,25 @@ def _encode_objects(batch: ObjectBatch, generic_types: bool) -> Buffers:
 
 def _decode_objects(header: Any, body: memoryview) -> ObjectBatch:
     rows, timed, shape, detail, encodings = header
-    timestamps, position = _decode_timestamps(rows, timed, body)
-    columns: list[list[Any]] = []
-    for encoding, size in encodings:
-        if not 0 <= size <= len(body) - position:
-            raise MalformedRecordError(f"a column claims {size} bytes where {len(body) - position} are left")
-        columns.append(decode_column(encoding, body[position : position + size], rows))
-        position += size
+    timestamps, start = _decode_timestamps(rows, timed, body)
+    columns = [
+        decode_column(encoding, body[begin:end], rows) for encoding, begin, end in _places(encodings, start, len(body))
+    ]
     values = from_columns(shape, detail, columns) if columns else []
     if len(values) != rows:
         raise MalformedRecordError(f"a batch holds {len(values)} rows where its header promises {rows}")
     return ObjectBatch(values, timestamps)
+
+
+def _places(encodings: list[tuple[int, int]], start: int, length: int) -> list[tuple[int, int, int]]:
+    """``(encoding, begin, end)`` of each column of a body of ``length`` bytes."""
+    found = []
+    for encoding, size in encodings:
+        if not 0 <= size <= length - start:
+            raise MalformedRecordError(f"a column claims {size} bytes where {length - start} are left")
+        found.append((encoding, start, start + size))
+        start += size
+    return found
 
 
 def _decode_timestamps(rows: int, timed: bool, body: memoryview) -> tuple[Any, int]:

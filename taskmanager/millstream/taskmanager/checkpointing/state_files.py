@@ -16,7 +16,7 @@ from millstream.proto.v1 import checkpoint_pb2
 from millstream.taskmanager.checkpointing.task_snapshot import TaskSnapshot
 from millstream.taskmanager.operators.snapshots import OperatorSnapshot
 from millstream.taskmanager.state.backend import KeyedCapture, RestoredKeyed, StoredDatabase
-from millstream.taskmanager.state.chunks import Chunk, GroupFilter, RowChunk, decode_chunk
+from millstream.taskmanager.state.chunks import Chunk, EncodedChunk, GroupFilter, RowChunk
 from millstream.taskmanager.state.column_chunks import KINDS as COLUMN_KINDS
 from millstream.taskmanager.state.column_chunks import ColumnChunk
 from millstream.taskmanager.state.column_files import read_columns, write_columns
@@ -150,15 +150,14 @@ class StateReader:
             chain = [(restored.file, _narrowed(restored.run, groups)) for restored in operator.runs]
         return RestoredKeyed(self._chunks(operator, groups), chain, databases)
 
-    def _chunks(self, operator: checkpoint_pb2.RestoredOperator, groups: range) -> Iterator[Chunk]:
+    def _chunks(self, operator: checkpoint_pb2.RestoredOperator, groups: range) -> Iterator[Chunk | EncodedChunk]:
         for restored in operator.runs:
             run = _narrowed(restored.run, groups)
             kept = range(run.first_group, run.last_group + 1)
             chosen = GroupFilter(kept, self._info.max_parallelism)
             for held, data in self._pieces(restored.file.path, run, kept):
-                chunk = decode_chunk(data)
                 whole = not run.filter or (kept.start <= held.start and held.stop <= kept.stop)
-                yield chunk if whole else chosen.apply(chunk)
+                yield EncodedChunk(data, run.full, None if whole else chosen)
 
         for restored_table in operator.tables:
             file, table = restored_table.file, restored_table.table

@@ -68,7 +68,7 @@ class AggregationOperator(KeyedOperator):
 
     def open(self, context: OperatorContext, output: Output) -> None:
         super().open(context, output)
-        self._table = self.backend.table(_STATE)
+        self._table = self.backend.table(_STATE, whole=True)
         if self._spec.key_column is not None and self.backend.in_memory:
             from millstream.taskmanager.operators.running_aggregate import RunningAggregate
 

@@ -11,7 +11,7 @@ from millstream.core.api.state import State, StateDescriptor
 from millstream.core.checkpoint.storage import Storage
 from millstream.core.clock import Clock
 from millstream.proto.v1 import checkpoint_pb2
-from millstream.taskmanager.state.chunks import Chunk
+from millstream.taskmanager.state.chunks import Chunk, EncodedChunk
 from millstream.taskmanager.state.runs import Chain
 from millstream.taskmanager.state.state_writer import StateWriter
 
@@ -55,7 +55,7 @@ class StoredDatabase(NamedTuple):
 class RestoredKeyed:
     """What a backend starts with: rows of the subtask's key groups in chunks, and databases that hold them too."""
 
-    chunks: Iterable[Chunk] = ()
+    chunks: Iterable[Chunk | EncodedChunk] = ()
     chain: Chain | None = None
     """The files of ``chunks``, when later checkpoints may refer to them."""
     databases: list[StoredDatabase] = field(default_factory=list)
@@ -82,10 +82,10 @@ class KeyedStateBackend(Protocol):
         """
         ...
 
-    def table(self, name: str) -> dict[Any, Any]:
+    def table(self, name: str, *, whole: bool = False) -> dict[Any, Any]:
         """The raw rows, by key, of a state without namespace or time to live; for operators with tight loops.
 
-        Holds at least the rows of the keys touched last.
+        Holds at least the rows of the keys touched last; all rows if the backend is ``in_memory`` and ``whole`` asked.
         """
         ...
 

@@ -14,9 +14,10 @@ import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from millstream.core.elements.batch import ObjectBatch
 from millstream.core.errors import IncompatibleStateError, RecordTypeError, UnsavableStateError
@@ -67,15 +68,58 @@ def encode_chunk(chunk: RowChunk) -> bytes:
 
 def decode_chunk(data: bytes | memoryview) -> Chunk:
     """The inverse of ``encode_chunk`` and ``encode_column_chunk``."""
-    fields = decode_value(data)
+    return _of_fields(decode_value(data))
+
+
+def _of_fields(fields: list[Any]) -> Chunk:
     if fields[1] in COLUMN_KINDS:
         return from_fields(fields)
-    name, kind, with_ttl, spaced, classes, encoded_keys, namespaces, stored, gone = fields
-    with reading_state(name, classes):
-        keys = _decoded(encoded_keys)
-        if spaced:
-            keys = list(zip(_decoded(namespaces), keys, strict=True))
-        return RowChunk(name, kind, with_ttl, spaced, keys, _decoded(stored), _decoded(gone))
+    encoded = EncodedRows(*fields)
+    with reading_state(encoded.name, encoded.classes):
+        keys = _decoded(encoded.keys)
+        if encoded.spaced:
+            keys = list(zip(_decoded(encoded.namespaces), keys, strict=True))
+        stored, gone = _decoded(encoded.stored), _decoded(encoded.gone)
+        return RowChunk(encoded.name, encoded.kind, encoded.with_ttl, encoded.spaced, keys, stored, gone)
+
+
+class EncodedRows(NamedTuple):
+    """The fields of an encoded chunk of rows; batches are encoded still."""
+
+    name: str
+    kind: str
+    with_ttl: bool
+    spaced: bool
+    classes: ClassFields
+    keys: bytes | None
+    namespaces: bytes | None
+    stored: bytes | None
+    gone: bytes | None
+
+
+class EncodedChunk:
+    """A chunk that is made of Python values when somebody needs them.
+
+    ``full``: of a full run, so that no key of its is in another such chunk. ``chosen``: only these of its rows count.
+    """
+
+    def __init__(self, data: bytes | memoryview, full: bool = False, chosen: GroupFilter | None = None) -> None:
+        self._fields = decode_value(data)
+        self.full = full
+        self.chosen = chosen
+
+    def rows(self) -> EncodedRows | None:
+        """None when it holds columns."""
+        return None if self._fields[1] in COLUMN_KINDS else EncodedRows(*self._fields)
+
+    def decoded(self) -> Chunk:
+        chunk = _of_fields(self._fields)
+        return chunk if self.chosen is None else self.chosen.apply(chunk)
+
+
+def decoded(chunk: Chunk | EncodedChunk) -> Chunk:
+    """The chunk with its rows as Python values, or its columns."""
+    return chunk.decoded() if isinstance(chunk, EncodedChunk) else chunk
 
 
 @contextmanager
@@ -131,16 +175,18 @@ class GroupFilter:
             [chunk.gone[i] for i in gone],
         )
 
+    def holds(self, keys: list[Any]) -> npt.NDArray[np.bool_]:
+        """Which of the keys, at least one, are of these groups."""
+        groups = key_groups(keys, self._cache.max_parallelism, self._cache)
+        inside: npt.NDArray[np.bool_] = (groups >= self._groups.start) & (groups < self._groups.stop)
+        return inside
+
     def _chosen(self, chunk: RowChunk, keys: list[Any]) -> list[int]:
-        if not keys:
-            return []
-        groups = key_groups(chunk.plain_keys(keys), self._cache.max_parallelism, self._cache)
-        inside = (groups >= self._groups.start) & (groups < self._groups.stop)
-        rows: list[int] = np.flatnonzero(inside).tolist()
+        rows: list[int] = np.flatnonzero(self.holds(chunk.plain_keys(keys))).tolist() if keys else []
         return rows
 
 
-def load_chunks(chunks: Iterable[Chunk], tables: dict[str, SavedTable]) -> None:
+def load_chunks(chunks: Iterable[Chunk | EncodedChunk], tables: dict[str, SavedTable]) -> None:
     """Apply chunks to ``tables``, the later over the earlier. Raises ``IncompatibleStateError`` for columns."""
     for chunk in map(as_rows, chunks):
         table = tables.get(chunk.name)
@@ -153,8 +199,9 @@ def load_chunks(chunks: Iterable[Chunk], tables: dict[str, SavedTable]) -> None:
         rows.update(zip(chunk.keys, chunk.stored, strict=True))
 
 
-def as_rows(chunk: Chunk) -> RowChunk:
+def as_rows(chunk: Chunk | EncodedChunk) -> RowChunk:
     """For operators that keep their state by row. Raises ``IncompatibleStateError`` for columns."""
+    chunk = decoded(chunk)
     if isinstance(chunk, ColumnChunk):
         raise IncompatibleStateError(
             f"the state {chunk.name!r} cannot be restored: it was saved in columns, by an operator on Arrow batches, "

@@ -22,6 +22,7 @@ from millstream.taskmanager.state.changes import ChangedKeys
 from millstream.taskmanager.state.chunks import RowChunk, divided, encode_chunk, load_chunks
 from millstream.taskmanager.state.key_walk import KeyWalk
 from millstream.taskmanager.state.plain_states import KeyOwner
+from millstream.taskmanager.state.resting_rows import RestingStates
 from millstream.taskmanager.state.runs import Extent, RunChains, RunsCapture
 from millstream.taskmanager.state.tables import SavedTable, StateTable, check_kind, kind_of
 from millstream.taskmanager.state.ttl import Ttl
@@ -47,6 +48,7 @@ class HeapStateBackend:
         self._tracks = tracks_changes
         self._tables: dict[str, StateTable] = {}
         self._saved: dict[str, SavedTable] = {}  # restored, not declared yet
+        self._resting = RestingStates()
         self._states: dict[str, State] = {}  # those without namespace
         self._changed = ChangedKeys()
         self._changed_spaced: dict[str, ChangedKeys] = {}  # by state, of (namespace, key)
@@ -69,6 +71,8 @@ class HeapStateBackend:
             self._changed.keys.update(keys)
         if self._capture is not None:
             self._capture.copy(keys)
+        if self._resting:
+            self._wake(keys)
         if self._forgotten:
             del self._forgotten[-_FORGOTTEN_LISTS:]
 
@@ -76,7 +80,9 @@ class HeapStateBackend:
         self.touch((key,))
         self.current_key = key
 
-    def table(self, name: str) -> dict[Any, Any]:
+    def table(self, name: str, *, whole: bool = False) -> dict[Any, Any]:
+        if whole:
+            self._wake_all(name)
         return self._declare(name, "value", None).plain
 
     def state(self, descriptor: StateDescriptor, namespace: Any = None) -> State:
@@ -92,6 +98,7 @@ class HeapStateBackend:
 
     def keys_of(self, descriptor: StateDescriptor) -> list[Any]:
         self.state(descriptor)
+        self._wake_all(descriptor.name)
         return list(self._tables[descriptor.name].plain)
 
     def touch_spaced(self, table: StateTable, key: tuple[Any, Any]) -> None:
@@ -107,10 +114,10 @@ class HeapStateBackend:
     # -- size ---------------------------------------------------------------------------------------------------
 
     def entries(self) -> int:
-        return sum(map(len, self._all_tables().values()))
+        return sum(map(len, self._all_tables().values())) + len(self._resting)
 
     def estimated_bytes(self) -> int:
-        total = 0
+        total = self._resting.size_bytes
         for table in self._all_tables().values():
             for rows in (table.plain, table.spaced):
                 sample = ObjectBatch(list(islice(rows.items(), _SAMPLE_ROWS)))
@@ -142,7 +149,9 @@ class HeapStateBackend:
             return
         extent, parts = self._walked.get(checkpoint_id, (Extent.CHANGES, []))
         self._walked = {walked: parts for walked, parts in self._walked.items() if walked > checkpoint_id}
-        visited = {(part.table_name, part.spaced): part.visited for part in parts}
+        visited: dict[tuple[str, bool], list[list[Any]]] = {}
+        for part in parts:
+            visited.setdefault((part.table_name, part.spaced), []).extend(part.visited)
         if extent is Extent.FULL:
             self._forgotten += chain.from_iterable(self._bases.values())
             self._bases, visited, parts = visited, {}, []
@@ -154,7 +163,9 @@ class HeapStateBackend:
 
     def restore(self, restored: RestoredKeyed) -> None:
         settings = self._settings
-        load_chunks(restored.chunks, self._saved)
+        load_chunks(self._resting.sift(restored.chunks), self._saved)
+        for name, kind in self._resting.kinds().items():
+            self._saved.setdefault(name, SavedTable(name, kind, False))
         for database in restored.databases:
             from millstream.taskmanager.state.rocksdb_files import rows_of_database
 
@@ -184,8 +195,9 @@ class HeapStateBackend:
                     parts.append(self._changes(table, extent, self._changed_spaced[name], spaced[name], True))
         if self._tracks:
             self._walked[checkpoint_id] = (extent, parts)
+        resting = self._resting.parts() if extent is Extent.FULL else []
         outside = [] if self.outside is None else self.outside(checkpoint_id, extent is Extent.FULL)
-        return [*outside, *parts]
+        return [*outside, *resting, *parts]
 
     def _whole(self, table: StateTable | SavedTable, spaced: bool) -> Part:
         if not self._tracks:
@@ -199,6 +211,26 @@ class HeapStateBackend:
         if extent is Extent.MERGED:
             return Part(table, spaced, KeyWalk(changed.since_full()))
         return Part(table, spaced, KeyWalk(taken), wanted=taken[0] if len(taken) == 1 else None)
+
+    def _wake(self, keys: Sequence[Any]) -> None:
+        """Rows of these keys that rest move to their tables."""
+        tables = self._all_tables()
+        for name in self._resting.names():
+            rows = tables[name].plain
+            rows.update(zip(*self._resting.wake(name, [key for key in keys if key not in rows]), strict=True))
+
+    def _wake_all(self, name: str) -> None:
+        """The same of all rows of a state. Nobody has touched their keys: they are not among the changed ones."""
+        keys, stored = self._resting.wake_all(name)
+        if not keys:
+            return
+        table = self._all_tables()[name]
+        table.plain.update(zip(keys, stored, strict=True))
+        if self._tracks:
+            self._bases.setdefault((name, False), []).append(keys)
+            for extent, parts in self._walked.values():
+                if extent is Extent.FULL:  # it has them from where they rested; they are of the next base
+                    parts.append(Part(table, False, KeyWalk([]), whole=True, visited=[keys]))
 
     def _captured(self, rows: RowCapture) -> None:
         if self._capture is rows:
@@ -219,6 +251,8 @@ class HeapStateBackend:
             saved = self._saved.get(name)
             if saved is not None:
                 check_kind(name, saved.kind, kind)
+                if ttl is not None:  # those rows are in the order of their expiry
+                    self._wake_all(name)
             table = self._tables[name] = StateTable(name, kind, ttl)
             if saved is not None:
                 table.load(saved)

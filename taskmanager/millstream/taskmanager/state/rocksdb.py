@@ -39,7 +39,7 @@ from millstream.core.serde import encode_value
 from millstream.core.serde.evolution import ClassFields, have_changed, noting_classes
 from millstream.taskmanager.state.backend import BackendSettings, KeyedCapture, RestoredKeyed, StoredDatabase
 from millstream.taskmanager.state.capture import Part, RowCapture
-from millstream.taskmanager.state.chunks import Chunk, RowChunk, as_rows, reading_state, unsavable
+from millstream.taskmanager.state.chunks import Chunk, EncodedChunk, RowChunk, as_rows, reading_state, unsavable
 from millstream.taskmanager.state.heap import HeapStateBackend
 from millstream.taskmanager.state.key_walk import KeyWalk
 from millstream.taskmanager.state.rocksdb_capture import DatabaseCapture, UploadedFiles
@@ -346,7 +346,7 @@ class RocksStateBackend(HeapStateBackend):
             self._classes |= saved
             self.db.put(CLASSES_KEY, encode_value(self._classes), self._write_options)
 
-    def _insert(self, chunks: Iterable[Chunk]) -> None:
+    def _insert(self, chunks: Iterable[Chunk | EncodedChunk]) -> None:
         for chunk in map(as_rows, chunks):
             self._codec(chunk, chunk.spaced)
             batch = WriteBatch(raw_mode=True)

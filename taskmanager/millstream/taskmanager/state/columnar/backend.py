@@ -21,6 +21,7 @@ from millstream.taskmanager.state.backends import (
     settings_of,
     takes_checkpoints,
 )
+from millstream.taskmanager.state.chunks import decoded
 from millstream.taskmanager.state.column_chunks import ROWS, TABLE, ColumnChunk
 from millstream.taskmanager.state.columnar.rowlist import RowTable, plain_key_names
 from millstream.taskmanager.state.columnar.snapshots import ColumnarCapture
@@ -155,7 +156,7 @@ class ColumnarBackend:
         """
         if restored.databases:
             raise self._other_form("a RocksDB database")
-        for chunk in restored.chunks:
+        for chunk in map(decoded, restored.chunks):
             if not isinstance(chunk, ColumnChunk):
                 raise self._other_form(f"rows of the {chunk.kind} state {chunk.name!r}")
             table = self._tables.get(chunk.name) or self._undeclared.get(chunk.name)

@@ -1,0 +1,278 @@
+"""Restored rows that stay encoded until their keys are touched.
+
+A restart must not wait until gigabytes have become Python objects. What a full run holds is kept in stacked columns
+(``core.serde.stacks``) with an index over the hashes of the keys. ``touch`` wakes the rows of its keys: they move to
+the dict of their state and never return. A row is either here or in the dict, so whoever needs all rows asks both.
+
+The index is one sorted array of 64 bits an entry, the first bits of the hash and then the row's number: made by one
+sort, searched for a batch of keys at a time. It may name rows of other keys with the same first bits, so keys are
+compared when their rows have been found.
+
+Lists, dicts and mixed or pickled values, windows and states with a time to live are not kept like this, nor rows whose
+record classes have changed: their rows wake at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from millstream.core.elements.batch import ObjectBatch
+from millstream.core.serde import decode_batch
+from millstream.core.serde.batches import EncodedColumns, encoded_columns
+from millstream.core.serde.evolution import ClassFields, have_changed
+from millstream.core.serde.stacks import Layout, Rows, Stack, layout_of
+from millstream.taskmanager.state.chunks import (
+    Chunk,
+    EncodedChunk,
+    EncodedRows,
+    GroupFilter,
+    RowChunk,
+    as_rows,
+    reading_state,
+)
+
+RESTING_ROWS_MIN: Final = 1 << 16
+"""Fewer rows of a state wake at once, which takes a tenth of a second."""
+
+_HASH_MODULUS: Final = (1 << 61) - 1
+"""Python's hash of an integer is the remainder by this."""
+_SPREAD: Final = np.uint64(0x9E3779B97F4A7C15)
+"""An odd number near 2**64 divided by the golden ratio: its multiples differ in the first bits (Knuth, volume 3)."""
+
+
+class RestingRows:
+    """Rows of one state. First ``add`` chunks, then ``seal``, then the rest."""
+
+    def __init__(self, first: EncodedRows, keys: Layout, stored: Layout) -> None:
+        self._name = first.name
+        self.kind: Final = first.kind
+        self._classes: ClassFields = first.classes
+        self._keys = Stack(keys)
+        self._stored = Stack(stored)
+        self._hashes: list[npt.NDArray[np.int64]] = []
+        """Of the keys of each chunk, unless they are integers: those are hashed all at once."""
+        self._chosen: list[tuple[int, int, GroupFilter]] = []
+        """``(first row, end, which of the rows count)``."""
+        self._is_here = np.empty(0, np.bool_)
+        """By row: not awake, and not replaced by a later run."""
+        self._count = 0
+        self._index = np.empty(0, np.uint64)
+        self._row_bits = np.uint64(1)
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def size_bytes(self) -> int:
+        """Encoded, of the rows that are here."""
+        total = self._keys.size_bytes + self._stored.size_bytes
+        return total * self._count // max(1, len(self._is_here))
+
+    def fits(self, rows: EncodedRows, keys: Layout, stored: Layout) -> bool:
+        """Whether a chunk is like those that were added."""
+        own = (self.kind, self._classes, self._keys.layout, self._stored.layout)
+        return own == (rows.kind, rows.classes, keys, stored)
+
+    def add(self, keys: EncodedColumns, stored: EncodedColumns, chosen: GroupFilter | None) -> None:
+        """The rows of a chunk of which no key is here already; only the ``chosen`` ones."""
+        if chosen is not None:
+            self._chosen.append((len(self._keys), len(self._keys) + keys.rows, chosen))
+        if not self._keys.is_integers:
+            batch = decode_batch(keys.data)
+            assert isinstance(batch, ObjectBatch)
+            self._hashes.append(_hashes_of(batch.values))
+        self._keys.add(keys)
+        self._stored.add(stored)
+
+    def seal(self) -> None:
+        """No more chunks come."""
+        self._keys.seal()
+        self._stored.seal()
+        hashes = _hashes_of(self._keys.integers()) if self._keys.is_integers else np.concatenate(self._hashes)
+        self._is_here = np.ones(len(hashes), np.bool_)
+        for first, end, chosen in self._chosen:
+            self._is_here[first:end] = chosen.holds(self._keys.values(np.arange(first, end)))
+        self._count = int(np.count_nonzero(self._is_here))
+        self._chosen, self._hashes = [], []
+        self._row_bits = np.uint64(max(1, (len(hashes) - 1).bit_length()))
+        index = _spread(hashes)
+        index &= ~self._row_mask
+        index |= np.arange(len(index), dtype=np.uint64)
+        index.sort()
+        self._index = index
+
+    def take(self, keys: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        """``(keys, rows)`` of those of the keys that are here; not any more."""
+        rows = self._find(keys)
+        return self._leave(rows) if len(rows) else ([], [])
+
+    def drop(self, keys: Sequence[Any]) -> None:
+        """The rows of these keys were replaced or removed by a later run."""
+        rows = self._find(keys)
+        self._is_here[rows] = False
+        self._count -= len(rows)
+
+    def rest(self) -> tuple[list[Any], list[Any]]:
+        """All rows that are here; none is afterwards."""
+        return self._leave(np.flatnonzero(self._is_here))
+
+    def part(self) -> RestingPart:
+        """All rows that are here now, for a snapshot."""
+        return RestingPart(self._name, self._is_here.copy(), self._chunk)
+
+    @property
+    def _row_mask(self) -> np.uint64:
+        return (np.uint64(1) << self._row_bits) - np.uint64(1)
+
+    def _find(self, keys: Sequence[Any]) -> Rows:
+        """The rows of these keys, each once."""
+        if not keys:
+            return np.empty(0, np.int64)
+        index, mask = self._index, self._row_mask
+        wanted = _spread(_hashes_of(keys)) & ~mask
+        places = np.searchsorted(index, wanted)
+        found: list[npt.NDArray[np.uint64]] = []
+        while len(places):
+            entries = index[np.minimum(places, len(index) - 1)]
+            same = (places < len(index)) & (entries & ~mask == wanted)
+            found.append(entries[same] & mask)
+            places, wanted = places[same] + 1, wanted[same]
+        rows = np.unique(np.concatenate(found)).astype(np.int64)
+        rows = rows[self._is_here[rows]]
+        asked = set(keys)
+        own = [key in asked for key in self._keys.values(rows)]
+        return rows if all(own) else rows[own]
+
+    def _leave(self, rows: Rows) -> tuple[list[Any], list[Any]]:
+        with reading_state(self._name, self._classes):
+            taken = self._keys.values(rows), self._stored.values(rows)
+        self._is_here[rows] = False
+        self._count -= len(rows)
+        return taken
+
+    def _chunk(self, rows: Rows) -> RowChunk:
+        with reading_state(self._name, self._classes):
+            keys, stored = self._keys.values(rows), self._stored.values(rows)
+        return RowChunk(self._name, self.kind, False, False, keys, stored, [])
+
+
+class RestingPart:
+    """Implements ``CapturedPart``: what was here at a barrier. Rows that woke since are still there to be read."""
+
+    spaced: Final = False
+
+    def __init__(self, table_name: str, is_here: npt.NDArray[np.bool_], chunk: Callable[[Rows], RowChunk]) -> None:
+        self.table_name: Final = table_name
+        self._is_here = is_here
+        self._chunk = chunk
+        self._next = 0
+
+    def copy(self, keys: Sequence[Any]) -> None:
+        """Nothing to do: encoded rows do not change."""
+
+    def take(self, count: int) -> RowChunk | None:
+        while self._next < len(self._is_here):
+            first, self._next = self._next, self._next + count
+            rows = np.flatnonzero(self._is_here[first : self._next]) + first
+            if len(rows):
+                return self._chunk(rows)
+        return None
+
+
+class RestingStates:
+    """The resting rows of all states of a backend, by the state's name."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, RestingRows] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._states)
+
+    def __len__(self) -> int:
+        """Rows."""
+        return sum(map(len, self._states.values()))
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(resting.size_bytes for resting in self._states.values())
+
+    def sift(self, chunks: Iterable[Chunk | EncodedChunk]) -> Iterator[RowChunk]:
+        """Keep the rows that can rest, and hand on the others, in order."""
+        replaced: dict[str, list[list[Any]]] = {}
+        for chunk in chunks:
+            is_full = isinstance(chunk, EncodedChunk) and chunk.full
+            if isinstance(chunk, EncodedChunk) and is_full and self._keep(chunk):
+                continue
+            awake = as_rows(chunk)
+            if not is_full and not awake.spaced:
+                replaced.setdefault(awake.name, []).extend((awake.keys, awake.gone))
+            yield awake
+        for name, resting in list(self._states.items()):
+            resting.seal()
+            for keys in replaced.get(name, []):
+                resting.drop(keys)
+            if len(resting) < RESTING_ROWS_MIN:
+                del self._states[name]
+                yield RowChunk(name, resting.kind, False, False, *resting.rest(), [])
+
+    def kinds(self) -> dict[str, str]:
+        """The kind of each state with such rows."""
+        return {name: resting.kind for name, resting in self._states.items()}
+
+    def wake(self, name: str, keys: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        """``(keys, rows)`` of those of the keys that rest."""
+        resting = self._states[name]
+        taken = resting.take(keys)
+        if not resting:
+            del self._states[name]
+        return taken
+
+    def wake_all(self, name: str) -> tuple[list[Any], list[Any]]:
+        """The same of all keys of one state."""
+        resting = self._states.pop(name, None)
+        return ([], []) if resting is None else resting.rest()
+
+    def names(self) -> list[str]:
+        return list(self._states)
+
+    def parts(self) -> list[RestingPart]:
+        """All rows that rest now, for a snapshot."""
+        return [resting.part() for resting in self._states.values()]
+
+    def _keep(self, chunk: EncodedChunk) -> bool:
+        rows = chunk.rows()
+        if rows is None or rows.spaced or rows.with_ttl or rows.gone or rows.keys is None or rows.stored is None:
+            return False
+        keys, stored = encoded_columns(rows.keys), encoded_columns(rows.stored)
+        layouts = layout_of(keys), layout_of(stored)
+        if layouts[0] is None or layouts[1] is None:
+            return False
+        resting = self._states.get(rows.name)
+        if resting is None:
+            if have_changed(rows.classes):
+                return False
+            resting = self._states[rows.name] = RestingRows(rows, layouts[0], layouts[1])
+        if not resting.fits(rows, layouts[0], layouts[1]):
+            return False
+        resting.add(keys, stored, chunk.chosen)
+        return True
+
+
+def _hashes_of(keys: Sequence[Any] | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Python's hashes, equal for equal keys."""
+    if not isinstance(keys, np.ndarray):
+        return np.fromiter(map(hash, keys), np.int64, len(keys))
+    if not ((keys > -_HASH_MODULUS) & (keys < _HASH_MODULUS)).all():
+        return np.fromiter(map(hash, keys.tolist()), np.int64, len(keys))
+    return np.where(keys == -1, -2, keys)
+
+
+def _spread(hashes: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+    """The hashes with differences in their first bits."""
+    bits = hashes.view(np.uint64)
+    spread: npt.NDArray[np.uint64] = (bits ^ (bits >> np.uint64(32))) * _SPREAD
+    return spread
