@@ -3,7 +3,8 @@
     .venv/bin/python benchmarks/recovery.py
 
 *Overhead*: the run time of a keyed running sum and of the flights job over the same files with a checkpoint a second
-and without, in turn, in memory and in RocksDB. *Snapshot*: for a number of keys with a tuple each, how
+and without, in turn, in memory and in RocksDB; and the processor time of all their processes, start and end included,
+which says more on a machine with other work. *Snapshot*: for a number of keys with a tuple each, how
 long the task stands still and how long the writing takes, as the JobManager reports it. *Recovery*: from SIGKILL of the
 TaskManager that does most of the work to the next committed file, with checkpoints every 200 ms and a restart delay of
 50 ms.
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import runpy
 import signal
 import statistics
@@ -78,15 +80,18 @@ def overhead(rounds: int, bids: int) -> None:
         "flights (rocksdb)": (rocksdb, flights),
     }
     times: dict[str, list[list[float]]] = {name: [[], []] for name in variants}
+    spent: dict[str, list[list[float]]] = {name: [[], []] for name in variants}
     for _ in range(rounds):
         for name, (settings, job) in variants.items():
             for place, interval in enumerate(([], ["-D", "execution.checkpointing.interval=1s"])):
-                times[name][place].append(runtime_s([*settings, *interval], job))
+                runtime_s, processor_s = measured([*settings, *interval], job)
+                times[name][place].append(runtime_s)
+                spent[name][place].append(processor_s)
     for name, (without, with_checkpoints) in times.items():
-        ratios = [after / before for before, after in zip(without, with_checkpoints, strict=True)]
         print(
             f"{name}: {statistics.median(without):.2f} s without, {statistics.median(with_checkpoints):.2f} s with a "
-            f"checkpoint a second; ratio {statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
+            f"checkpoint a second; ratio {_ratios(without, with_checkpoints)}, "
+            f"of processor time {_ratios(*spent[name])}"
         )
     for pattern in ("keyed sum (functions, {})", "flights ({})"):
         backends = zip(times[pattern.format("memory")][0], times[pattern.format("rocksdb")][0], strict=True)
@@ -94,11 +99,21 @@ def overhead(rounds: int, bids: int) -> None:
         print(f"{pattern.format('rocksdb')}: {share:.2f} of the rate in memory, both without checkpoints")
 
 
-def runtime_s(settings: list[str], job: list[str]) -> float:
+def _ratios(before: list[float], after: list[float]) -> str:
+    """The median of the rounds' ratios, and the range."""
+    ratios = [second / first for first, second in zip(before, after, strict=True)]
+    return f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
+
+
+def measured(settings: list[str], job: list[str]) -> tuple[float, float]:
+    """``(run time, processor time of all processes)``, seconds."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with tempfile.TemporaryDirectory() as output:
         command = [MILLSTREAM, "run", "-q", "--local", "-p", "1", *settings, *job, f"{output}/out"]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return float(done.stdout.split()[-1]) / 1000
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    processor_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return float(done.stdout.split()[-1]) / 1000, processor_s
 
 
 def repeated_flights() -> Path:

@@ -8,7 +8,7 @@ arguments, so a simulator can drive the same loop.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from millstream.core.clock import Clock
 from millstream.taskmanager.network.environment import NetworkEnvironment
@@ -16,8 +16,13 @@ from millstream.taskmanager.network.reactor import Reactor
 from millstream.taskmanager.task.phase import ENDED, TaskPhase
 from millstream.taskmanager.task.task import Task
 
-ROUNDS_PER_POLL = 4
+ROUNDS_PER_POLL: Final = 4
 """Rounds over the tasks between two looks at the network while there is work."""
+SNAPSHOT_S_MAX: Final = 0.01
+"""After each step of a task its snapshot takes rows for as long as the step took: at least a slice, at most this long.
+
+A task that is busy takes long steps: with one slice after each, a checkpoint of many rows would wait for a second.
+"""
 
 
 class TaskEvents(Protocol):
@@ -77,6 +82,7 @@ class TaskLoop:
         now_s = clock.monotonic_s()
         ended = False
         for task in list(self.tasks):
+            started_s = now_s
             if task.is_runnable(now_ms):
                 task.step(now_ms)
                 after_s = clock.monotonic_s()
@@ -88,9 +94,12 @@ class TaskLoop:
                     task.flush()
             else:
                 task.time.wait(now_s, task.waiting())
-            if task.advance_checkpoints():
+            slices_until_s = now_s + min(now_s - started_s, SNAPSHOT_S_MAX)
+            while task.advance_checkpoints():
                 now_s = clock.monotonic_s()
                 progressed = True
+                if now_s >= slices_until_s:
+                    break
             ended = ended or task.phase in ENDED
         if ended:
             self.tasks = [task for task in self.tasks if task.phase not in ENDED]

@@ -1,0 +1,61 @@
+"""How a step of a task and the snapshot that is being taken of it share the time."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from millstream.core.clock import ManualClock
+from millstream.taskmanager.task.loop import SNAPSHOT_S_MAX, TaskLoop
+from millstream.taskmanager.task.phase import TaskPhase
+from millstream.taskmanager.task.time_account import TimeAccount, Waiting
+
+
+class TimedTask:
+    """A task whose steps and slices take a known time, and do nothing else."""
+
+    def __init__(self, clock: ManualClock, step_ms: int, slices: int) -> None:
+        self.phase = TaskPhase.RUNNING
+        self.time = TimeAccount(since_s=0.0)
+        self.slices_left = slices
+        self._clock = clock
+        self._step_ms = step_ms
+
+    def is_runnable(self, now_ms: int) -> bool:
+        return self._step_ms > 0
+
+    def step(self, now_ms: int) -> None:
+        self._clock.advance(self._step_ms)
+
+    def account(self, started_s: float, ended_s: float) -> None:
+        self.time.step(started_s, ended_s)
+
+    def waiting(self) -> Waiting:
+        return Waiting.INPUT
+
+    def next_flush_s(self) -> None:
+        return None
+
+    def advance_checkpoints(self) -> bool:
+        if not self.slices_left:
+            return False
+        self._clock.advance(1)
+        self.slices_left -= 1
+        return True
+
+
+@pytest.mark.parametrize(("step_ms", "taken"), [(0, 1), (1, 1), (5, 5), (50, round(SNAPSHOT_S_MAX * 1000))])
+def test_slices_take_as_long_as_the_step(step_ms: int, taken: int) -> None:
+    clock = ManualClock(0)
+    nothing = cast("Any", None)
+    loop = TaskLoop(nothing, nothing, clock, nothing)
+    task = TimedTask(clock, step_ms, slices=100)
+    loop.tasks.append(cast("Any", task))
+    assert loop.step()
+    assert abs(100 - task.slices_left - taken) <= (taken > 1)  # seconds are floats
+    assert task.time.busy_s == pytest.approx(step_ms / 1000)
+    for _ in range(100):
+        loop.step()
+    assert task.slices_left == 0
+    assert loop.step() == (step_ms > 0)
