@@ -66,3 +66,21 @@ def test_keys_on_disk_are_known_after_a_crash(shell: Any, until: Callable[..., A
             process.kill()
     assert process.returncode == 0, err
     assert keys_of(out) == Counter(range(KEYS))
+
+
+def test_settings_of_a_started_cluster_count(
+    shell: Any, start_cluster: Callable[..., Any], until: Callable[..., Any]
+) -> None:
+    """A job that sets none of them has its state in RocksDB, where the cluster says; soon, for the budget is small."""
+    out, work = shell.directory / "out", shell.directory / "work"
+    text = FIRST_ROWS.format(out=out, rows=3 * KEYS, keys=KEYS).replace("SET 'state.backend.type' = 'rocksdb';", "")
+    (shell.directory / "job.sql").write_text(text)
+    settings = (
+        "state.backend.type=rocksdb",
+        "taskmanager.memory.managed.size=4mb",
+        f"state.backend.rocksdb.localdir={work}",
+    )
+    start_cluster(1, 2, *(part for setting in settings for part in ("-D", setting)))
+    shell.run("sql", "-f", "job.sql").expect(0)
+    until(lambda: list(work.rglob("CURRENT")), "a database where the cluster keeps its files")
+    shell.run("cancel", "firsts").expect(0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,3 +30,10 @@ class SlotBootstrap:
     """The effective settings, flattened keys."""
     advertised_host: str = ""
     """The name other hosts use for ``tcp_host``; empty: the same."""
+
+    def with_job(self, settings: Mapping[str, str]) -> dict[str, Any]:
+        """The slot's settings with those of a job, as JSON, over them. What a job leaves open is the slot's to say."""
+        job = {key: json.loads(value) for key, value in settings.items()}
+        return self.configuration | {
+            key: value for key, value in job.items() if value is not None or key not in self.configuration
+        }

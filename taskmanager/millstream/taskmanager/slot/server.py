@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import zipfile
 from collections.abc import Callable
@@ -150,8 +149,7 @@ class SlotServer:
 
     def _configuration(self, request: taskmanager_pb2.DeploySubtasksRequest) -> dict[str, Any]:
         """The slot's settings with the job's over them."""
-        configuration: dict[str, Any] = dict(self._bootstrap.configuration)
-        configuration.update({key: json.loads(value) for key, value in request.configuration.items()})
+        configuration = self._bootstrap.with_job(request.configuration)
         configuration[SLOT_DIRECTORY] = self._bootstrap.work_dir
         return configuration
 

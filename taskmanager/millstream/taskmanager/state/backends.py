@@ -63,7 +63,8 @@ def memory_of_databases(context: SubtaskContext) -> RocksMemory | None:
     configuration = context.configuration
     if configuration.get(STATE_BACKEND, "memory") != "rocksdb":
         return None
-    return _memory_of_slot(int(configuration.get("taskmanager.memory.managed.size") or _MANAGED_BYTES))
+    fixed = configuration.get("state.backend.rocksdb.memory.fixed-per-slot")
+    return _memory_of_slot(int(fixed or configuration.get("taskmanager.memory.managed.size") or _MANAGED_BYTES))
 
 
 @cache
