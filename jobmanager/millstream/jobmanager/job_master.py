@@ -29,7 +29,7 @@ from millstream.core.rpc.channel import RetryPolicy
 from millstream.core.rpc.error_info import from_proto
 from millstream.jobmanager.blob_store import BlobStore
 from millstream.jobmanager.checkpointing.driver import CheckpointDriver
-from millstream.jobmanager.checkpointing.settings import CheckpointSettings
+from millstream.jobmanager.checkpointing.settings import CheckpointSettings, savepoint_root
 from millstream.jobmanager.checkpointing.store import CheckpointStore
 from millstream.jobmanager.coordinators.collect import CollectCoordinator
 from millstream.jobmanager.coordinators.source import SourceCoordinator
@@ -115,7 +115,7 @@ class JobMaster:
         self._slots_deadline_s = clock.monotonic_s() + slot_timeout_s
         settings = CheckpointSettings.of_job(graph.configuration)
         store = CheckpointStore(open_storage(location_of(checkpoint_root, graph.job_id), cluster))
-        self._savepoint_root = location_of(checkpoint_root, "savepoints")
+        self._savepoint_root = savepoint_root(graph.configuration, cluster, checkpoint_root)
         self.checkpoints = CheckpointDriver(graph, settings, store, clock, self._executor, self, cluster)
         # Records that a client has fetched cannot be taken back: a job that collects is not started again.
         can_restart = not self.collectors

@@ -84,10 +84,12 @@ def test_a_disk_that_loses_what_was_written_costs_no_record(shell: Any, which: i
 
 def test_savepoint_stop_and_go_on_with_more_subtasks(shell: Any, cluster: Any, until: Callable[..., Any]) -> None:
     out = shell.directory / "out"
-    script = shell.script(COUNT.format(records=60_000, rate=10_000, out=out))
-    shell.run("run", "-q", "-d", "-p", "1", script).expect(0)
+    script = shell.script(COUNT.format(records=100_000, rate=10_000, out=out))
+    savepoints = f"execution.checkpointing.savepoint-dir={shell.directory / 'of-the-job'}"
+    shell.run("run", "-q", "-d", "-p", "1", "-D", savepoints, script).expect(0)
     until(lambda: out.exists() and list(out.glob("part-*")), "committed results")
-    kept = shell.run("savepoint", "count", str(shell.directory / "kept")).expect(0).out.strip()
+    kept = shell.run("savepoint", "count").expect(0).out.strip()
+    assert Path(kept).parent == shell.directory / "of-the-job"
     shown = json.loads(shell.run("checkpoints", "count", "--output", "json").expect(0).out)
     completed = [checkpoint for checkpoint in shown["history"] if checkpoint["status"] == "COMPLETED"]
     assert shown["completed"] >= len(completed) > 0 and completed[0]["state_bytes"] > 0 and shown["restarts"] == 0
@@ -97,7 +99,9 @@ def test_savepoint_stop_and_go_on_with_more_subtasks(shell: Any, cluster: Any, u
     assert len(parts) == len(completed[0]["subtasks"]) > 0 and all("ms" in part for part in parts)
     unknown = shell.run("checkpoints", "count", "--subtasks", "--id", "99999").expect(1)
     assert "has no checkpoint 99999 among the last ones" in unknown.err
-    last = shell.run("stop", "count", "--savepoint-dir", str(shell.directory / "kept")).expect(0).out.strip()
+    elsewhere = f"execution.checkpointing.savepoint-dir={shell.directory / 'kept'}"
+    last = shell.run("stop", "count", "-D", elsewhere).expect(0).out.strip()
+    assert Path(last).parent == shell.directory / "kept"
     assert cluster.jobs()[0]["status"] == "CANCELED" and Path(kept, "MANIFEST").exists()
     held = json.loads(shell.run("savepoint", "show", last, "--output", "json").expect(0).out)
     assert held["kind"] == "savepoint" and held["job_name"] == "count"
@@ -108,7 +112,7 @@ def test_savepoint_stop_and_go_on_with_more_subtasks(shell: Any, cluster: Any, u
     assert not Path(kept).exists()
     assert "there is no checkpoint" in shell.run("savepoint", "show", str(shell.directory)).err
     shell.run("run", "-q", "-p", "3", "--from-savepoint", last, script).expect(0)
-    check_counts(out, 60_000)
+    check_counts(out, 100_000)
 
 
 def test_savepoints_that_do_not_fit_are_refused_before_anything_runs(

@@ -51,7 +51,10 @@ def savepoint() -> None:
 @jobmanager_option
 @settings_option
 def take_command(job: str, directory: str | None, jobmanager: str | None, settings: tuple[str, ...]) -> int:
-    """Write a savepoint of JOB below DIRECTORY and print its path ('take' may be left out)."""
+    """Write a savepoint of JOB below DIRECTORY and print its path ('take' may be left out).
+
+    Without DIRECTORY it is written where execution.checkpointing.savepoint-dir says.
+    """
     return take(job, directory, jobmanager, settings, stop=False)
 
 
@@ -221,8 +224,9 @@ def stop(
     jobmanager: str | None,
     settings: tuple[str, ...],
 ) -> int:
-    """Write a savepoint of JOB into DIRECTORY (default: below that of the checkpoints), print its path, end the job.
+    """Write a savepoint of JOB below DIRECTORY, print its path, end the job.
 
+    Without DIRECTORY it is written where execution.checkpointing.savepoint-dir says, else below the checkpoints.
     Sinks commit what the savepoint holds, and nothing after it.
     """
     return take(job, directory or named, jobmanager, settings, stop=True, drain=drain)
@@ -239,8 +243,11 @@ def take(
 ) -> int:
     configuration = require_jobmanager(load_settings(settings, jobmanager))
     from millstream.client.connection import ClusterConnection
+    from millstream.core.config.options import CHECKPOINTING_SAVEPOINT_DIRECTORY
 
-    target = _absolute(directory) if directory else ""
+    if directory is None and any(setting.startswith(CHECKPOINTING_SAVEPOINT_DIRECTORY.key) for setting in settings):
+        directory = configuration[CHECKPOINTING_SAVEPOINT_DIRECTORY]
+    target = _absolute(directory) if directory else ""  # empty: the settings of the job or the cluster say where
     connection = ClusterConnection(configuration)
     try:
         response = connection.take_savepoint(job, target, stop=stop, drain=drain)

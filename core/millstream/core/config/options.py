@@ -109,6 +109,7 @@ EXECUTION_BUFFER_TIMEOUT = Option("execution.buffer-timeout.interval", _DURATION
 
 # -- checkpoints and restarts -----------------------------------------------------------------------------------------
 CHECKPOINTING_DIRECTORY = Option("execution.checkpointing.dir", LocationKind())
+CHECKPOINTING_SAVEPOINT_DIRECTORY = Option("execution.checkpointing.savepoint-dir", _OPTIONAL_LOCATION)
 CHECKPOINTING_INTERVAL = Option("execution.checkpointing.interval", _OPTIONAL_DURATION)
 CHECKPOINTING_MODE = Option("execution.checkpointing.mode", Choice(("EXACTLY_ONCE", "AT_LEAST_ONCE")))
 CHECKPOINTING_MIN_PAUSE = Option("execution.checkpointing.min-pause", _DURATION)

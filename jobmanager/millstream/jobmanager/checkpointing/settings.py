@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from millstream.core.checkpoint.storage import location_of
+from millstream.core.config.options import CHECKPOINTING_SAVEPOINT_DIRECTORY
 
 
 @dataclass(frozen=True)
@@ -44,3 +48,10 @@ class CheckpointSettings:
             claims=json.loads(configuration.get("execution.state-recovery.claim-mode", "null")) == "CLAIM",
             max_concurrent=1 if alone else max(1, read("max-concurrent-checkpoints", 1)),
         )
+
+
+def savepoint_root(configuration: Mapping[str, str], cluster: Mapping[str, Any], checkpoint_root: str) -> str:
+    """Where savepoints go that name no directory: where the job says, else the cluster, else below the checkpoints."""
+    key = CHECKPOINTING_SAVEPOINT_DIRECTORY.key
+    asked: str | None = json.loads(configuration.get(key, "null")) or cluster.get(key)
+    return asked or location_of(checkpoint_root, "savepoints")
