@@ -139,7 +139,7 @@ def test_exactly_once_in_order_under_random_delays(
 
 @pytest.mark.parametrize("place", PLACES)
 def test_slow_consumer_holds_the_producer_back(slots: Any, rows: Any, place: str) -> None:
-    producer, consumer = pair(slots, place, segment_bytes=4096, queue_bytes_max=16_384)
+    producer, consumer = pair(slots, place, segment_bytes=4096, queue_bytes_max=16_384, floating_buffers=8)
     gate = consumer.gate(producer)
     partition = producer.partition()
     emitted = 0

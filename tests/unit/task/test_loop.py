@@ -1,4 +1,4 @@
-"""How a step of a task and the snapshot that is being taken of it share the time."""
+"""How steps of tasks, the snapshots that are being taken of them, and the network share the time."""
 
 from __future__ import annotations
 
@@ -10,6 +10,26 @@ from millstream.core.clock import ManualClock
 from millstream.taskmanager.task.loop import SNAPSHOT_S_MAX, TaskLoop
 from millstream.taskmanager.task.phase import TaskPhase
 from millstream.taskmanager.task.time_account import TimeAccount, Waiting
+
+
+class QuietNetwork:
+    """Reactor and network in which nothing happens; ``looks`` counts."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def poll(self, timeout_s: float | None) -> int:
+        assert timeout_s == 0, "a look between two steps does not wait"
+        self.looks += 1
+        return 0
+
+    def on_time(self, now_s: float) -> None:
+        pass
+
+
+def new_loop(clock: ManualClock) -> tuple[TaskLoop, QuietNetwork]:
+    network = cast("Any", QuietNetwork())
+    return TaskLoop(network, network, clock, cast("Any", None)), network
 
 
 class TimedTask:
@@ -48,8 +68,7 @@ class TimedTask:
 @pytest.mark.parametrize(("step_ms", "taken"), [(0, 1), (1, 1), (5, 5), (50, round(SNAPSHOT_S_MAX * 1000))])
 def test_slices_take_as_long_as_the_step(step_ms: int, taken: int) -> None:
     clock = ManualClock(0)
-    nothing = cast("Any", None)
-    loop = TaskLoop(nothing, nothing, clock, nothing)
+    loop, _ = new_loop(clock)
     task = TimedTask(clock, step_ms, slices=100)
     loop.tasks.append(cast("Any", task))
     assert loop.step()
@@ -59,3 +78,12 @@ def test_slices_take_as_long_as_the_step(step_ms: int, taken: int) -> None:
         loop.step()
     assert task.slices_left == 0
     assert loop.step() == (step_ms > 0)
+
+
+def test_looks_at_the_network_after_each_long_step_of_a_round() -> None:
+    clock = ManualClock(0)
+    loop, network = new_loop(clock)
+    loop.tasks += [cast("Any", TimedTask(clock, step_ms, slices=0)) for step_ms in (20, 0, 5)]
+    loop.step()
+    loop.step()
+    assert network.looks == 4

@@ -13,6 +13,10 @@ _KEEPALIVE: Final = (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT",
 """A host that vanishes without a word is noticed after about 25 seconds; heartbeats notice it before."""
 
 
+UNIX_BUFFER_BYTES: Final = 4 * 1024 * 1024
+"""Wanted; the system may allow less (``net.core.wmem_max``)."""
+
+
 def dial(address: common_pb2.DataAddress, host_id: str) -> socket.socket:
     """A non-blocking socket, connected or connecting. Raises ``OSError`` when nobody is there now."""
     # The host id says "same machine"; the file says "same file system" (containers may share only the former).
@@ -31,6 +35,11 @@ def tune_tcp(sock: socket.socket) -> None:
         option = getattr(socket, name, None)
         if option is not None:
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def tune_unix(sock: socket.socket) -> None:
+    """Let a slot write on while the other computes: what is sent waits in the buffer of the sender."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNIX_BUFFER_BYTES)
 
 
 def address_name(address: common_pb2.DataAddress) -> str:

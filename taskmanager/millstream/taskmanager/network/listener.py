@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from millstream.core.errors import ExternalError
-from millstream.taskmanager.network.dialling import tune_tcp
+from millstream.taskmanager.network.dialling import tune_tcp, tune_unix
 from millstream.taskmanager.network.reactor import Reactor
 
 _BACKLOG: Final = 128
@@ -72,7 +72,9 @@ class Listener:
                 self._log.warning("cannot accept a data connection: %s", error.strerror)
                 return
             sock.setblocking(False)
-            if sock.family != socket.AF_UNIX:
+            if sock.family == socket.AF_UNIX:
+                tune_unix(sock)
+            else:
                 tune_tcp(sock)
             self._on_connection(sock, f"{address[0]}:{address[1]}" if address else "this host")
 

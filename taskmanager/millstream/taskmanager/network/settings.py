@@ -15,7 +15,7 @@ class NetworkSettings:
     """Payload of a frame at most: one network buffer."""
     exclusive_buffers: int = 2
     """Buffers that belong to one channel."""
-    floating_buffers: int = 8
+    floating_buffers: int = 32
     """Buffers that the channels of one gate share by backlog."""
     memory_bytes: int = 64 * 1024 * 1024
     """Received data that waits for its consumers, over all gates of the slot."""

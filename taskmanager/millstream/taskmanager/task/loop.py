@@ -1,8 +1,8 @@
 """The cooperative task loop of a slot process.
 
-``step`` gives every runnable task one step and then lets the reactor handle what the network brought, without
-blocking. ``run`` repeats it and blocks in the reactor only when no task can go on. Time and descriptors come in as
-arguments, so a simulator can drive the same loop.
+``step`` gives every runnable task one step and lets the reactor handle what the network brought, without blocking,
+also between two steps when the first was long. ``run`` repeats it and blocks in the reactor only when no task can go
+on. Time and descriptors come in as arguments, so a simulator can drive the same loop.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ from millstream.taskmanager.network.reactor import Reactor
 from millstream.taskmanager.task.phase import ENDED, TaskPhase
 from millstream.taskmanager.task.task import Task
 
-ROUNDS_PER_POLL: Final = 4
-"""Rounds over the tasks between two looks at the network while there is work."""
+LOOK_INTERVAL_S: Final = 0.0005
+"""Between two looks at the network while there is work: after each long step, and after some short ones.
+
+Slots that send to each other wait for one another for as long as one of them does not look.
+"""
 SNAPSHOT_S_MAX: Final = 0.01
 """After each step of a task its snapshot takes rows for as long as the step took: at least a slice, at most this long.
 
@@ -45,6 +48,8 @@ class TaskLoop:
         self._clock = clock
         self._events = events
         self._stopped = False
+        self._look_s = clock.monotonic_s()
+        """When to look at the network again."""
         self._periodic: list[tuple[float, Callable[[], None]]] = []
         self._next_periodic_s = clock.monotonic_s()
 
@@ -61,18 +66,9 @@ class TaskLoop:
     def run(self) -> None:
         """Step until ``stop``."""
         while not self._stopped:
-            progressed = False
-            for _ in range(ROUNDS_PER_POLL):
-                if not self.step():
-                    break
-                progressed = True
-            if not progressed:
+            if not self.step():
                 self._flush_all()
-            self.reactor.poll(0.0 if progressed else self._idle_timeout_s())
-            now_s = self._clock.monotonic_s()
-            self.network.on_time(now_s)
-            if now_s >= self._next_periodic_s:
-                self._run_periodic(now_s)
+                self._look(self._idle_timeout_s())
 
     def step(self) -> bool:
         """One round over all tasks. True when at least one did something."""
@@ -100,6 +96,8 @@ class TaskLoop:
                 progressed = True
                 if now_s >= slices_until_s:
                     break
+            if progressed and now_s >= self._look_s:
+                now_s = self._look(0.0)
             ended = ended or task.phase in ENDED
         if ended:
             self.tasks = [task for task in self.tasks if task.phase not in ENDED]
@@ -123,6 +121,16 @@ class TaskLoop:
             self.network.release_partition(partition)
 
     # -- inner --------------------------------------------------------------------------------------------------
+
+    def _look(self, timeout_s: float | None) -> float:
+        """At the network, and at what is due; waits at most ``timeout_s``. The time after it."""
+        self.reactor.poll(timeout_s)
+        now_s = self._clock.monotonic_s()
+        self.network.on_time(now_s)
+        if self._periodic and now_s >= self._next_periodic_s:
+            self._run_periodic(now_s)
+        self._look_s = now_s + LOOK_INTERVAL_S
+        return now_s
 
     def _flush_all(self) -> None:
         for task in self.tasks:
