@@ -22,7 +22,8 @@ class ExplainDetail(enum.Enum):
     """Which changes each operator sends."""
     PLAN_ADVICE = "PLAN_ADVICE"
     """What will go wrong one day."""
-
+    JSON_EXECUTION_PLAN = "JSON_EXECUTION_PLAN"
+    """The operators of the job as JSON."""
     STATE_RECOVERY = "STATE_RECOVERY"
     """What the job would start with of the savepoint that ``execution.state-recovery.path`` names."""
 

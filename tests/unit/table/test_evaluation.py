@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import time
 from typing import Any
 
 import pyarrow as pa
@@ -216,3 +217,23 @@ def test_splitting_goes_by_bytes_and_respects_slices() -> None:
     ):
         assert evaluate(f"SPLIT_INDEX(s, '--', {index})", columns, [texts]).to_pylist() == expected
     assert string._split_one("a--b", "--", 1) == "b"
+
+
+def test_constants_that_python_cannot_hold_are_left_to_the_job() -> None:
+    far = fold_constants(parse("TIMESTAMPADD(YEAR, 9000, TIMESTAMP '2024-01-01 00:00:00')", COLUMNS))
+    assert not isinstance(far, Literal)
+    assert isinstance(fold_constants(parse("TIMESTAMPADD(YEAR, 9, TIMESTAMP '2024-01-01 00:00:00')", COLUMNS)), Literal)
+
+
+def test_upper_case_as_java_has_it() -> None:
+    assert column("UPPER(s || 'straße')")[:2] == ["7STRASSE", "XSTRASSE"]
+
+
+def test_a_division_by_zero_names_its_operator() -> None:
+    with pytest.raises(RecordTypeError, match=r"%\(1, 0\): division by zero"):
+        column("a % b")
+
+
+def test_times_have_the_digits_of_their_type() -> None:
+    (cut,) = evaluate("CAST(TIMESTAMP '2024-01-01 10:20:30.456' AS TIME)", COLUMNS, ROWS.columns).unique().to_pylist()
+    assert cut == time(10, 20, 30)

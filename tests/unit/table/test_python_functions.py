@@ -190,3 +190,9 @@ def test_a_branch_of_case_sees_only_its_rows() -> None:
     answer = compile_expression(case, columns)([pa.array([1, 2, None, 3])], EvaluationContext(rows=4))
     assert answer.to_pylist() == [-1, 20, -1, 30]
     assert seen == [2, 3]
+
+
+def test_a_function_without_a_signature_takes_what_it_is_given() -> None:
+    assert infer_types(max, "max", lt.INT) == (None, lt.INT)
+    with pytest.raises(JobGraphError, match="the result type of the function max is not known"):
+        infer_types(max, "max")

@@ -19,13 +19,16 @@ from millstream.core.table.functions.registry import function_names
 from millstream.core.table.row_type import RowType
 from millstream.sql.binder.aggregate_calls import AGGREGATES, OVER_ONLY
 from millstream.sql.binder.hints import table_options
+from millstream.sql.catalog.objects import CatalogTable
 from millstream.sql.errors import QueryError
 from millstream.sql.parser.errors import SqlError, SqlValidationError
 from millstream.sql.parser.statements import ExplainDetail, Insert, Query, Statement, StatementSet
 from millstream.sql.plan.nodes import Node
+from millstream.sql.planner.execution_plan import execution_plan
 from millstream.sql.planner.planner import InsertPlan, PlannedJob, Planner
 from millstream.sql.planner.services import CatalogServices
 from millstream.sql.planner.settings import PlannerSettings
+from millstream.sql.planner.tables import check_columns
 from millstream.sql.planner.uids import operators_of
 from millstream.sql.session.runner import SessionContext
 
@@ -68,6 +71,10 @@ class ClusterRunner:
 
     def query_type(self, context: SessionContext, query: exp.Expr, source: str) -> RowType:
         return _located(source, 0, lambda: planner(context).bind(query).row)
+
+    def check_table(self, context: SessionContext, table: CatalogTable, statement: Statement) -> None:
+        services = planner(context).services
+        self._located(statement, lambda: check_columns("of the statement", table, services.bind_expression))
 
     def built_in_functions(self) -> Sequence[str]:
         return sorted({*function_names(), *AGGREGATES, *OVER_ONLY})
@@ -136,7 +143,16 @@ def explained(context: SessionContext, planned: PlannedJob, details: Collection[
     )
     if ExplainDetail.STATE_RECOVERY.value in details:
         text += f"\n== State Recovery ==\n{_recovered_state(context, planned)}\n"
+    if ExplainDetail.JSON_EXECUTION_PLAN.value in details:
+        text += f"\n== Physical Execution Plan ==\n{_execution_plan(context, planned)}\n"
     return text
+
+
+def _execution_plan(context: SessionContext, planned: PlannedJob) -> str:
+    """The operators and how rows get from one to the next, as JSON."""
+    _, name, parallelism = job_settings(context, planned, "explained")
+    graph, _ = planned.graph(name, parallelism)
+    return execution_plan(graph)
 
 
 def _recovered_state(context: SessionContext, planned: PlannedJob) -> str:

@@ -1,13 +1,12 @@
 """Values as a SQL client shows them, a column at a time.
 
-Times are formatted from their integers: Python's ``datetime`` has no nanoseconds.
+As CAST to STRING writes them. Timestamps are formatted from their integers: Python's ``datetime`` has no nanoseconds.
 """
 
 from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -15,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from millstream.core.table.logical_types import NUMERIC, LogicalType, TypeRoot
+from millstream.core.table.text_format import text_of
 
 NULL_TEXT: Final = "<NULL>"
 _EPOCH: Final = datetime.datetime(1970, 1, 1)
@@ -28,7 +28,16 @@ def column_texts(values: pa.Array | pa.ChunkedArray, kind: LogicalType, zone: Zo
         per_second = _PER_SECOND[values.type.unit]
         numbers = pc.cast(values, pa.int64()).to_pylist()
         return [NULL_TEXT if n is None else _timestamp_text(n, per_second, kind.precision, shift) for n in numbers]
-    return [value_text(value) for value in values.to_pylist()]
+    return [NULL_TEXT if value is None else _text(value, kind, zone) for value in values.to_pylist()]
+
+
+def _text(value: Any, kind: LogicalType, zone: ZoneInfo) -> str:
+    """A value of another type than TIMESTAMP; dates and times without the kernels that format whole columns."""
+    if kind.root is TypeRoot.DATE:
+        return str(value)
+    if kind.root is TypeRoot.TIME:
+        return _time_text(value, kind.precision)
+    return text_of(value, kind, zone)
 
 
 def _no_shift(seconds: int) -> datetime.datetime:
@@ -53,26 +62,16 @@ def _timestamp_text(number: int, per_second: int, digits: int, shift: Callable[[
     return f"{text}.{fraction}" if fraction else text
 
 
+def _time_text(value: datetime.time, digits: int) -> str:
+    fraction = f"{value.microsecond:06d}"[:digits]
+    return f"{value:%H:%M:%S}.{fraction}" if fraction else f"{value:%H:%M:%S}"
+
+
 def value_text(value: Any) -> str:
-    """A value as Python holds it."""
-    match value:
-        case None:
-            return NULL_TEXT
-        case bool():
-            return "TRUE" if value else "FALSE"
-        case Decimal():
-            return format(value, "f")
-        case bytes():
-            return f"x'{value.hex()}'"
-        case datetime.datetime():
-            return str(value.replace(tzinfo=None))
-        case dict():
-            return "(" + ", ".join(value_text(item) for item in value.values()) + ")"
-        case list() if value and all(isinstance(item, tuple) and len(item) == 2 for item in value):
-            return "{" + ", ".join(f"{value_text(key)}={value_text(item)}" for key, item in value) + "}"
-        case list():
-            return "[" + ", ".join(value_text(item) for item in value) + "]"
-    return str(value)
+    """A value of a catalog: a name, a text, whether something holds."""
+    if value is None:
+        return NULL_TEXT
+    return str(value).upper() if isinstance(value, bool) else str(value)
 
 
 def is_numeric(kind: LogicalType) -> bool:

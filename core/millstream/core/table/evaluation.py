@@ -197,7 +197,7 @@ def _folded(expression: Expression) -> Expression | None:
         return None
     try:
         value = node.scalar.as_py()
-    except ValueError:  # nanoseconds that Python's datetime does not hold
+    except (ValueError, OverflowError):  # nanoseconds and years that Python's datetime does not hold
         return None
     return Literal(expression.type, value)
 

@@ -11,7 +11,7 @@ import enum
 import inspect
 import os
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -231,8 +231,11 @@ def infer_types(
     Arguments without annotation make them all unknown. Raises ``JobGraphError`` when the result is not known.
     """
     hints = hints_of(function)
-    parameters = list(inspect.signature(function).parameters.values())
-    declared = [type_of_annotation(hints.get(parameter.name)) for parameter in parameters]
+    try:
+        parameters: Mapping[str, inspect.Parameter] | None = inspect.signature(function).parameters
+    except ValueError:  # some functions written in C do not tell: their arguments are unknown
+        parameters = None
+    declared = [type_of_annotation(hints.get(parameter)) for parameter in parameters or ()]
     known = [kind for kind in declared if kind is not None and kind.root is not TypeRoot.NULL]
     if result is None:
         result = type_of_annotation(hints.get("return")) if "return" in hints else None
@@ -241,7 +244,8 @@ def infer_types(
             f"the result type of the function {name} is not known: annotate what it returns "
             "(int, str, list[float], a dataclass, ...), or pass result_type=DataTypes...."
         )
-    return (tuple(known) if len(known) == len(parameters) else None), result.with_nullable(True)
+    complete = parameters is not None and len(known) == len(parameters)
+    return (tuple(known) if complete else None), result.with_nullable(True)
 
 
 def failed_call(told: MillstreamError) -> CallFailed:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlglot import exp
 
+from millstream.core.errors import JobGraphError
 from millstream.core.table.expressions import Expression, Literal
 from millstream.core.table.functions.aggregates import aggregate_type
 from millstream.sql.binder.placeholders import AggregateExpression
@@ -35,7 +36,15 @@ def is_aggregate(node: exp.Expr, functions: UserFunctions) -> bool:
     if named is None:
         return False
     name = named[0]
-    return name in AGGREGATES or name in OVER_ONLY or functions.aggregate_function(name) is not None
+    return name in AGGREGATES or name in OVER_ONLY or _user_aggregate(functions, name, node) is not None
+
+
+def _user_aggregate(functions: UserFunctions, name: str, node: exp.Expr) -> Any | None:
+    """Raises ``QueryError`` at the call for a function that cannot be imported, or whose types are not known."""
+    try:
+        return functions.aggregate_function(name)
+    except JobGraphError as error:
+        raise query_error(error.message, node) from error
 
 
 def contains_aggregate(node: exp.Expr, functions: UserFunctions) -> bool:

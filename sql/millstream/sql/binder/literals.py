@@ -17,6 +17,7 @@ from millstream.sql.errors import query_error
 _INT: Final = range(-(2**31), 2**31)
 _BIGINT: Final = range(-(2**63), 2**63)
 _UNIT_MS: Final = {"DAY": 86_400_000, "HOUR": 3_600_000, "MINUTE": 60_000, "SECOND": 1000, "WEEK": 604_800_000}
+_MONTHS_MAX: Final = 2**31 - 1
 _UNIT_MONTHS: Final = {"YEAR": 12, "QUARTER": 3, "MONTH": 1}
 _DAY_TIME_FIELDS: Final = ("DAY", "HOUR", "MINUTE", "SECOND")
 
@@ -95,9 +96,11 @@ def interval_literal(node: exp.Interval) -> Literal:
     try:
         if first in _UNIT_MONTHS:
             months = _months(text, first, last)
+            if months > _MONTHS_MAX:
+                raise ValueError(text)
             return Literal(lt.INTERVAL_YEAR_MONTH.with_nullable(False), -months if negative else months)
         span = datetime.timedelta(milliseconds=_day_time_ms(text, first, last))
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, ArithmeticError):
         to = f" TO {last}" if last != first else ""
         raise query_error(f"INTERVAL '{text}' {first}{to} is no interval", node) from None
     return Literal(lt.INTERVAL_DAY_TIME.with_nullable(False), -span if negative else span)

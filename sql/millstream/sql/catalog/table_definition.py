@@ -76,7 +76,7 @@ def _require(table: CatalogTable, what: str, name: str, source: str, offset: int
         return
     near = nearest(name, list(table.names))
     hint = f"Did you mean {near}?" if near else f"The columns are {', '.join(table.names)}."
-    raise SqlValidationError.at(source, offset, f"the {what} of the table names an unknown column {name}", hint)
+    raise SqlValidationError.at(source, offset, f"unknown column {name} in the {what} of the table", hint)
 
 
 def _rules(statement: CreateTable, like: LikeClause) -> dict[str, str]:
@@ -104,6 +104,8 @@ def _merged(statement: CreateTable, clause: LikeClause, own: CatalogTable, like:
 
     def conflict(what: str, feature: str) -> SqlValidationError:
         hint = f"EXCLUDING {feature} leaves that of the other table out."
+        if not feature:
+            hint = "Physical columns of the other table are always taken over."
         if feature in _OVERWRITABLE:
             hint = f"OVERWRITING {feature} takes that of this table; " + hint
         return SqlValidationError.at(statement.source, statement.position.offset, f"both tables have {what}", hint)
@@ -157,7 +159,7 @@ def _merged_columns(
         if column.name not in overriding:
             merged.append(column)
         elif not feature or rules[feature] != _OVERWRITING:
-            raise conflict(f"a column {column.name}", feature or "ALL")
+            raise conflict(f"a column {column.name}", feature)
     return (*merged, *own.columns)
 
 

@@ -165,7 +165,7 @@ class CatalogServices:
             if stored is None and scalar_function(name) is None and name.upper() not in AGGREGATES:
                 defaults = self._defaults or (self._catalogs.current_catalog, self._catalogs.current_database)
                 stored = self._catalogs.function((*defaults, key))
-            self._loaded[key] = None if stored is None else _function_of(name, stored)
+            self._loaded[key] = None if stored is None else _function_of(key, stored)
         return self._loaded[key]
 
 

@@ -150,12 +150,23 @@ def table_relation(name: str, table: TableDefinition, options: Mapping[str, str]
     """
     description = describe(name, table, options)
     scanned = ScannedTable.of(description, connector_of(description))
-    stored = [column for column in table.columns if not isinstance(column, ComputedColumn)]
     projection = tuple(
-        (column.key or column.name) if isinstance(column, MetadataColumn) else column.name for column in stored
+        (column.key or column.name) if isinstance(column, MetadataColumn) else column.name
+        for column in table.columns
+        if not isinstance(column, ComputedColumn)
     )
-    row = RowType(tuple(Column(column.name, _stored_type(column, table.primary_key)) for column in stored))
-    return completed(n.Scan(row, scanned, projection), name, table, bind)
+    return completed(n.Scan(_stored_row(table), scanned, projection), name, table, bind)
+
+
+def check_columns(name: str, table: TableDefinition, bind: BindExpression) -> None:
+    """Raises ``QueryError`` for a computed column or a watermark that means nothing; no connector is asked."""
+    completed(n.Values(_stored_row(table), ()), name, table, bind)
+
+
+def _stored_row(table: TableDefinition) -> RowType:
+    """The columns that the connector reads, physical and metadata ones."""
+    columns = [column for column in table.columns if not isinstance(column, ComputedColumn)]
+    return RowType(tuple(Column(column.name, _stored_type(column, table.primary_key)) for column in columns))
 
 
 def completed(node: n.Node, name: str, table: TableDefinition, bind: BindExpression) -> n.Node:

@@ -30,13 +30,14 @@ from millstream.sql.parser.statements import (
     SetOptions,
     SetQuery,
 )
+from millstream.sql.session.definitions import Check
 
 
-def alter(statement: Alter, catalogs: CatalogManager) -> None:
+def alter(statement: Alter, catalogs: CatalogManager, check: Check) -> None:
     """Raises ``CatalogError`` and ``SqlValidationError`` for what does not exist or does not fit."""
     match statement.kind:
         case ObjectKind.TABLE | ObjectKind.VIEW:
-            _alter_relation(statement, catalogs)
+            _alter_relation(statement, catalogs, check)
         case ObjectKind.FUNCTION:
             assert isinstance(statement.action, SetFunction)
             catalogs.put_function(
@@ -68,7 +69,7 @@ def _changed(options: Mapping[str, str], comment: str, statement: Alter) -> tupl
     raise AssertionError(f"{statement.action} of a {statement.kind}")
 
 
-def _alter_relation(statement: Alter, catalogs: CatalogManager) -> None:
+def _alter_relation(statement: Alter, catalogs: CatalogManager, check: Check) -> None:
     if statement.if_exists and catalogs.find(statement.path) is None:
         return
     found = catalogs.resolve(statement.path)
@@ -90,7 +91,10 @@ def _alter_relation(statement: Alter, catalogs: CatalogManager) -> None:
         catalogs.alter(found.path, view)
     else:
         altered = _TableChange(statement, found.relation).altered()
-        catalogs.alter(found.path, checked(altered, statement.source, statement.position.offset))
+        altered = checked(altered, statement.source, statement.position.offset)
+        if isinstance(statement.action, AddColumns | ModifyColumns):
+            check(altered, statement)
+        catalogs.alter(found.path, altered)
 
 
 class _TableChange:
@@ -132,9 +136,11 @@ class _TableChange:
         hint = f"Did you mean {near}?" if near else f"The columns are {', '.join(self._table.names)}."
         self._require(name in self._table.names, f"the table has no column {name}", hint)
 
-    def _require_unused(self, name: str) -> None:
-        """No computed column, watermark or key reads it."""
+    def _require_unused(self, name: str, dropped: tuple[str, ...] = ()) -> None:
+        """No computed column, watermark or key reads it, but for columns that are ``dropped`` with it."""
         for column in self._table.computed_columns():
+            if column.name in dropped:
+                continue
             self._require(
                 not any(node.name == name for node in column.expression.find_all(exp.Column)),
                 f"the computed column {column.name} reads {name}",
@@ -156,7 +162,7 @@ class _TableChange:
     def _without(self, names: tuple[str, ...]) -> CatalogTable:
         for name in names:
             self._require_column(name)
-            self._require_unused(name)
+            self._require_unused(name, names)
             self._require(name not in self._table.primary_key, f"{name} is part of the primary key")
         columns = tuple(column for column in self._table.columns if column.name not in names)
         self._require(bool(columns), "a table needs at least one column")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from millstream.core.table.row_type import Column
@@ -28,9 +29,16 @@ from millstream.sql.parser.statements import (
     Use,
 )
 
+Check = Callable[[CatalogTable, Statement], None]
+"""Raises ``SqlError`` for a table whose computed columns or watermark mean nothing."""
+
 
 def create_table(
-    statement: CreateTable, catalogs: CatalogManager, defined_at: str, query_columns: tuple[Column, ...]
+    statement: CreateTable,
+    catalogs: CatalogManager,
+    defined_at: str,
+    query_columns: tuple[Column, ...],
+    check: Check,
 ) -> bool:
     """Create it; for ``AS query`` with the columns ``query_columns``. False if one was there and may stay."""
     like = None
@@ -40,6 +48,7 @@ def create_table(
             raise _error(statement, f"{found.name} is a view, LIKE needs a table")
         like = found.relation
     table = table_of(_with_query_columns(statement, query_columns), defined_at=defined_at, like=like)
+    check(table, statement)
     return catalogs.put(
         statement.path,
         table,

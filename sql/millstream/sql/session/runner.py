@@ -15,7 +15,8 @@ from millstream.core.config import Configuration
 from millstream.core.elements.batch import ArrowBatch
 from millstream.core.table.row_type import RowType
 from millstream.sql.catalog.catalog_manager import CatalogManager
-from millstream.sql.parser.statements import ExplainDetail, Insert, Query, StatementSet
+from millstream.sql.catalog.objects import CatalogTable
+from millstream.sql.parser.statements import ExplainDetail, Insert, Query, Statement, StatementSet
 
 
 class SessionContext(Protocol):
@@ -84,6 +85,10 @@ class QueryRunner(Protocol):
 
     def query_type(self, context: SessionContext, query: exp.Expr, source: str) -> RowType:
         """The columns of a query in a script ``source``, for views and ``CREATE TABLE ... AS``."""
+        ...
+
+    def check_table(self, context: SessionContext, table: CatalogTable, statement: Statement) -> None:
+        """That the computed columns and the watermark of a table mean something."""
         ...
 
     def built_in_functions(self) -> Sequence[str]:

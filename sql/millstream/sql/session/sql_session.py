@@ -12,6 +12,7 @@ from millstream.core.config import Configuration, options
 from millstream.core.errors import ConfigError, UserError
 from millstream.core.table.row_type import Column
 from millstream.sql.catalog.catalog_manager import CatalogError, CatalogManager
+from millstream.sql.catalog.objects import CatalogTable
 from millstream.sql.parser.errors import SqlError, SqlValidationError
 from millstream.sql.parser.script import iterate_script
 from millstream.sql.parser.statements import (
@@ -109,11 +110,11 @@ class SqlSession:
 
     def _create_table(self, statement: CreateTable) -> StatementResult:
         if statement.as_query is None:
-            definitions.create_table(statement, self.catalogs, self._place(statement), ())
+            definitions.create_table(statement, self.catalogs, self._place(statement), (), self._check_table)
             return Done()
         runner = self._require_runner(statement, "CREATE TABLE ... AS")
         columns = runner.query_type(self, statement.as_query, statement.source).columns
-        if not definitions.create_table(statement, self.catalogs, self._place(statement), columns):
+        if not definitions.create_table(statement, self.catalogs, self._place(statement), columns, self._check_table):
             return Done()
         insert = Insert(
             position=statement.position,
@@ -124,6 +125,10 @@ class SqlSession:
             query=statement.as_query,
         )
         return self._insert(insert)
+
+    def _check_table(self, table: CatalogTable, statement: Statement) -> None:
+        if self._runner is not None:
+            self._runner.check_table(self, table, statement)
 
     def _create_view(self, statement: CreateView) -> StatementResult:
         columns: tuple[Column, ...] | None = None
@@ -149,7 +154,7 @@ class SqlSession:
         return Done()
 
     def _alter(self, statement: Alter) -> StatementResult:
-        alterations.alter(statement, self.catalogs)
+        alterations.alter(statement, self.catalogs, self._check_table)
         return Done()
 
     def _use(self, statement: Use) -> StatementResult:

@@ -103,6 +103,9 @@ REFUSED = [
         "'k' must stand in GROUP",
     ),
     ("SELECT CAST(ts AS BOOLEAN) FROM bid", "BOOLEAN"),
+    ("SELECT INTERVAL 'x' DAY", "INTERVAL 'x' DAY is no interval"),
+    ("SELECT INTERVAL '9999999999' DAY", "INTERVAL '9999999999' DAY is no interval"),
+    ("SELECT INTERVAL '9999999999' YEAR", "INTERVAL '9999999999' YEAR is no interval"),
 ]
 
 

@@ -88,6 +88,8 @@ def test_alterations(session: SqlSession) -> None:
     relation = session.catalogs.resolve(("orders",)).relation
     assert relation.options == {"k": "v"}  # type: ignore[union-attr]
     assert names(session, "DESCRIBE orders") == ["id", "price", "z", "offset"]
+    run(session, "ALTER TABLE orders ADD (twice AS z * 2); ALTER TABLE orders DROP (z, twice)")
+    assert names(session, "SHOW COLUMNS FROM orders") == ["id", "price", "offset"]
 
 
 @pytest.mark.parametrize(

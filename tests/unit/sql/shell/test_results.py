@@ -2,9 +2,11 @@
 
 import datetime
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,12 +22,30 @@ BERLIN = ZoneInfo("Europe/Berlin")
 def test_values() -> None:
     assert value_text(None) == "<NULL>"
     assert value_text(True) == "TRUE"
-    assert value_text(Decimal("1E+3")) == "1000"
-    assert value_text(b"\x01\xff") == "x'01ff'"
-    assert value_text([1, None]) == "[1, <NULL>]"
-    assert value_text([("k", 1)]) == "{k=1}"
-    assert value_text({"a": 1, "b": "x"}) == "(1, x)"
-    assert value_text(datetime.date(2020, 2, 1)) == "2020-02-01"
+    assert value_text("abc") == "abc"
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "text"),
+    [
+        (Decimal("1E+3"), t.decimal(10, 0), "1000"),
+        (b"\x01\xff", t.BYTES, "x'01ff'"),
+        ([1, None], t.array(t.INT), "[1, NULL]"),
+        ([("k", 1)], t.map_of(t.STRING, t.INT), "{k=1}"),
+        ({"a": 1, "b": "x"}, t.row(("a", t.INT), ("b", t.STRING)), "(1, x)"),
+        (datetime.date(2020, 2, 1), t.DATE, "2020-02-01"),
+        (datetime.time(1, 2, 3, 456000), t.LogicalType(t.TypeRoot.TIME), "01:02:03"),
+        (datetime.time(1, 2, 3, 456000), t.LogicalType(t.TypeRoot.TIME, precision=3), "01:02:03.456"),
+        (1e10, t.DOUBLE, "1.0E10"),
+        (float("inf"), t.DOUBLE, "Infinity"),
+        (14, t.INTERVAL_YEAR_MONTH, "+1-02"),
+        (datetime.timedelta(days=1, milliseconds=5), t.INTERVAL_DAY_TIME, "+1 00:00:00.005"),
+        (False, t.BOOLEAN, "FALSE"),
+        (None, t.INT, "<NULL>"),
+    ],
+)
+def test_values_are_shown_as_cast_to_string_writes_them(value: Any, kind: t.LogicalType, text: str) -> None:
+    assert column_texts(pa.array([value], kind.arrow()), kind, BERLIN) == [text]
 
 
 def test_times_keep_their_digits_and_take_the_zone() -> None:

@@ -92,7 +92,7 @@ def _evaluator(name: str) -> Callable[[Sequence[Value], LogicalType, EvaluationC
             return _KERNELS[name](left, right)
         if kind.root in lt.APPROXIMATE:
             return pc.divide(left, right) if name == "/" else float_remainder(left, right)
-        quotient = integer_quotient(left, right)
+        quotient = integer_quotient(name, left, right)
         if name == "/":
             return quotient
         return pc.cast(pc.subtract(left, pc.multiply(quotient, right)), kind.arrow(), safe=False)
@@ -100,9 +100,12 @@ def _evaluator(name: str) -> Callable[[Sequence[Value], LogicalType, EvaluationC
     return evaluate
 
 
-def integer_quotient(left: Value, right: Value) -> Value:
-    """Truncated division. The least number divided by -1 is itself, as in Java. Raises for a zero."""
-    _refuse_zero("/", left, right)
+def integer_quotient(name: str, left: Value, right: Value) -> Value:
+    """Truncated division for ``name``, ``/`` or ``%``. The least number divided by -1 is itself, as in Java.
+
+    Raises for a zero.
+    """
+    _refuse_zero(name, left, right)
     if isinstance(right, pa.Scalar):
         return pc.negate(left) if right.as_py() == -1 else pc.divide(left, right)
     minus = pc.equal(right, pa.scalar(-1, right.type))

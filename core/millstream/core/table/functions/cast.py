@@ -180,10 +180,14 @@ def _between_times(values: pa.Array, source: LogicalType, target: LogicalType, c
         return pc.cast(pc.floor_temporal(local, unit="day"), pa.date32())
     if other is _R.TIME:
         if one is _R.TIME:
-            return values
-        within = pc.cast(pc.subtract(local, pc.floor_temporal(local, unit="day")), pa.int64())
-        per_ms = TICKS[local.type.unit] // 1000
-        return pc.cast(pc.cast(pc.divide(within, per_ms), pa.int32()), pa.time32("ms"))
+            ms = pc.cast(values, pa.int32())
+        else:
+            within = pc.cast(pc.subtract(local, pc.floor_temporal(local, unit="day")), pa.int64())
+            ms = pc.cast(pc.divide(within, TICKS[local.type.unit] // 1000), pa.int32())
+        grain = 10 ** (3 - min(target.precision, 3))
+        return pc.cast(
+            pc.multiply(pc.divide(ms, pa.scalar(grain, pa.int32())), pa.scalar(grain, pa.int32())), pa.time32("ms")
+        )
     return _to_timestamp(local, target, context)
 
 

@@ -50,7 +50,9 @@ def _array(arguments: Sequence[Value], kind: LogicalType, context: EvaluationCon
 def _bind_map(types: Sequence[LogicalType], literals: Sequence[object]) -> Signature:
     if len(types) % 2:
         raise TypeMismatch("MAP takes keys and values in pairs: MAP['a', 1, 'b', 2]")
-    key, value = (common_type(types[side::2]) if types else lt.NULL for side in (0, 1))
+    if not types:
+        raise TypeMismatch("MAP[] does not tell the types of its keys and values: MAP takes at least one pair")
+    key, value = (common_type(types[side::2]) for side in (0, 1))
     if key is None or value is None:
         raise mismatched("MAP", types, "its keys need one type and its values another: CAST them")
     pairs = tuple(value if place % 2 else key for place in range(len(types)))
@@ -59,8 +61,6 @@ def _bind_map(types: Sequence[LogicalType], literals: Sequence[object]) -> Signa
 
 def _map(arguments: Sequence[Value], kind: LogicalType, context: EvaluationContext) -> Value:
     """Of equal keys the last one counts."""
-    if not arguments:
-        return pa.array([[]], kind.arrow())[0]
     rows = rows_of(arguments, context)
     keys = [value for value in arguments[::2] if isinstance(value, pa.Scalar)]
     if len(keys) < len(arguments) // 2 or len({key.as_py() for key in keys}) < len(keys):

@@ -125,6 +125,11 @@ def _in_case(ascii_kernel: Any, utf8_kernel: Any) -> Any:
     return compute
 
 
+def _utf8_upper(text: Value) -> Value:
+    """As Java has it: Arrow keeps the number of characters, but the sharp s is written with two capitals."""
+    return pc.utf8_upper(pc.replace_substring(text, "ß", "SS"))
+
+
 def _char_length(text: Value) -> Value:
     return pc.cast(pc.utf8_length(text), pa.int32())
 
@@ -146,7 +151,7 @@ FUNCTIONS: Final = (
         "LOWER", [TEXT], lt.STRING, _in_case(pc.ascii_lower, pc.utf8_lower), "In lower case.", ("LOWER('AbC')", "abc")
     ),
     arrow_function(
-        "UPPER", [TEXT], lt.STRING, _in_case(pc.ascii_upper, pc.utf8_upper), "In upper case.", ("UPPER('abc')", "ABC")
+        "UPPER", [TEXT], lt.STRING, _in_case(pc.ascii_upper, _utf8_upper), "In upper case.", ("UPPER('abc')", "ABC")
     ),
     arrow_function("CHAR_LENGTH", [TEXT], lt.INT, _char_length, "Number of characters.", ("CHAR_LENGTH('héllo')", "5")),
     ScalarFunction(
