@@ -15,7 +15,7 @@ from sqlglot import exp
 from millstream.core.errors import JobGraphError
 from millstream.core.table import logical_types as lt
 from millstream.core.table.expressions import Call, Expression, Literal
-from millstream.core.table.functions.registry import bind_call, cast_call
+from millstream.core.table.functions.registry import bind_call, cast_call, scalar_function
 from millstream.sql.binder import aggregate_calls, over_calls
 from millstream.sql.binder.json_clauses import JSON_CALLS, json_arguments
 from millstream.sql.binder.literals import (
@@ -91,7 +91,8 @@ class ExpressionBinder:
             named = call_of(node)
             if named is not None:
                 return self._function(*named)
-        except QueryError:
+        except QueryError as error:
+            error.node = error.node or node
             raise
         except JobGraphError as error:
             raise query_error(error.message, node) from error
@@ -115,13 +116,21 @@ class ExpressionBinder:
     def _function(self, name: str, arguments: list[exp.Expr]) -> Expression:
         if name in JSON_CALLS:
             return bind_call(*json_arguments(name, arguments, self.bind))
+        if any(isinstance(argument, exp.Star) for argument in arguments):
+            raise self._unknown_function(name) if scalar_function(name) is None else query_error(f"{name} takes no *")
         bound = [self.bind(argument) for argument in arguments]
         if name in GROUPING_FUNCTIONS and self.aggregates:
             return Call(lt.BIGINT.with_nullable(False), name, tuple(bound))
         user = self.functions.bind_function(name, bound)
         if user is not None:
             return user
+        if scalar_function(name) is None:
+            raise self._unknown_function(name)
         return bind_call(name, bound)
+
+    def _unknown_function(self, name: str) -> QueryError:
+        near = did_you_mean(name, self.functions.function_names()) or " SHOW FUNCTIONS lists all."
+        return query_error(f"there is no function {name}.{near}")
 
     # -- leaves -----------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from millstream.sql.binder.hints import table_options
 from millstream.sql.binder.literals import boolean_literal
 from millstream.sql.binder.scope import Relation, Scope
 from millstream.sql.binder.subqueries import has_outer
-from millstream.sql.errors import query_error, unsupported
+from millstream.sql.errors import did_you_mean, query_error, unsupported
 from millstream.sql.plan.conditions import conjunction
 from millstream.sql.plan.nodes import Filter, Join, Node, TemporalJoin, Values
 
@@ -173,7 +173,8 @@ def _using_condition(
     for name in names:
         mine, other = left.matches(name), right.matches(name)
         if len(mine) != 1 or len(other) != 1:
-            raise query_error(f"USING needs exactly one column {name!r} on each side", join)
+            near = did_you_mean(name, set(left.names) & set(right.names) - {name})
+            raise query_error(f"USING needs exactly one column {name!r} on each side.{near}", join)
         pair = [InputRef(left.row[mine[0]].type, mine[0]), InputRef(right.row[other[0]].type, width + other[0])]
         conditions.append(binder.expressions(Scope(both), "USING").call("=", *pair))
         hidden.add(width + other[0])

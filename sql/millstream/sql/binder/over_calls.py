@@ -14,7 +14,7 @@ from millstream.core.table.specs import FrameBound, FrameKind
 from millstream.sql.binder.aggregate_calls import bind_aggregate
 from millstream.sql.binder.literals import interval_ms
 from millstream.sql.binder.placeholders import AggregateExpression, OrderExpression, OverExpression
-from millstream.sql.errors import query_error, unsupported
+from millstream.sql.errors import did_you_mean, query_error, unsupported
 
 if TYPE_CHECKING:
     from millstream.sql.binder.expressions import ExpressionBinder
@@ -47,7 +47,8 @@ def _with_named_window(node: exp.Window) -> exp.Window:
         if window.name == name:
             keys = ("partition_by", "order", "spec")
             return exp.Window(this=node.this, **{key: window.args.get(key) for key in keys}, over="OVER")
-    raise query_error(f"there is no window {name!r}", node)
+    windows = [str(window.name) for window in (select.args.get("windows") if select is not None else None) or []]
+    raise query_error(f"there is no window {name!r}.{did_you_mean(name, windows)}", node)
 
 
 def bind_order(binder: ExpressionBinder, order: exp.Order | None) -> tuple[OrderExpression, ...]:

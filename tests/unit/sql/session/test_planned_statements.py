@@ -28,7 +28,7 @@ def run(session: SqlSession, text: str) -> str:
     ("statement", "place", "message"),
     [
         ("CREATE TABLE x (a INT, b AS c + 1)", (2, 29), "no column 'c'"),
-        ("CREATE TABLE x (a INT, b AS UPER(a))", (2, 29), "Did you mean UPPER?"),
+        ("CREATE TABLE x (a INT, b AS UPER(a))", (2, 29), "Did you mean 'UPPER'?"),
         ("CREATE TABLE x (a INT, WATERMARK FOR a AS a)", (2, 43), "event time is a TIMESTAMP"),
         ("CREATE TABLE x (b AS s || 'x', c AS s + 1) LIKE t (EXCLUDING WATERMARKS)", (2, 37), "does not take STRING"),
         ("CREATE TABLE x (a STRING) LIKE t (EXCLUDING ALL)", (2, 1), "Physical columns of the other table are always"),
