@@ -4,7 +4,9 @@ The shell (``JobMaster``) performs the instructions and feeds the outcome back. 
 except that an error that only says that a connection or a peer was lost gives way to one that says why.
 
 A failure stops the region of what failed (``scheduling/regions.py``). The job is FAILING, RESTARTING and INITIALIZING
-meanwhile, though the subtasks of other regions run on, keep their attempt and their slots, and may even finish.
+meanwhile, though the subtasks of other regions run on, keep their attempt and their slots, and may even finish. Another
+region may fail before the first one is back; each waits for its own delay, and the job is RESTARTING until the last one
+is deployed.
 """
 
 from __future__ import annotations
@@ -70,11 +72,11 @@ class RestartDecided:
 
 @dataclass(frozen=True)
 class RestartDue:
-    """The delay before the next attempt is over; ``slot_subtasks``: of each slot, if they are others now.
-
-    A job of which only a part has stopped keeps those it has.
+    """The delay of the ``AwaitRestart`` with this number is over; ``slot_subtasks``: of each slot, if they are others
+    now. A job of which only a part is to start keeps those it has.
     """
 
+    number: int
     slot_subtasks: tuple[tuple[SubtaskId, ...], ...] = ()
 
 
@@ -132,10 +134,12 @@ class AskRestart:
 
 @dataclass(frozen=True)
 class AwaitRestart:
-    """Free these slots, and feed ``RestartDue`` when the strategy's delay is over: these vertices start again."""
+    """Free these slots, and feed ``RestartDue`` with ``number`` when the strategy's delay is over: these vertices start
+    again."""
 
     vertices: frozenset[VertexId]
     slots: tuple[SlotId, ...]
+    number: int
 
 
 @dataclass(frozen=True)
@@ -167,6 +171,11 @@ class JobMachine:
         self._regions = regions
         self._down = frozenset(regions)
         """What does not run and is to start: at first everything, after a failure the regions that it stops."""
+        self._due = self._down
+        """The part of that which only needs slots."""
+        self._awaited: dict[VertexId, int] = {}
+        """The part of that whose delay is not over, and the number of the delay. The rest is being stopped."""
+        self._delays = 0
         self._slot_subtasks = slot_subtasks
         self._slots: list[Slot | None] = [None] * len(slot_subtasks)
         self._former: list[TaskManagerId | None] = [None] * len(slot_subtasks)
@@ -175,7 +184,6 @@ class JobMachine:
         """Not started again: the regions that did not fail are being cancelled."""
         self._awaiting_cause = False
         self._asked = False
-        self._restart_due = False
         self._stopping = False
         """Being rescaled: subtasks of the former plan are being cancelled."""
         self._attempt = 0
@@ -210,7 +218,7 @@ class JobMachine:
             case RestartDecided():
                 return self._restart_decided(event.again, now_ms)
             case RestartDue():
-                return self._restart(event.slot_subtasks or self._slot_subtasks)
+                return self._restart(event.number, event.slot_subtasks or self._slot_subtasks)
             case RescaleRequested():
                 return self._rescale(event.slot_subtasks, now_ms)
             case Replanned():
@@ -221,12 +229,16 @@ class JobMachine:
     @property
     def wants_slots(self) -> bool:
         """The job can start as soon as it gets slots."""
-        return self.status is JobStatus.CREATED or (self.status is JobStatus.RESTARTING and self._restart_due)
+        return self.status is JobStatus.CREATED or (self.status is JobStatus.RESTARTING and bool(self._due))
 
     @property
     def is_down(self) -> bool:
-        """Nothing of the job runs, or is to run on: it may start with other subtasks."""
-        return len(self._down) == len(self._regions)
+        """Everything waits for slots: the job may start with other subtasks."""
+        return len(self._due) == len(self._regions)
+
+    def will_be_down(self, number: int) -> bool:
+        """Whether ``is_down`` holds as soon as this delay is over."""
+        return len(self._due | self._awaiting(number)) == len(self._regions)
 
     @property
     def missing_slots(self) -> list[TaskManagerId | None]:
@@ -237,22 +249,23 @@ class JobMachine:
         return [
             position
             for position, subtasks in enumerate(self._slot_subtasks)
-            if self._slots[position] is None and any(subtask.vertex in self._down for subtask in subtasks)
+            if self._slots[position] is None and any(subtask.vertex in self._due for subtask in subtasks)
         ]
 
     def _granted(self, slots: tuple[Slot, ...], now_ms: int) -> list[Instruction]:
         if not self.wants_slots:
             return []
-        self._restart_due = False
         for position, slot in zip(self._missing(), slots, strict=True):
             self._slots[position] = slot
         for position, subtasks in enumerate(self._slot_subtasks):
             for subtask in subtasks:
-                if subtask.vertex in self._down:
+                if subtask.vertex in self._due:
                     self.executions[subtask].slot = self._slots[position]
                     self.executions[subtask].advance(common_pb2.SUBTASK_STATUS_DEPLOYING)
-        deployed, self._down = self._down, frozenset()
-        self.story.become(JobStatus.INITIALIZING, now_ms)
+        deployed, self._due = self._due, frozenset()
+        self._down -= deployed
+        if not self._down:
+            self.story.become(JobStatus.INITIALIZING, now_ms)
         return [Deploy(deployed)]
 
     def _reported(self, event: SubtaskReported, now_ms: int) -> list[Instruction]:
@@ -288,7 +301,11 @@ class JobMachine:
         """Stop the regions of ``vertices``; None: everything."""
         if self.status is JobStatus.CANCELLING or self._stopping:
             return [*self._cancel_subtasks(), *self._check_end(now_ms)]
-        self._down = self._down.union(*map(self._regions.__getitem__, self._regions if vertices is None else vertices))
+        self._take_down(*map(self._regions.__getitem__, self._regions if vertices is None else vertices))
+        self._asked = False  # more is to stop first, or the question comes again
+        if self.status is not JobStatus.FAILING:
+            self.error = None  # of another region, or of what came before
+            self.secondary_errors.clear()
         if self.error is None or (_is_consequence(self.error) and not _is_consequence(error)):
             if self.error is not None:
                 self.secondary_errors.append(self.error)
@@ -304,7 +321,7 @@ class JobMachine:
         if self.status is JobStatus.CANCELLING:
             return []
         self.story.become(JobStatus.CANCELLING, now_ms)
-        self._down = frozenset(self._regions)
+        self._take_down(self._regions)
         return [*self._cancel_subtasks(), *self._check_end(now_ms)]
 
     def _cancel_subtasks(self) -> list[Instruction]:
@@ -318,8 +335,20 @@ class JobMachine:
                 execution.advance(common_pb2.SUBTASK_STATUS_CANCELED)
         return [CancelSubtasks(tuple(running))] if running else []
 
+    def _take_down(self, *vertices: Iterable[VertexId]) -> None:
+        """These are to stop, and wait neither for slots nor for a delay any more."""
+        stopping = frozenset[VertexId]().union(*vertices)
+        self._down |= stopping
+        self._due -= stopping
+        self._awaited = {vertex: number for vertex, number in self._awaited.items() if vertex not in stopping}
+
+    def _awaiting(self, number: int) -> frozenset[VertexId]:
+        return frozenset(vertex for vertex, awaited in self._awaited.items() if awaited == number)
+
     def _stopped(self) -> list[Execution]:
-        return [execution for execution in self.executions.values() if execution.subtask.vertex in self._down]
+        """What has stopped or is to stop, and has no delay yet."""
+        stopped = self._down - self._due - self._awaited.keys()
+        return [execution for execution in self.executions.values() if execution.subtask.vertex in stopped]
 
     def _check_end(self, now_ms: int) -> list[Instruction]:
         if not self._ended():
@@ -348,18 +377,20 @@ class JobMachine:
         self._asked = False
         if not again:
             self._given_up = True
-            self._down = frozenset(self._regions)
+            self._take_down(self._regions)
             return [*self._cancel_subtasks(), *self._check_end(now_ms)]
         assert self.error is not None
         self.failures.append((self.error, now_ms))
         del self.failures[:-FAILURES_KEPT]
         self.restarts += 1
-        self._restart_due = False
         self.story.become(JobStatus.RESTARTING, now_ms)
-        return [self._await_restart()]
+        return [self._await_restart(), *([RequestSlots()] if self._due else [])]
 
     def _await_restart(self) -> AwaitRestart:
         """Slots in which something runs on are kept, and what shared them comes back there."""
+        self._delays += 1
+        stopped = self._down - self._due - self._awaited.keys()
+        self._awaited.update(dict.fromkeys(stopped, self._delays))
         kept = {
             execution.slot.slot_id
             for execution in self.executions.values()
@@ -371,20 +402,24 @@ class JobMachine:
                 released.append(slot.slot_id)
                 self._former[position] = slot.slot_id.taskmanager
                 self._slots[position] = None
-        return AwaitRestart(self._down, tuple(released))
+        return AwaitRestart(stopped, tuple(released), self._delays)
 
-    def _restart(self, slot_subtasks: tuple[tuple[SubtaskId, ...], ...]) -> list[Instruction]:
-        if self.status is not JobStatus.RESTARTING or self._restart_due:
+    def _restart(self, number: int, slot_subtasks: tuple[tuple[SubtaskId, ...], ...]) -> list[Instruction]:
+        vertices = self._awaiting(number)
+        if not vertices:
             return []
-        self.error = None
-        self.secondary_errors.clear()
-        self._restart_due = True
+        self._awaited = {vertex: awaited for vertex, awaited in self._awaited.items() if awaited != number}
+        self._due |= vertices
         self._attempt += 1
         if self.is_down:
             self._replan(slot_subtasks)
         else:
-            for execution in self._stopped():
-                self.executions[execution.subtask] = Execution(execution.subtask, self._attempt)
+            for subtask in [subtask for subtask in self.executions if subtask.vertex in vertices]:
+                self.executions[subtask] = Execution(subtask, self._attempt)
+        if self.status is not JobStatus.RESTARTING:
+            return []  # another region is being stopped: slots are asked for when that is done
+        self.error = None
+        self.secondary_errors.clear()
         return [RequestSlots()]
 
     def _rescale(self, slot_subtasks: tuple[tuple[SubtaskId, ...], ...], now_ms: int) -> list[Instruction]:
@@ -392,7 +427,7 @@ class JobMachine:
             return []
         self.story.become(JobStatus.RESTARTING, now_ms)
         self._slot_subtasks = slot_subtasks
-        self._down = frozenset(self._regions)
+        self._take_down(self._regions)
         self._stopping = True
         return [*self._cancel_subtasks(), *self._check_end(now_ms)]
 

@@ -326,19 +326,19 @@ class JobMaster:
             case AwaitRestart():
                 self._close_attempt(instruction.vertices, instruction.slots)
                 delay_s = 0.0 if self._scaling.is_pending else self._restart_delay_s
-                asyncio.get_running_loop().call_later(delay_s, self._restart)
+                asyncio.get_running_loop().call_later(delay_s, self._restart, instruction.number)
             case RequestSlots():
                 self._slots_deadline_s = self._clock.monotonic_s() + self._slot_timeout_s
                 self.try_start()
             case Finished():
                 self._finish()
 
-    def _restart(self) -> None:
-        """The delay is over."""
-        chosen = self._scaling.take_next() if self.machine.is_down else None
+    def _restart(self, number: int) -> None:
+        """The delay with this number is over."""
+        chosen = self._scaling.take_next() if self.machine.will_be_down(number) else None
         if chosen is not None and self.status is JobStatus.RESTARTING:
             self.become(chosen)
-        self.handle(RestartDue(self.placement.slots))
+        self.handle(RestartDue(number, self.placement.slots))
 
     def _decide_restart(self, error: MillstreamError) -> bool:
         """Whether there is another attempt; an error that ends the job says why there is none."""

@@ -63,7 +63,7 @@ def said(which: object, status: int, error: MillstreamError | None = None, attem
 
 
 BOTH = frozenset({A.vertex, B.vertex})
-DEPLOY, LET_GO = Deploy(BOTH), AwaitRestart(BOTH, (GRANT.slots[0].slot_id, GRANT.slots[1].slot_id))
+DEPLOY, LET_GO = Deploy(BOTH), AwaitRestart(BOTH, (GRANT.slots[0].slot_id, GRANT.slots[1].slot_id), 1)
 BOTH_RUN: list[Event] = [GRANT, said(A, RUNNING), said(B, RUNNING)]
 STOP_A, STOP_B, STOP_BOTH = CancelSubtasks((A,)), CancelSubtasks((B,)), CancelSubtasks((A, B))
 
@@ -136,7 +136,7 @@ TABLES: dict[str, list[Step]] = {
         (said(subtask("a", 1), FAILED, CAUSE), [], "RUNNING"),
         (GRANT, [], "RUNNING"),
         (RestartDecided(True), [], "RUNNING"),
-        (RestartDue(), [], "RUNNING"),
+        (RestartDue(1), [], "RUNNING"),
         (CauseAwaited(), [], "RUNNING"),
         (said(A, FINISHED), [], "RUNNING"),
         (said(A, FAILED, CAUSE), [], "RUNNING"),
@@ -148,8 +148,8 @@ TABLES: dict[str, list[Step]] = {
         (said(B, CANCELED), [AskRestart(CAUSE)], "FAILING"),
         (RestartDecided(True), [LET_GO], "RESTARTING"),
         (GRANT, [], "RESTARTING"),
-        (RestartDue(), [RequestSlots()], "RESTARTING"),
-        (RestartDue(), [], "RESTARTING"),
+        (RestartDue(1), [RequestSlots()], "RESTARTING"),
+        (RestartDue(1), [], "RESTARTING"),
         (GRANT, [DEPLOY], "INITIALIZING"),
         (said(A, FAILED, CAUSE), [], "INITIALIZING"),
         (said(A, RUNNING, attempt=1), [], "INITIALIZING"),
@@ -169,7 +169,7 @@ TABLES: dict[str, list[Step]] = {
         (said(B, CANCELED), [AskRestart(CAUSE)], "FAILING"),
         (RestartDecided(True), [LET_GO], "RESTARTING"),
         (CancelRequested(), [Finished()], "CANCELED"),
-        (RestartDue(), [], "CANCELED"),
+        (RestartDue(1), [], "CANCELED"),
     ],
     "the time to wait for a cause ends in a later attempt": [
         *[(event, [DEPLOY] if event is GRANT else [], "") for event in BOTH_RUN],
@@ -178,7 +178,7 @@ TABLES: dict[str, list[Step]] = {
         (JobFailed(CAUSE), [AskRestart(CAUSE)], "FAILING"),
         (RestartDecided(True), [LET_GO], "RESTARTING"),
         (CauseAwaited(), [], "RESTARTING"),
-        (RestartDue(), [RequestSlots()], "RESTARTING"),
+        (RestartDue(1), [RequestSlots()], "RESTARTING"),
         (GRANT, [DEPLOY], "INITIALIZING"),
         (CauseAwaited(), [], "INITIALIZING"),
         (said(A, RUNNING, attempt=1), [], "INITIALIZING"),
@@ -267,7 +267,7 @@ class Cluster(RuleBasedStateMachine):
                     self.asked += 1
                 case AwaitRestart():
                     self.let_go(instruction.slots)
-                    self.timers.append(RestartDue())
+                    self.timers.append(RestartDue(instruction.number))
                 case Finished():
                     assert all(execution.has_ended() for execution in self.machine.executions.values())
                     self.let_go(self.held)
