@@ -17,6 +17,7 @@ from millstream.sql.binder.scope import Relation, Scope
 from millstream.sql.errors import query_error
 from millstream.sql.optimizer.merge_projects import merge_projects
 from millstream.sql.optimizer.optimize import optimize
+from millstream.sql.optimizer.share_parts import share_parts
 from millstream.sql.optimizer.share_scans import share_scans
 from millstream.sql.plan.nodes import Node, Scan
 from millstream.sql.plan.properties import changelog as changes_of
@@ -113,9 +114,9 @@ class Planner:
 
     def _optimized(self, nodes: Sequence[Node]) -> list[Node]:
         optimized = [optimize(node) for node in nodes]
-        if not self.settings.reuse_sources:
-            return optimized
-        return [merge_projects(node) for node in share_scans(optimized)]
+        if self.settings.reuse_sources:
+            optimized = [merge_projects(node) for node in share_scans(optimized)]
+        return share_parts(optimized)
 
     def plan_rows(self, query: exp.Expr | Node, changelog: bool) -> PlannedJob:
         """Operators whose records are ``Row``: inserts alone, or with ``changelog`` all changes.

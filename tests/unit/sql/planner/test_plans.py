@@ -108,6 +108,22 @@ def test_a_table_read_twice_is_one_source(plan: Callable[..., PlannedJob]) -> No
     assert text.partition("== Operators ==")[2].count("Source: default_catalog.default_database.bid(") == 1
 
 
+COUNTED = "SELECT auction AS {0}, COUNT(*) AS {1} FROM bid GROUP BY auction"
+
+
+def test_what_differs_in_names_alone_runs_once(plan: Callable[..., PlannedJob]) -> None:
+    text = plan(
+        f"SELECT a, most FROM ({COUNTED.format('a', 'n')}) JOIN "
+        f"(SELECT MAX(m) AS most FROM ({COUNTED.format('b', 'm')})) ON n = most"
+    ).explain()
+    assert text.count("] GroupAggregate(") == 2 and "GroupAggregate, as above" in text
+    text = plan(f"SELECT * FROM ({COUNTED.format('a', 'n')}) JOIN ({COUNTED.format('b', 'm')}) ON a = b").explain()
+    assert text.count("] GroupAggregate(") == 1 and "collect(columns=[a, n, b, m])" in text
+    other = COUNTED.replace("COUNT", "SUM").replace("*", "price")
+    text = plan(f"SELECT * FROM ({COUNTED.format('a', 'n')}) JOIN ({other.format('b', 'm')}) ON a = b").explain()
+    assert text.count("] GroupAggregate(") == 2, "another aggregate"
+
+
 def test_updates_before_are_sent_where_somebody_counts_on_them(plan: Callable[..., PlannedJob]) -> None:
     text = plan("SELECT n, COUNT(*) FROM (SELECT k, COUNT(*) AS n FROM small GROUP BY k) GROUP BY n").explain(
         changelog_mode=True
