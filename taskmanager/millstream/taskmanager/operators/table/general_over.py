@@ -15,6 +15,7 @@ from millstream.core.graph.specs import ChainedOperator
 from millstream.core.kernels.segment_sort import sort_segments
 from millstream.core.table.specs import FrameKind, GeneralOverSpec
 from millstream.taskmanager.operators.table.aggregates.accumulator import LazyColumns
+from millstream.taskmanager.operators.table.aggregates.trial import trial
 from millstream.taskmanager.operators.table.changelog import BoolArray, Int64Array, equal_rows
 from millstream.taskmanager.operators.table.keyed_table_operator import KeyedTableOperator, columns_at, key_fields
 from millstream.taskmanager.operators.table.ordering import codes_of
@@ -56,7 +57,9 @@ class GeneralOverOperator(KeyedTableOperator[GeneralOverSpec]):
         if self.spec.final_only:
             self._rows.log.forget(gone)
             return
-        with self.evaluating(batch.records, lambda records: None):
+        with self.evaluating(
+            batch.records, trial(self.spec.input, self.spec.partition, self._framed, self.context.clock)
+        ):
             self._renew(groups.slots, first_new, gone)
 
     def finish(self) -> None:

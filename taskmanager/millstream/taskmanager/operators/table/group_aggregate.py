@@ -16,6 +16,7 @@ from millstream.core.kernels.accumulating import ALL_ADDED
 from millstream.core.table.specs import GroupAggregateSpec
 from millstream.taskmanager.operators.table.aggregates.accumulator import AggregateRows
 from millstream.taskmanager.operators.table.aggregates.aggregate_set import AggregateSet, columns_only
+from millstream.taskmanager.operators.table.aggregates.trial import trial
 from millstream.taskmanager.operators.table.changelog import BoolArray, Changes, Int64Array, equal_rows
 from millstream.taskmanager.operators.table.keyed_table_operator import KeyedTableOperator, columns_at, key_fields
 from millstream.taskmanager.operators.table.row_kinds import signs_of
@@ -43,17 +44,17 @@ class GroupAggregateOperator(KeyedTableOperator[GroupAggregateSpec]):
             spec.retracts,
             lambda name, fields, values: self.table(name, fields, values, len(keys), spillable),
         )
+        self._trial = trial(spec.input, spec.keys, spec.aggregates, self.context.clock)
 
     def process(self, batch: Batch, input_index: int) -> None:
         batch = arrow_batch(batch)
         if batch.num_rows == 0:
             return
-        if self.spec.final_only:
-            with self.evaluating(batch.records, lambda records: None):
+        with self.evaluating(batch.records, self._trial):
+            if self.spec.final_only:
                 self._add(batch)
-            return
-        with self.evaluating(batch.records, lambda records: None):
-            self._add_and_emit(batch)
+            else:
+                self._add_and_emit(batch)
 
     def finish(self) -> None:
         if self.spec.final_only:

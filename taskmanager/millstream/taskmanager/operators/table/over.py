@@ -22,6 +22,7 @@ from millstream.core.table.specs import FrameKind, OverSpec, SortKey
 from millstream.taskmanager.operators.operator import OperatorContext, Output
 from millstream.taskmanager.operators.table.aggregates.accumulator import AggregateRows, Int64Array, LazyColumns
 from millstream.taskmanager.operators.table.aggregates.aggregate_set import AggregateSet
+from millstream.taskmanager.operators.table.aggregates.trial import trial
 from millstream.taskmanager.operators.table.keyed_table_operator import KeyedTableOperator, columns_at, key_fields
 from millstream.taskmanager.operators.table.ordering import codes_of
 from millstream.taskmanager.operators.table.over_distances import Distances
@@ -97,7 +98,9 @@ class OverOperator(KeyedTableOperator[OverSpec]):
         if self.spec.event_time:
             self._waiting.append(entries)
         else:
-            with self.evaluating(batch.records, lambda records: None):
+            with self.evaluating(
+                batch.records, trial(self.spec.input, self.spec.partition, self._plain, self.context.clock)
+            ):
                 self._fire(groups.slots, first_new, None)
 
     def process_watermark(self, watermark: Watermark) -> None:

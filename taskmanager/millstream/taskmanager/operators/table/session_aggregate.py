@@ -23,6 +23,7 @@ from millstream.core.table.specs import WindowAggregateSpec
 from millstream.taskmanager.operators.operator import OperatorContext, Output
 from millstream.taskmanager.operators.table.aggregates.accumulator import AggregateRows, BoolArray
 from millstream.taskmanager.operators.table.aggregates.aggregate_set import AggregateSet
+from millstream.taskmanager.operators.table.aggregates.trial import trial
 from millstream.taskmanager.operators.table.keyed_table_operator import KeyedTableOperator, columns_at, key_fields
 from millstream.taskmanager.operators.table.row_kinds import signs_of
 from millstream.taskmanager.operators.table.table_operator import ROWS_MAX, arrow_batch
@@ -64,6 +65,7 @@ class SessionAggregateOperator(KeyedTableOperator[WindowAggregateSpec]):
             lambda name, keys, values: self.table(name, keys, values, len(self._keys)),
             [pa.field(_START, pa.int64()), pa.field(_END, pa.int64())],
         )
+        self._trial = trial(self.spec.input, self.spec.keys, self.spec.aggregates, self.context.clock)
         table = self._set.table
         self._starts, self._ends, numbers = table.fixed(_START), table.fixed(_END), table.fixed(_NUMBER)
         live = table.live_slots()
@@ -77,7 +79,7 @@ class SessionAggregateOperator(KeyedTableOperator[WindowAggregateSpec]):
         if not batch.num_rows:
             return
         late = times + self._gap_ms <= self._fired_ms
-        with self.evaluating(batch.records, lambda records: None):
+        with self.evaluating(batch.records, self._trial):
             if not late.any():
                 self._add(batch, times)
             else:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Final, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -14,14 +13,14 @@ import pyarrow as pa
 
 from millstream.core.elements.batch import ArrowBatch, Batch
 from millstream.core.elements.control import MIN_WATERMARK_MS, Watermark
-from millstream.core.errors import ErrorPlace, MillstreamError, UserCodeError, invariant
+from millstream.core.errors import invariant
 from millstream.core.graph.specs import ChainedOperator, OperatorSpec
-from millstream.core.table.async_calls import AsyncCalls, AsyncSettings, CallFailed
+from millstream.core.table.async_calls import AsyncCalls, AsyncSettings
 from millstream.core.table.functions.function import EvaluationContext
 from millstream.core.table.row_type import RowType
 from millstream.taskmanager.operators.operator import Operator, OperatorContext, Output
+from millstream.taskmanager.operators.table.failing_rows import Retry, placed
 from millstream.taskmanager.operators.table.row_kinds import Kinds, kinds_or_none
-from millstream.taskmanager.operators.user_code import preview_of
 
 ROWS_MAX: Final = 1 << 16
 """A batch that an operator emits has at most so many rows."""
@@ -73,12 +72,12 @@ class TableOperator(Operator, Generic[SpecT]):
         return numbers
 
     @contextmanager
-    def evaluating(self, records: pa.RecordBatch, retry: Callable[[pa.RecordBatch], object]) -> Iterator[None]:
+    def evaluating(self, records: pa.RecordBatch, retry: Retry | None) -> Iterator[None]:
         """An error inside is told with the operator and the row that ``retry``, given one row, fails for."""
         try:
             yield
         except Exception as error:
-            raise self._placed(error, records, retry) from error
+            raise placed(error, records, retry, self.chained.name) from error
 
     def emit_columns(self, columns: Sequence[pa.Array], kinds: Kinds | None = None) -> None:
         """Columns in the order of the output type; cut where they are long."""
@@ -98,52 +97,9 @@ class TableOperator(Operator, Generic[SpecT]):
             part.row_kinds = kinds_or_none(part.row_kinds)
             self.output.emit(part)
 
-    def _placed(
-        self, error: Exception, records: pa.RecordBatch, retry: Callable[[pa.RecordBatch], object]
-    ) -> MillstreamError:
-        name = self.chained.name
-        if isinstance(error, CallFailed):  # the row is known, and another call may have effects, or take its time
-            if not error.place.operator:
-                error.place = replace(error.place, operator=name)
-                error.message = f"operator {name!r}: {error.message}"
-            return error
-        preview = preview_of(_culprit(records, retry))
-        if isinstance(error, MillstreamError):
-            if not error.place.operator:
-                error.place = ErrorPlace(operator=name, record=preview)
-                error.message = f"operator {name!r}: {error.message}\nThe row was {preview}."
-            return error
-        told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        return UserCodeError(
-            f"operator {name!r} failed on the row {preview}\n{told}", place=ErrorPlace(operator=name, record=preview)
-        )
-
 
 def arrow_batch(batch: Batch) -> ArrowBatch:
     """The batch, which the planner promised to be columns."""
     invariant(isinstance(batch, ArrowBatch), f"a table operator got {batch!r}")
     assert isinstance(batch, ArrowBatch)
     return batch
-
-
-def _culprit(records: pa.RecordBatch, retry: Callable[[pa.RecordBatch], object]) -> object:
-    """The first row that fails, found by halving; the first row where none fails on its own."""
-    start, stop = 0, records.num_rows
-    while stop - start > 1:
-        middle = (start + stop) // 2
-        if _fails(records.slice(start, middle - start), retry):
-            stop = middle
-        elif _fails(records.slice(middle, stop - middle), retry):
-            start = middle
-        else:
-            break
-    rows: list[object] = records.slice(start, 1).to_pylist()
-    return rows[0] if rows else {}
-
-
-def _fails(records: pa.RecordBatch, retry: Callable[[pa.RecordBatch], object]) -> bool:
-    try:
-        retry(records)
-    except Exception:
-        return True
-    return False

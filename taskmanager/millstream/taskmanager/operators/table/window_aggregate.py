@@ -21,6 +21,7 @@ from millstream.core.table.specs import WindowAggregateSpec, WindowKind
 from millstream.taskmanager.operators.operator import OperatorContext, Output
 from millstream.taskmanager.operators.table.aggregates.accumulator import AggregateRows
 from millstream.taskmanager.operators.table.aggregates.aggregate_set import AggregateSet
+from millstream.taskmanager.operators.table.aggregates.trial import trial
 from millstream.taskmanager.operators.table.keyed_table_operator import KeyedTableOperator, columns_at, key_fields
 from millstream.taskmanager.operators.table.row_kinds import signs_of
 from millstream.taskmanager.operators.table.slice_slots import SliceSlots
@@ -66,6 +67,7 @@ class WindowAggregateOperator(KeyedTableOperator[WindowAggregateSpec]):
         self._set = AggregateSet(
             "windows", pa.schema([*self._keys, *windows]), self.spec.aggregates, self.spec.retracts, self._make_table
         )
+        self._trial = trial(self.spec.input, self.spec.keys, self.spec.aggregates, self.context.clock)
         self._ends = self._set.table.fixed(_SLICE)
         self._remembers = len(self._keys) > 0 and not self._attached
         self._slice_slots = SliceSlots(self._keys.types)
@@ -77,7 +79,7 @@ class WindowAggregateOperator(KeyedTableOperator[WindowAggregateSpec]):
     def process(self, batch: Batch, input_index: int) -> None:
         on_time, slices = self._on_time(arrow_batch(batch))
         if on_time.num_rows:
-            with self.evaluating(on_time.records, lambda records: None):
+            with self.evaluating(on_time.records, self._trial):
                 self._add(on_time, slices)
             self._schedule()
 

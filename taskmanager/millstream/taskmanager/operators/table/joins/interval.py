@@ -36,7 +36,9 @@ class IntervalJoinOperator(KeyedTableOperator[IntervalJoinSpec]):
         super().__init__(chained, spec, spec.output)
         self._outer = (spec.join.keeps_left, spec.join.keeps_right)
         self._condition = (
-            None if spec.condition is None else PairCondition(spec.condition, spec.left.type, spec.right.type)
+            None
+            if spec.condition is None
+            else PairCondition(spec.condition, spec.left.type, spec.right.type, chained.name)
         )
         # A row of side i matches rows of the other side with times from time + bounds[i][0] to time + bounds[i][1].
         self._bounds = ((-spec.upper_ms, -spec.lower_ms), (spec.lower_ms, spec.upper_ms))

@@ -13,7 +13,7 @@ from millstream.core.table.evaluation import compile_expression, compile_predica
 from millstream.core.table.lookups import LookupFunction
 from millstream.core.table.specs import CalcSpec, LookupJoinSpec
 from millstream.taskmanager.operators.operator import OperatorContext, Output
-from millstream.taskmanager.operators.table.joins.pairs import PairCondition, columns_of, nulls, taken, with_gaps
+from millstream.taskmanager.operators.table.joins.pairs import columns_of, nulls, pair_condition, taken, with_gaps
 from millstream.taskmanager.operators.table.row_kinds import Kinds
 from millstream.taskmanager.operators.table.table_operator import TableOperator, arrow_batch
 from millstream.taskmanager.state.columnar.rowlist import RowTable
@@ -34,7 +34,7 @@ class LookupJoinOperator(TableOperator[LookupJoinSpec]):
         self._function: LookupFunction = spec.lookup
         self._keys = [compile_expression(key, spec.input) for key in spec.keys]
         self._steps = [_Step(step) for step in spec.steps]
-        self._condition = None if spec.condition is None else PairCondition(spec.condition, spec.input, spec.table)
+        self._condition = pair_condition(spec.condition, spec.input, spec.table, chained.name)
         self._whole: RowTable | None = None
 
     def open(self, context: OperatorContext, output: Output) -> None:

@@ -48,7 +48,9 @@ class JoinOperator(KeyedTableOperator[JoinSpec]):
         # Batch mode over inputs that take rows back: what is final is only known when both have ended.
         self._at_end = spec.final_only and (spec.left.retracts or spec.right.retracts)
         self._condition = (
-            None if spec.condition is None else PairCondition(spec.condition, spec.left.type, spec.right.type)
+            None
+            if spec.condition is None
+            else PairCondition(spec.condition, spec.left.type, spec.right.type, chained.name)
         )
 
     def declare(self) -> None:

@@ -37,7 +37,9 @@ class TemporalJoinOperator(KeyedTableOperator[TemporalJoinSpec]):
     def __init__(self, chained: ChainedOperator, spec: TemporalJoinSpec) -> None:
         super().__init__(chained, spec, spec.output)
         self._condition = (
-            None if spec.condition is None else PairCondition(spec.condition, spec.left.type, spec.right.type)
+            None
+            if spec.condition is None
+            else PairCondition(spec.condition, spec.left.type, spec.right.type, chained.name)
         )
         self._next_order = 0
         self._unswept: list[Int64Array] = []

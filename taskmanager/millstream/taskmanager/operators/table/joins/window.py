@@ -31,7 +31,9 @@ class WindowJoinOperator(KeyedTableOperator[WindowJoinSpec]):
         super().__init__(chained, spec, spec.output)
         self._ends = (spec.left_window[1], spec.right_window[1])
         self._condition = (
-            None if spec.condition is None else PairCondition(spec.condition, spec.left.type, spec.right.type)
+            None
+            if spec.condition is None
+            else PairCondition(spec.condition, spec.left.type, spec.right.type, chained.name)
         )
         self._progress_ms = MIN_WATERMARK_MS
         self._first_end_ms = MIN_WATERMARK_MS
