@@ -12,18 +12,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from millstream.core.table import logical_types as lt
+from millstream.core.table.aggregate_calls import AggregateCall
 from millstream.core.table.expressions import InputRef
 from millstream.core.table.functions.registry import bind_call
 from millstream.core.table.row_type import Column, RowType, TimeAttribute
 from millstream.core.table.specs import (
+    FrameKind,
+    GeneralOverSpec,
     IntervalJoinSpec,
     JoinInput,
     JoinKind,
     JoinSpec,
+    OverSpec,
+    RankSpec,
+    SortKey,
     TemporalJoinSpec,
+    TemporalSortSpec,
+    UpsertMaterializeSpec,
     WindowJoinSpec,
+    WindowRankSpec,
 )
-from millstream.taskmanager.state.columnar.paged_rows import PagedRowTable
+from millstream.taskmanager.state.columnar.paged_columns import PagedColumnSet
 from millstream.taskmanager.state.columnar.pages import Pages
 from millstream.testing.harness import OperatorHarness
 from millstream.testing.modes import RunMode
@@ -76,6 +85,29 @@ JOINS: dict[str, Any] = {
     "temporal join": TemporalJoinSpec(side(), side(), PAIR, JoinKind.LEFT, 3, 3, True),
 }
 
+RANKED = RowType((*ROW.columns, Column("rank", lt.BIGINT)))
+BEST = (SortKey(2, ascending=False), SortKey(1, ascending=True))
+
+
+def over(call: AggregateCall) -> RowType:
+    return RowType((*ROW.columns, Column("a", call.type)))
+
+
+SUM = AggregateCall("SUM", (2,), (lt.INT,), lt.BIGINT)
+LOGS: dict[str, Any] = {
+    "top-n": RankSpec(ROW, RANKED, "ROW_NUMBER", (0,), BEST, 1, 4, True, False, True),
+    "top-n with expiry": RankSpec(ROW, ROW, "RANK", (0,), BEST, 1, 4, False, False, True, ttl_ms=1_000_000),
+    "top-n of changelogs": RankSpec(ROW, RANKED, "ROW_NUMBER", (0,), BEST, 1, 3, True, True, True),
+    "top-n by row of changelogs": RankSpec(ROW, ROW, "DENSE_RANK", (0,), BEST, 2, 3, False, True, True),
+    "OVER": OverSpec(ROW, over(SUM), (0,), 3, True, FrameKind.ROWS, 9, (SUM,)),
+    "general OVER of changelogs": GeneralOverSpec(
+        ROW, over(SUM), (0,), BEST, FrameKind.ROWS, 2, 1, (SUM,), retracts=True, update_before=True
+    ),
+    "sort by time": TemporalSortSpec(ROW, ROW, (SortKey(3, ascending=True), SortKey(2, ascending=True))),
+    "window top-n": WindowRankSpec(ROW, ROW, (0,), BEST, 4, 4, 1, 40, False),
+    "rows of a key of changelogs": UpsertMaterializeSpec(ROW, ROW, (0,)),
+}
+
 
 def changes_of(seed: int, retracts: bool) -> list[list[Change]]:
     """Steps of rows whose times grow, and of which some are taken back later."""
@@ -120,8 +152,8 @@ def emitted(spec: Any, inputs: list[list[list[Change]]], mode: RunMode, director
 
 def pages_on_disk(harness: OperatorHarness) -> int:
     operator: Any = harness.operator
-    paged = [table for table in operator.backend._all_tables() if isinstance(table, PagedRowTable)]
-    return sum(int(table._pages._stored.sum()) for table in paged)
+    columns = [table._columns for table in operator.backend._all_tables()]
+    return sum(int(each._pages._stored.sum()) for each in columns if isinstance(each, PagedColumnSet))
 
 
 @pytest.mark.parametrize("name", JOINS)
@@ -132,4 +164,15 @@ def test_joins(name: str, mode: RunMode, seed: int, tmp_path_factory: pytest.Tem
     directory = tmp_path_factory.mktemp("work")
     inputs = [changes_of(seed + index, "changelogs" in name) for index in (0, 1)]
     assert emitted(JOINS[name], inputs, mode, directory) == emitted(JOINS[name], inputs, mode, None)
+    assert not list(directory.iterdir())
+
+
+@pytest.mark.parametrize("name", LOGS)
+@pytest.mark.parametrize("mode", [RunMode(batch_rows=20), RunMode(restore_each_step=True)], ids=str)
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=2, deadline=None)
+def test_rows_of_partitions(name: str, mode: RunMode, seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+    directory = tmp_path_factory.mktemp("work")
+    inputs = [changes_of(seed, "changelogs" in name)]
+    assert emitted(LOGS[name], inputs, mode, directory) == emitted(LOGS[name], inputs, mode, None)
     assert not list(directory.iterdir())

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from millstream.core.clock import ManualClock
 from millstream.taskmanager.state.columnar.backend import ColumnarBackend
-from millstream.taskmanager.state.columnar.paged_rows import PagedRowTable
+from millstream.taskmanager.state.columnar.paged_columns import PagedColumnSet
 from millstream.taskmanager.state.columnar.pages import Pages
 from millstream.taskmanager.state.columnar.rowlist import RowTable
 from tests.unit.state.columnar.columnar_checkpoints import Context, Stored, listed, spilling
@@ -71,8 +71,13 @@ def table_in(backend: ColumnarBackend, ttl_ms: int | None = None) -> RowTable:
 
 
 def in_memory(table: RowTable) -> int:
-    assert isinstance(table, PagedRowTable)
-    return table._pages._taken
+    return pages_of(table)._taken
+
+
+def pages_of(table: RowTable) -> Pages:
+    columns = table._columns
+    assert isinstance(columns, PagedColumnSet)
+    return columns._pages
 
 
 ACTIONS = st.tuples(
@@ -165,13 +170,12 @@ def test_rescaled_subtasks_have_the_rows_of_their_key_groups(tmp_path: Path) -> 
 def test_pages_that_are_used_stay_and_others_leave(tmp_path: Path) -> None:
     backend = ColumnarBackend(spilling(tmp_path))
     table = table_in(backend)
-    assert isinstance(table, PagedRowTable)
     Pages.frames_min = 20
     first = table.append([rows_of(1, 32).column(0)], rows_of(1, 32))
     for seed in range(60):
         table.append([rows_of(seed, 32).column(0)], rows_of(seed, 32))
         assert listed(table.gather(first)) == listed(rows_of(1, 32))
-        assert table._pages._frame_of[0] >= 0
+        assert pages_of(table)._frame_of[0] >= 0
     assert in_memory(table) <= 20 and len(table) == 61 * 32
     backend.close()
     assert not list(tmp_path.iterdir())
@@ -180,10 +184,9 @@ def test_pages_that_are_used_stay_and_others_leave(tmp_path: Path) -> None:
 def test_pages_without_rows_are_forgotten_unread(tmp_path: Path) -> None:
     backend = ColumnarBackend(spilling(tmp_path))
     table = table_in(backend)
-    assert isinstance(table, PagedRowTable)
     for seed in range(30):
         table.append([rows_of(seed, 32).column(0)], rows_of(seed, 32))
-    pages = table._pages
+    pages = pages_of(table)
     assert pages._stored.sum() >= 27
     table.remove_rows(table.live_slots()[: 25 * 32])
     assert pages._stored.sum() <= 5

@@ -22,7 +22,7 @@ from millstream.taskmanager.operators.table.ordering import codes_of
 from millstream.taskmanager.operators.table.over_distances import Distances
 from millstream.taskmanager.operators.table.over_frames import SortedRows, frame_results
 from millstream.taskmanager.operators.table.over_numbers import OFFSETS, goes_by_place, numbered, shifted
-from millstream.taskmanager.operators.table.partitioned_rows import PartitionedRows
+from millstream.taskmanager.operators.table.partitioned_rows import PartitionedRows, partition_logs
 from millstream.taskmanager.operators.table.row_kinds import DELETE, INSERT, UPDATE_AFTER, UPDATE_BEFORE, Kinds
 from millstream.taskmanager.operators.table.table_operator import arrow_batch
 from millstream.taskmanager.state.columnar.table import ColumnTable
@@ -33,6 +33,7 @@ class GeneralOverOperator(KeyedTableOperator[GeneralOverSpec]):
 
     def __init__(self, chained: ChainedOperator, spec: GeneralOverSpec) -> None:
         super().__init__(chained, spec, spec.output, spec.ttl_ms)
+        self.logs = partition_logs(spec.input, (key.column for key in spec.order))
         self._width = len(spec.input)
         self._framed = [call for call in spec.aggregates if not goes_by_place(call)]
         bounded = spec.frame is FrameKind.RANGE and bool(spec.preceding or spec.following)

@@ -28,13 +28,15 @@ class KeyedTableOperator(TableOperator[SpecT]):
     def __init__(self, chained: ChainedOperator, spec: SpecT, output_type: RowType, ttl_ms: int = 0) -> None:
         super().__init__(chained, spec, output_type)
         self.ttl_ms = ttl_ms
+        self.logs: dict[str, list[str]] = {}
+        """Tables whose rows nobody looks up by key, and by name their columns that always stay in memory."""
         self._restored: OperatorSnapshot | None = None
         self._opened = False
         self._tables: list[ColumnTable | RowTable] = []
 
     def open(self, context: OperatorContext, output: Output) -> None:
         super().open(context, output)
-        self.backend = ColumnarBackend(context, f"operator {self.chained.name!r}")
+        self.backend = ColumnarBackend(context, f"operator {self.chained.name!r}", self.logs)
         self._opened = True
         if self._restored is not None:
             self.watermark_ms = restored_watermark(self._restored)

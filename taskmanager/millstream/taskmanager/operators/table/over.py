@@ -35,7 +35,7 @@ from millstream.taskmanager.operators.table.over_numbers import (
     refuse_unbounded,
     shifted,
 )
-from millstream.taskmanager.operators.table.partitioned_rows import PartitionedRows
+from millstream.taskmanager.operators.table.partitioned_rows import PartitionedRows, partition_logs
 from millstream.taskmanager.operators.table.table_operator import arrow_batch
 from millstream.taskmanager.operators.table.timestamps import milliseconds_of
 from millstream.taskmanager.operators.table.window_table import NULL_TIMES_DROPPED
@@ -47,6 +47,7 @@ class OverOperator(KeyedTableOperator[OverSpec]):
 
     def __init__(self, chained: ChainedOperator, spec: OverSpec) -> None:
         super().__init__(chained, spec, spec.output, spec.ttl_ms)
+        self.logs = partition_logs(spec.input, [spec.order])
         for call in spec.aggregates:
             refuse_unbounded(call)
         self._plain = [call for call in spec.aggregates if not goes_by_place(call)]

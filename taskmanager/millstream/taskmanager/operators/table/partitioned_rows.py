@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -10,16 +10,25 @@ import pyarrow as pa
 
 from millstream.core.clock import Clock
 from millstream.core.elements.batch import ArrowBatch
+from millstream.core.kernels.arrow_views import fixed_dtype
 from millstream.core.kernels.groups import Grouping, Groups
 from millstream.core.kernels.segment_sort import sort_segments
 from millstream.core.table.row_type import RowType
 from millstream.core.table.specs import SortKey
 from millstream.taskmanager.operators.table.aggregates.accumulator import Stores
-from millstream.taskmanager.operators.table.aggregates.value_log import ValueLog
+from millstream.taskmanager.operators.table.aggregates.value_log import ValueLog, value_name
 from millstream.taskmanager.operators.table.ordering import codes_of
 from millstream.taskmanager.operators.table.row_kinds import signs_of
 from millstream.taskmanager.operators.table.timestamps import Int64Array
-from millstream.taskmanager.state.columnar.table import ColumnTable
+from millstream.taskmanager.state.columnar.table import SLICE_SLOTS, ColumnTable
+
+_LOG: Final = "rows"
+
+
+def partition_logs(row_type: RowType, order: Iterable[int]) -> dict[str, list[str]]:
+    """For ``logs`` of an operator with such rows, that reads the columns ``order`` of all rows of a partition."""
+    fixed = [index for index in order if fixed_dtype(row_type[index].type.arrow()) is not None]
+    return {_LOG: [value_name(index) for index in fixed]}
 
 
 class PartitionedRows:
@@ -39,12 +48,13 @@ class PartitionedRows:
         def table(name: str, more: list[pa.Field], values: list[pa.Field]) -> ColumnTable:
             rows = make_table(name, pa.schema([*keys, *more]), pa.schema(values))
             live = rows.live_slots()
-            if len(live):  # restored
-                self._partitions.lookup(rows.rows(live).columns[: len(keys)], len(live))
+            for start in range(0, len(live), SLICE_SLOTS):  # restored
+                part = live[start : start + SLICE_SLOTS]
+                self._partitions.lookup(rows.columns_at(part, keys.names), len(part))
             made[name] = rows
             return rows
 
-        self.log: Final = ValueLog(Stores(self._partitions, table), "rows", kinds)
+        self.log: Final = ValueLog(Stores(self._partitions, table), _LOG, kinds)
         self._grouping = Grouping()
 
     def place(self, keys: Sequence[pa.Array], rows: int) -> Groups:

@@ -21,7 +21,7 @@ from millstream.taskmanager.operators.table.aggregates.accumulator import Int8Ar
 from millstream.taskmanager.operators.table.changelog import BoolArray, Int64Array
 from millstream.taskmanager.operators.table.keyed_table_operator import KeyedTableOperator, columns_at, key_fields
 from millstream.taskmanager.operators.table.ordering import codes_of
-from millstream.taskmanager.operators.table.partitioned_rows import PartitionedRows
+from millstream.taskmanager.operators.table.partitioned_rows import PartitionedRows, partition_logs
 from millstream.taskmanager.operators.table.ranking import ranks_in_order
 from millstream.taskmanager.operators.table.row_kinds import (
     DELETE,
@@ -42,6 +42,7 @@ class RankOperator(KeyedTableOperator[RankSpec]):
 
     def __init__(self, chained: ChainedOperator, spec: RankSpec) -> None:
         super().__init__(chained, spec, spec.output, spec.ttl_ms)
+        self.logs = partition_logs(spec.input, (key.column for key in spec.order))
         self._grows = not spec.retracts and spec.input_key is None
         # Codes of these types mean the same in every batch: what cannot enter is seen at once.
         self._filters = (

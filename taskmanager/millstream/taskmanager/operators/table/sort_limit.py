@@ -10,7 +10,7 @@ from millstream.core.graph.specs import ChainedOperator
 from millstream.core.table.specs import SortLimitSpec
 from millstream.taskmanager.operators.table.keyed_table_operator import KeyedTableOperator
 from millstream.taskmanager.operators.table.ordering import sort_positions
-from millstream.taskmanager.operators.table.partitioned_rows import PartitionedRows
+from millstream.taskmanager.operators.table.partitioned_rows import PartitionedRows, partition_logs
 from millstream.taskmanager.operators.table.row_kinds import signs_of
 from millstream.taskmanager.operators.table.table_operator import arrow_batch
 from millstream.taskmanager.operators.table.timestamps import Int64Array
@@ -23,6 +23,7 @@ class SortLimitOperator(KeyedTableOperator[SortLimitSpec]):
 
     def __init__(self, chained: ChainedOperator, spec: SortLimitSpec) -> None:
         super().__init__(chained, spec, spec.output)
+        self.logs = partition_logs(spec.input, (key.column for key in spec.order))
 
     def declare(self) -> None:
         if not self.spec.order:

@@ -15,7 +15,7 @@ from millstream.core.table.row_type import TimeAttribute
 from millstream.core.table.specs import TemporalSortSpec
 from millstream.taskmanager.operators.table.keyed_table_operator import KeyedTableOperator
 from millstream.taskmanager.operators.table.ordering import sort_positions
-from millstream.taskmanager.operators.table.partitioned_rows import PartitionedRows
+from millstream.taskmanager.operators.table.partitioned_rows import PartitionedRows, partition_logs
 from millstream.taskmanager.operators.table.table_operator import arrow_batch
 from millstream.taskmanager.operators.table.timestamps import milliseconds_of
 
@@ -25,6 +25,7 @@ class TemporalSortOperator(KeyedTableOperator[TemporalSortSpec]):
 
     def __init__(self, chained: ChainedOperator, spec: TemporalSortSpec) -> None:
         super().__init__(chained, spec, spec.output)
+        self.logs = partition_logs(spec.input, (key.column for key in spec.order))
         self._time = spec.order[0].column
         self._by_clock = spec.input[self._time].time is TimeAttribute.PROCTIME
 

@@ -13,7 +13,7 @@ from millstream.core.graph.specs import ChainedOperator
 from millstream.core.table.specs import UpsertMaterializeSpec
 from millstream.taskmanager.operators.table.changelog import Changes, Int64Array
 from millstream.taskmanager.operators.table.keyed_table_operator import KeyedTableOperator, columns_at, key_fields
-from millstream.taskmanager.operators.table.partitioned_rows import PartitionedRows
+from millstream.taskmanager.operators.table.partitioned_rows import PartitionedRows, partition_logs
 from millstream.taskmanager.operators.table.table_operator import arrow_batch
 
 
@@ -22,6 +22,7 @@ class UpsertMaterializeOperator(KeyedTableOperator[UpsertMaterializeSpec]):
 
     def __init__(self, chained: ChainedOperator, spec: UpsertMaterializeSpec) -> None:
         super().__init__(chained, spec, spec.output, spec.ttl_ms)
+        self.logs = partition_logs(spec.input, [])
 
     def declare(self) -> None:
         self._rows = PartitionedRows(

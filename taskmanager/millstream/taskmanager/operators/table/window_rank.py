@@ -11,7 +11,7 @@ from millstream.core.graph.specs import ChainedOperator
 from millstream.core.table.specs import WindowRankSpec
 from millstream.taskmanager.operators.operator import OperatorContext, Output
 from millstream.taskmanager.operators.table.keyed_table_operator import KeyedTableOperator, columns_at, key_fields
-from millstream.taskmanager.operators.table.partitioned_rows import PartitionedRows
+from millstream.taskmanager.operators.table.partitioned_rows import PartitionedRows, partition_logs
 from millstream.taskmanager.operators.table.ranking import ranks_in_order
 from millstream.taskmanager.operators.table.table_operator import arrow_batch
 from millstream.taskmanager.operators.table.timestamps import Int64Array, is_instant, milliseconds_of
@@ -25,6 +25,7 @@ class WindowRankOperator(KeyedTableOperator[WindowRankSpec]):
 
     def __init__(self, chained: ChainedOperator, spec: WindowRankSpec) -> None:
         super().__init__(chained, spec, spec.output)
+        self.logs = partition_logs(spec.input, (key.column for key in spec.order))
 
     def open(self, context: OperatorContext, output: Output) -> None:
         super().open(context, output)

@@ -7,9 +7,9 @@ memory; with ``state.backend.type = rocksdb``, tables declared spillable move co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
@@ -22,7 +22,9 @@ from millstream.taskmanager.state.backends import (
     takes_checkpoints,
 )
 from millstream.taskmanager.state.chunks import decoded
-from millstream.taskmanager.state.column_chunks import ROWS, TABLE, ColumnChunk
+from millstream.taskmanager.state.column_chunks import ROWS, ColumnChunk
+from millstream.taskmanager.state.columnar.column_set import ColumnSet
+from millstream.taskmanager.state.columnar.entry_table import EntryTable
 from millstream.taskmanager.state.columnar.rowlist import RowTable, plain_key_names
 from millstream.taskmanager.state.columnar.snapshots import ColumnarCapture
 from millstream.taskmanager.state.columnar.table import ColumnTable
@@ -35,14 +37,24 @@ AnyTable = ColumnTable | RowTable
 
 
 class ColumnarBackend:
-    """``operator_name`` is for messages."""
+    """``operator_name`` is for messages.
 
-    def __init__(self, context: SubtaskContext, operator_name: str = "operator") -> None:
+    ``logs`` are tables whose rows nobody looks up by key (see ``EntryTable``), and by name the columns of their rows
+    that stay in memory in any case.
+    """
+
+    def __init__(
+        self,
+        context: SubtaskContext,
+        operator_name: str = "operator",
+        logs: Mapping[str, Collection[str]] | None = None,
+    ) -> None:
         self.runs: Final = RunChains(settings_of(context).groups)
         self._settings = settings_of(context)
         self._spilling = _spilling_of(context)
         self._tracks = takes_checkpoints(context)
         self._operator = operator_name
+        self._logs = logs or {}
         self._tables: dict[str, AnyTable] = {}
         self._undeclared: dict[str, AnyTable] = {}
         """Restored, and not asked for yet."""
@@ -68,16 +80,7 @@ class ColumnarBackend:
         Raises ``JobGraphError`` when the name is taken, ``IncompatibleStateError`` when the restored rows have other
         columns.
         """
-        make = self._form(TABLE) if spillable else ColumnTable
-        created: ColumnTable = make(
-            name,
-            key_schema,
-            value_schema,
-            clock=self._settings.clock,
-            partition_keys=partition_keys,
-            ttl_ms=ttl_ms,
-            tracks_changes=self._tracks,
-        )
+        created = self._table(name, key_schema, value_schema, spillable, partition_keys, ttl_ms)
         self._declare(created)
         return created
 
@@ -96,18 +99,7 @@ class ColumnarBackend:
 
         ``spilled`` are fields that may be larger than memory; nobody changes them in place.
         """
-        more = {} if self._spilling is None else {"spilled": spilled}
-        created: RowTable = self._form(ROWS)(
-            name,
-            key_schema,
-            row_schema,
-            clock=self._settings.clock,
-            matched=matched,
-            partition_keys=partition_keys,
-            ttl_ms=ttl_ms,
-            tracks_changes=self._tracks,
-            **more,
-        )
+        created = self._row_table(name, key_schema, row_schema, spilled, partition_keys, ttl_ms, matched)
         self._declare(created)
         return created
 
@@ -191,27 +183,64 @@ class ColumnarBackend:
         self._tables[created.name] = created
 
     def _table_of(self, chunk: ColumnChunk) -> AnyTable:
-        make: Callable[..., AnyTable] = self._form(chunk.kind)
-        return make(
-            chunk.name,
-            *_schemas_of(chunk),
-            clock=self._settings.clock,
-            partition_keys=chunk.partition_keys,
-            ttl_ms=_UNKNOWN_TTL_MS if chunk.with_ttl else None,
-            tracks_changes=self._tracks,
+        keys, values = _schemas_of(chunk)
+        ttl_ms = _UNKNOWN_TTL_MS if chunk.with_ttl else None
+        if chunk.kind == ROWS:
+            return self._row_table(chunk.name, keys, values, None, chunk.partition_keys, ttl_ms)
+        return self._table(chunk.name, keys, values, True, chunk.partition_keys, ttl_ms)
+
+    def _table(
+        self,
+        name: str,
+        keys: pa.Schema,
+        values: pa.Schema,
+        spillable: bool,
+        partition_keys: int | None,
+        ttl_ms: int | None,
+    ) -> ColumnTable:
+        form: Callable[..., ColumnTable] = ColumnTable
+        if name in self._logs:
+            kept = {keys.names[-1], *self._logs[name]}
+            columns = self._columns([field.name for field in (*keys, *values) if field.name not in kept])
+            form = partial(EntryTable, columns=columns)
+        elif spillable and self._spilling is not None:
+            from millstream.taskmanager.state.columnar.spilling_table import SpillingTable
+
+            form = partial(SpillingTable, spilling=self._spilling)
+        clock = self._settings.clock
+        return form(
+            name, keys, values, clock=clock, partition_keys=partition_keys, ttl_ms=ttl_ms, tracks_changes=self._tracks
         )
 
-    def _form(self, kind: str) -> Callable[..., Any]:
-        """What makes a table, which spills if it can."""
+    def _row_table(
+        self,
+        name: str,
+        keys: pa.Schema,
+        rows: pa.Schema,
+        spilled: Sequence[str] | None,
+        partition_keys: int | None,
+        ttl_ms: int | None,
+        matched: Sequence[str] | None = None,
+    ) -> RowTable:
+        return RowTable(
+            name,
+            keys,
+            rows,
+            clock=self._settings.clock,
+            matched=matched,
+            partition_keys=partition_keys,
+            ttl_ms=ttl_ms,
+            tracks_changes=self._tracks,
+            columns=self._columns(spilled),
+        )
+
+    def _columns(self, spilled: Sequence[str] | None) -> Callable[[pa.Schema], ColumnSet]:
+        """What makes the columns of a table, of which those ``spilled`` (None: all) may be larger than memory."""
         if self._spilling is None:
-            return _FORMS[kind]
-        if kind == ROWS:
-            from millstream.taskmanager.state.columnar.paged_rows import PagedRowTable
+            return ColumnSet
+        from millstream.taskmanager.state.columnar.paged_columns import PagedColumnSet
 
-            return partial(PagedRowTable, spilling=self._spilling)
-        from millstream.taskmanager.state.columnar.spilling_table import SpillingTable
-
-        return partial(SpillingTable, spilling=self._spilling)
+        return partial(PagedColumnSet, spilling=self._spilling, spilled=spilled)
 
     def _check(self, table: AnyTable, kind: str, saved: tuple[pa.Schema, pa.Schema]) -> None:
         own = (table.key_schema, table.value_schema)
@@ -239,7 +268,6 @@ class ColumnarBackend:
         self._capture = None
 
 
-_FORMS: Final[dict[str, Callable[..., AnyTable]]] = {TABLE: ColumnTable, ROWS: RowTable}
 _UNKNOWN_TTL_MS: Final = 1 << 62
 """Of rows whose operator has not said yet how long they live."""
 

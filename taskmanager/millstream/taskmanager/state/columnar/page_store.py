@@ -46,19 +46,14 @@ class PageStore:
     def put(self, pages: Int64Array, columns: Sequence[pa.Array]) -> None:
         """Write pages, whose rows stand behind each other in ``columns``."""
         offsets, content = self._codec.joined(np.zeros(len(pages) * PAGE_ROWS, np.int64), columns)
-        heads = np.diff(offsets).astype(np.int32).view(np.uint8).reshape(len(pages), _LENGTHS_BYTES)
-        starts = offsets[::PAGE_ROWS]
-        ends = starts + _LENGTHS_BYTES * np.arange(len(starts))
-        joined, cursor = np.empty(int(ends[-1]), np.uint8), np.empty(len(pages), np.int64)
-        row_bytes.put_heads(heads, ends, cursor, joined)
-        row_bytes.put_texts(starts, np.diff(starts).astype(np.int32), content, cursor, joined)
+        heads = pieces(_LENGTHS_BYTES * np.arange(len(pages) + 1), np.diff(offsets).astype(np.int32).view(np.uint8))
         batch = WriteBatch(raw_mode=True)
-        for key, page in zip(_keys(pages), pieces(ends, joined), strict=True):
-            batch.put(key, page)
+        for key, head, rows in zip(_keys(pages), heads, pieces(offsets[::PAGE_ROWS].copy(), content), strict=True):
+            batch.put(key, head + rows)
         self._database.write(batch)
 
-    def get(self, pages: Int64Array) -> list[pa.Array]:
-        """The columns of pages that were put, behind each other; ``pages`` ascend."""
+    def get(self, pages: Int64Array, rows: Int64Array | None = None) -> list[pa.Array]:
+        """The columns of pages that were put, behind each other, or of their ``rows``; ``pages`` ascend."""
         found = self._database.get(_keys(pages))
         missing = [page for page, value in zip(pages.tolist(), found, strict=True) if value is None]
         invariant(not missing, f"pages {missing[:5]} are not in the database that they were written to")
@@ -68,7 +63,7 @@ class PageStore:
         lengths = heads.view(np.int32).reshape(-1).astype(np.int64)
         starts = np.cumsum(lengths) - lengths
         starts += np.repeat(_LENGTHS_BYTES * np.arange(1, len(pages) + 1), PAGE_ROWS)
-        return self._codec.decode_at(starts, content)[1]
+        return self._codec.decode_at(starts if rows is None else starts[rows], content)[1]
 
     def delete(self, pages: Int64Array) -> None:
         """Forget pages."""

@@ -250,10 +250,14 @@ class Pages:
             return [pa.nulls(len(slots), self.schema.field(name).type) for name in names]
         of_slots = slots >> PAGE_BITS
         index = np.minimum(np.searchsorted(stored, of_slots), len(stored) - 1)
-        places = (index << PAGE_BITS) | (slots & _IN_PAGE)
-        chosen = pa.array(places, mask=self._cleared[slots] | (stored[index] != of_slots))
-        columns = self._store.get(stored)
-        return [columns[self.schema.get_field_index(name)].take(chosen) for name in names]
+        there = ~self._cleared[slots] & (stored[index] == of_slots)
+        rows = (index[there] << PAGE_BITS) | (slots[there] & _IN_PAGE)
+        columns = self._store.get(stored, rows)
+        found = [columns[self.schema.get_field_index(name)] for name in names]
+        if there.all():
+            return found
+        places = pa.array(np.cumsum(there) - 1, mask=~there)
+        return [column.take(places) for column in found]
 
     def _memory_bytes(self) -> int:
         """Of frames: what is in memory for each page, wherever it is, cannot leave."""
@@ -264,28 +268,3 @@ def _spread(pages: Int64Array) -> Int64Array:
     """All slots of pages, or places of frames."""
     spread: Int64Array = ((pages[:, None] << PAGE_BITS) | np.arange(PAGE_ROWS)).ravel()
     return spread
-
-
-class PagedColumn:
-    """One column of pages. Implements ``Column``."""
-
-    def __init__(self, pages: Pages, name: str) -> None:
-        self.kind: pa.DataType = pages.schema.field(name).type
-        self._pages = pages
-        self._name = name
-
-    def reserve(self, slots: int) -> None:
-        self._pages.reserve(slots)
-
-    def set(self, slots: Int64Array, values: pa.Array) -> None:
-        self._pages.put(slots, [self._name], [values])
-
-    def gather(self, slots: Int64Array) -> pa.Array:
-        return self._pages.gather(slots, [self._name])[0]
-
-    def clear(self, slots: Int64Array) -> None:
-        self.set(slots, pa.nulls(len(slots), self.kind))
-
-    def estimated_bytes(self) -> int:
-        """Its part is counted with the pages."""
-        return 0

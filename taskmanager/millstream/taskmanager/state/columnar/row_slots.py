@@ -19,6 +19,14 @@ class RowSlots:
         self._free: Int64Array = np.empty(0, np.int64)
         self._free_count = 0
 
+    @classmethod
+    def holding(cls, live: BoolArray) -> RowSlots:
+        """Slots that are given out where ``live``, and free elsewhere."""
+        made = cls()
+        made.extend(len(live))
+        made.free(np.flatnonzero(~live))
+        return made
+
     def __len__(self) -> int:
         return self.end - self._free_count
 

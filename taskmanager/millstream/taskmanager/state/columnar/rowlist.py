@@ -11,7 +11,7 @@ A snapshot tells rows apart by key group and ``_row``, a number that grows withi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Final, cast
 
 import numpy as np
@@ -21,10 +21,12 @@ from millstream.core.clock import Clock
 from millstream.core.kernels.slot_index import BoolArray, Int64Array, distinct_marked
 from millstream.taskmanager.state.column_chunks import ROW, ROWS, ColumnChunk
 from millstream.taskmanager.state.columnar.changes import SlotChanges
+from millstream.taskmanager.state.columnar.column_set import ColumnSet
 from millstream.taskmanager.state.columnar.columns import Column, FixedColumn, column_for, grown
 from millstream.taskmanager.state.columnar.expiry import Expiry
-from millstream.taskmanager.state.columnar.key_index import KeyIndex, key_index_for
+from millstream.taskmanager.state.columnar.key_index import key_index_for
 from millstream.taskmanager.state.columnar.matching import RowMatches
+from millstream.taskmanager.state.columnar.restored_slots import RestoredSlots
 from millstream.taskmanager.state.columnar.row_chains import RowChains
 from millstream.taskmanager.state.columnar.row_slots import RowSlots
 from millstream.taskmanager.state.columnar.slot_capture import SlotCapture
@@ -55,6 +57,7 @@ class RowTable:
         partition_keys: int | None = None,
         ttl_ms: int | None = None,
         tracks_changes: bool = True,
+        columns: Callable[[pa.Schema], ColumnSet] = ColumnSet,
     ) -> None:
         if len(set(row_schema.names)) < len(row_schema):
             raise ValueError(f"the rows of {name!r} have two fields of one name: {row_schema.names}")
@@ -67,14 +70,14 @@ class RowTable:
         self._matched = row_schema.names if matched is None else list(matched)
         self._keys = key_index_for(key_schema.types)
         self._key_columns = [column_for(field.type) for field in key_schema]
-        self._columns: dict[str, Column] = {field.name: column_for(field.type) for field in row_schema}
+        self._columns = columns(row_schema)
         self._slots = RowSlots()
         self._chains = RowChains()
         self._matches: RowMatches | None = None
         self._ids: Int64Array = np.empty(0, np.int64)
         self._next_id = 0
         self._key_room = 0
-        self._restoring: KeyIndex | None = None
+        self._restoring: RestoredSlots | None = None
         self._capture: SlotCapture | None = None
 
     def __len__(self) -> int:
@@ -97,7 +100,7 @@ class RowTable:
         slots = self._slots.allocate(rows.num_rows)
         self._reserve()
         self._set_keys(key_slots, new, keys)
-        self._put(slots, [rows.column(name) for name in self.value_schema.names])
+        self._columns.put(slots, self.value_schema.names, [rows.column(name) for name in self.value_schema.names])
         self._ids[slots] = np.arange(self._next_id, self._next_id + len(slots))
         self._next_id += len(slots)
         self._chains.append(key_slots, slots)
@@ -130,7 +133,7 @@ class RowTable:
 
     def columns_at(self, row_slots: Int64Array, names: Sequence[str]) -> list[pa.Array]:
         """Some columns of the rows at ``row_slots``. ``KeyError`` for a name that is none."""
-        return [self._columns[name].gather(row_slots) for name in names]
+        return self._columns.gather(row_slots, names)
 
     def contents(self) -> pa.RecordBatch:
         """All rows with their keys, which have a prefix where a field of the rows has their name."""
@@ -208,7 +211,7 @@ class RowTable:
             self._matches.remove(slots)
         emptied = self._chains.unlink(slots)
         self._slots.free(slots)
-        self._clear(slots)
+        self._columns.clear(slots)
         self._remove_keys(emptied)
 
     def remove_keys(self, keys: Sequence[pa.Array], rows: int | None = None) -> None:
@@ -225,13 +228,14 @@ class RowTable:
         return slots
 
     def estimated_bytes(self) -> int:
-        parts: list[Any] = [self._keys, self._chains, self._slots, *self._key_columns, *self._columns.values()]
+        parts: list[Any] = [self._keys, self._chains, self._slots, *self._key_columns, self._columns]
         if self._matches is not None:
             parts.append(self._matches)
         return self._ids.nbytes + sum(int(part.estimated_bytes()) for part in parts)
 
     def close(self) -> None:
-        """Give everything back; there is nothing outside of memory."""
+        """Give everything back."""
+        self._columns.close()
 
     # -- checkpoints --------------------------------------------------------------------------------------------
 
@@ -247,28 +251,26 @@ class RowTable:
         self.changes.reserve(self._slots.end)
         gone = self.changes.take(checkpoint_id, self._slots.live, self._slots.end, full)
         self._capture = SlotCapture(self.changes, self._slots.end, self._saved_rows, gone)
+        self._capture.aside = self._columns.aside()
         return self._capture
 
     def load(self, chunk: ColumnChunk) -> None:
         """Take in rows of a snapshot, over those that are there; before anything is appended."""
         if self._restoring is None:
-            self._restoring = key_index_for([pa.int32(), pa.int64()])
+            self._restoring = RestoredSlots()
         known = self._restoring
         if chunk.gone is not None and chunk.gone.num_rows:
-            slots = known.find(chunk.gone.columns[:2], chunk.gone.num_rows)
-            slots = np.unique(slots[slots >= 0])
-            known.remove(slots)
-            self._clear(slots)
+            self._columns.clear(known.take_out(*chunk.gone.columns[:2]))
         rows = chunk.rows
         if not rows.num_rows:
             return
-        slots, _ = known.slots_of(rows.columns[:2], rows.num_rows)
-        self._slots.extend(known.slots_end)
+        slots = known.slots_of(*rows.columns[:2])
+        self._slots.extend(known.end)
         first, end = chunk.first_key, chunk.first_key + chunk.keys
         key_slots, new = self._keys.slots_of(rows.columns[first:end], rows.num_rows)
         self._reserve()
         self._set_keys(key_slots, new, rows.columns[first:end])
-        self._put(slots, rows.columns[end:])
+        self._columns.put(slots, self.value_schema.names, rows.columns[end:])
         self._ids[slots] = rows.column(1).to_numpy()
         self._next_id = max(self._next_id, int(self._ids[slots].max()) + 1)
         self._chains.group_of[slots] = key_slots
@@ -280,11 +282,9 @@ class RowTable:
         """All chunks are in: put the rows into chains, in the order of their numbers."""
         if self._restoring is None:
             return
-        live = np.flatnonzero(self._restoring.live[: self._restoring.slots_end])
-        slots = RowSlots()
-        slots.allocate(self._slots.end)
-        slots.free(np.setdiff1d(np.arange(self._slots.end), live, assume_unique=True))
-        self._slots = slots
+        live = np.flatnonzero(self._restoring.live)
+        self._slots = RowSlots.holding(self._restoring.live)
+        self._restoring = None
         rows = live[np.argsort(self._ids[live], kind="stable")]
         key_slots = self._chains.group_of[rows] if len(rows) else rows
         self._chains = RowChains()
@@ -296,8 +296,10 @@ class RowTable:
     def adopt(self, saved: RowTable) -> None:
         """Take the rows of a table with the same columns that was restored before this one was declared."""
         own = (self.expiry, self._matched)
-        for name in ("_keys", "_key_columns", "_columns", "_slots", "_chains", "_ids", "_next_id", "_key_room"):
+        for name in ("_keys", "_key_columns", "_slots", "_chains", "_ids", "_next_id", "_key_room"):
             setattr(self, name, getattr(saved, name))
+        self._columns.reserve(len(self._ids))
+        self._columns = self._columns.in_place_of(saved._columns, self.live_slots())
         self.changes, self._capture, self._restoring = saved.changes, saved._capture, saved._restoring
         self.expiry, self._matched = own
         if self.expiry is not None:
@@ -324,19 +326,8 @@ class RowTable:
         columns = [pa.array(self._ids[slots])]
         if self.expiry is not None:
             columns.append(self.expiry.updated(slots))
-        columns += [*self.keys_of(slots), *self._saved_values(slots)]
+        columns += [*self.keys_of(slots), *self._columns.gather_once(slots, self.value_schema.names)]
         return pa.RecordBatch.from_arrays(columns, schema=self.saved_schema)
-
-    def _saved_values(self, slots: Int64Array) -> list[pa.Array]:
-        return self.columns_at(slots, self.value_schema.names)
-
-    def _put(self, slots: Int64Array, columns: Sequence[pa.Array]) -> None:
-        for name, values in zip(self.value_schema.names, columns, strict=True):
-            self._columns[name].set(slots, values)
-
-    def _clear(self, slots: Int64Array) -> None:
-        for column in self._columns.values():
-            column.clear(slots)
 
     def _set_keys(self, key_slots: Int64Array, new: Int64Array, keys: Sequence[pa.Array]) -> None:
         if len(new) == len(key_slots):
@@ -363,8 +354,7 @@ class RowTable:
         if rows > len(self._ids):
             room = max(rows, 2 * len(self._ids))
             self._ids = grown(self._ids, room)
-            for column in self._columns.values():
-                column.reserve(room)
+            self._columns.reserve(room)
             self.changes.reserve(room)
             if self.expiry is not None:
                 self.expiry.reserve(room)

@@ -181,8 +181,7 @@ class SpillingTable(ColumnTable):
         """Rows of the database that are not in memory, each once."""
         slots, _ = self._index.slots_of(columns[: len(self.key_schema)], len(updated_ms))
         self._reserve()
-        for name, values in zip(self.row_schema.names, columns, strict=True):
-            self._columns[name].set(slots, values)
+        self._columns.put(slots, self.row_schema.names, columns)
         self.changes.restored(slots)
         if self.expiry is not None:
             self.expiry.restored(slots, pa.array(updated_ms))

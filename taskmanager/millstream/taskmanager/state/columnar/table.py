@@ -14,7 +14,7 @@ Values of a new key are null, with 0 in the arrays of fixed columns. A slot is g
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, cast
 
 import numpy as np
@@ -26,7 +26,8 @@ from millstream.core.kernels.slot_index import Int64Array, distinct_marked
 from millstream.core.table.projection import zero_column_batch
 from millstream.taskmanager.state.column_chunks import TABLE, ColumnChunk
 from millstream.taskmanager.state.columnar.changes import SlotChanges
-from millstream.taskmanager.state.columnar.columns import Column, FixedColumn, column_for
+from millstream.taskmanager.state.columnar.column_set import ColumnSet
+from millstream.taskmanager.state.columnar.columns import Column, FixedColumn
 from millstream.taskmanager.state.columnar.expiry import Expiry
 from millstream.taskmanager.state.columnar.key_index import key_index_for
 from millstream.taskmanager.state.columnar.slot_capture import SlotCapture
@@ -54,6 +55,7 @@ class ColumnTable:
         partition_keys: int | None = None,
         ttl_ms: int | None = None,
         tracks_changes: bool = True,
+        columns: Callable[[pa.Schema], ColumnSet] = ColumnSet,
     ) -> None:
         self.name = name
         self.key_schema = key_schema
@@ -65,7 +67,7 @@ class ColumnTable:
         self.changes = SlotChanges(tracks_changes)
         self.expiry = None if ttl_ms is None else Expiry(ttl_ms, clock)
         self._index = key_index_for(key_schema.types)
-        self._columns: dict[str, Column] = {field.name: column_for(field.type) for field in self.row_schema}
+        self._columns = columns(self.row_schema)
         self._room = 0
         self._capture: SlotCapture | None = None
 
@@ -129,8 +131,15 @@ class ColumnTable:
         if len(gone):
             self.changes.add_gone(self._gather(self.key_schema, gone))
         self._index.remove(slots)
-        for column in self._columns.values():
-            column.clear(slots)
+        self._columns.clear(slots)
+
+    def put(self, slots: Int64Array, names: Sequence[str], columns: Sequence[pa.Array]) -> None:
+        """Set some columns of the rows at ``slots``. ``KeyError`` for a name that is none."""
+        self._columns.put(slots, names, columns)
+
+    def columns_at(self, slots: Int64Array, names: Sequence[str]) -> list[pa.Array]:
+        """Some columns of the rows at ``slots``. ``KeyError`` for a name that is none."""
+        return self._columns.gather(slots, names)
 
     def rows(self, slots: Int64Array) -> pa.RecordBatch:
         """The rows at ``slots``: keys, then values."""
@@ -173,10 +182,11 @@ class ColumnTable:
         return slots
 
     def estimated_bytes(self) -> int:
-        return self._index.estimated_bytes() + sum(column.estimated_bytes() for column in self._columns.values())
+        return self._index.estimated_bytes() + self._columns.estimated_bytes()
 
     def close(self) -> None:
-        """Give everything back; there is nothing outside of memory."""
+        """Give everything back."""
+        self._columns.close()
 
     # -- checkpoints --------------------------------------------------------------------------------------------
 
@@ -185,6 +195,7 @@ class ColumnTable:
         self.changes.reserve(self._index.slots_end)
         gone = self.changes.take(checkpoint_id, self._index.live, self._index.slots_end, full)
         self._capture = SlotCapture(self.changes, self._index.slots_end, self._saved_rows, gone)
+        self._capture.aside = self._columns.aside()
         return self._capture
 
     def load(self, chunk: ColumnChunk) -> None:
@@ -198,8 +209,7 @@ class ColumnTable:
         keys = rows.columns[chunk.first_key : chunk.first_key + chunk.keys]
         slots, _ = self._index.slots_of(keys, rows.num_rows)
         self._reserve()
-        for name, values in zip(self.row_schema.names, rows.columns[chunk.first_key :], strict=True):
-            self._columns[name].set(slots, values)
+        self._columns.put(slots, self.row_schema.names, rows.columns[chunk.first_key :])
         self.changes.restored(slots)
         if self.expiry is not None:
             self.expiry.restored(slots, rows.column(1) if chunk.with_ttl else None)
@@ -224,26 +234,26 @@ class ColumnTable:
     def _forget(self, slots: Int64Array) -> None:
         slots = np.unique(slots)
         self._index.remove(slots)
-        for column in self._columns.values():
-            column.clear(slots)
+        self._columns.clear(slots)
 
     def _saved_rows(self, slots: Int64Array) -> pa.RecordBatch:
-        rows = self.rows(slots)
-        if self.expiry is None:
-            return rows
-        return pa.RecordBatch.from_arrays([self.expiry.updated(slots), *rows.columns], schema=self.saved_schema)
+        if not len(self.saved_schema):
+            return zero_column_batch(len(slots))
+        columns = self._columns.gather_once(slots, self.row_schema.names)
+        if self.expiry is not None:
+            columns = [self.expiry.updated(slots), *columns]
+        return pa.RecordBatch.from_arrays(columns, schema=self.saved_schema)
 
     def _gather(self, schema: pa.Schema, slots: Int64Array) -> pa.RecordBatch:
         if not len(schema):
             return zero_column_batch(len(slots))
-        return pa.RecordBatch.from_arrays([self._columns[name].gather(slots) for name in schema.names], schema=schema)
+        return pa.RecordBatch.from_arrays(self._columns.gather(slots, schema.names), schema=schema)
 
     def _reserve(self) -> None:
         slots = self._index.slots_end
         if slots > self._room:
             self._room = max(slots, 2 * self._room)
-            for column in self._columns.values():
-                column.reserve(self._room)
+            self._columns.reserve(self._room)
             self.changes.reserve(self._room)
             if self.expiry is not None:
                 self.expiry.reserve(self._room)

@@ -17,6 +17,7 @@ from millstream.core.kernels.row_index import RowIndex
 from millstream.core.kernels.segment_sort import sort_segments
 from millstream.taskmanager.operators.table.aggregates.accumulator import Int8Array, Int64Array, Stores
 from millstream.taskmanager.state.columnar.row_encoding import encode_rows
+from millstream.taskmanager.state.columnar.table import SLICE_SLOTS
 
 _NUMBER: Final = "number"
 
@@ -25,17 +26,19 @@ class ValueLog:
     """``kinds`` are the types of the columns of an entry."""
 
     def __init__(self, stores: Stores, name: str, kinds: Sequence[pa.DataType]) -> None:
-        fields = [pa.field(f"v{index}", kind) for index, kind in enumerate(kinds)]
+        fields = [pa.field(value_name(index), kind) for index, kind in enumerate(kinds)]
         self.table: Final = stores.table(name, [pa.field(_NUMBER, pa.int64())], fields)
-        self._group_keys = len(stores.group.key_schema)
+        self._names = [field.name for field in fields]
         self._numbers = self.table.fixed(_NUMBER)
         self._lists = EntryLists()
         self._next = 0
         live = self.table.live_slots()
         if len(live):  # restored
             self._next = int(self._numbers.values[live].max()) + 1
-            owners = stores.group.find(self.table.rows(live).columns[: self._group_keys], len(live))
-            self._lists.link(live[owners >= 0], owners[owners >= 0])
+            for start in range(0, len(live), SLICE_SLOTS):
+                entries = live[start : start + SLICE_SLOTS]
+                owners = stores.group.find(self.table.columns_at(entries, stores.group.key_schema.names), len(entries))
+                self._lists.link(entries[owners >= 0], owners[owners >= 0])
 
     @property
     def next_number(self) -> int:
@@ -50,8 +53,7 @@ class ValueLog:
         self._next += len(owners)
         entries, _ = self.table.lookup([*keys, numbers], len(owners))
         self.table.touch(entries)
-        for index, column in enumerate(values):
-            self.table.column(f"v{index}").set(entries, column)
+        self.table.put(entries, self._names[: len(values)], values)
         self._lists.unlink(entries)  # what expired left its links
         self._lists.link(entries, owners)
         return entries
@@ -60,8 +62,7 @@ class ValueLog:
         """Other values in the columns from ``first`` on of entries that are there."""
         if len(entries):
             self.table.touch(entries)
-            for index, column in enumerate(values):
-                self.table.column(f"v{first + index}").set(entries, column)
+            self.table.put(entries, self._names[first : first + len(values)], values)
 
     def take_back(self, owners: Int64Array, values: Sequence[pa.Array]) -> None:
         """For each row, the oldest entry of its group with equal values goes; nothing where there is none."""
@@ -101,12 +102,11 @@ class ValueLog:
 
     def values(self, entries: Int64Array) -> list[pa.Array]:
         """The columns of entries."""
-        columns: list[pa.Array] = self.table.rows(entries).columns[len(self.table.key_schema) :]
-        return columns
+        return self.table.columns_at(entries, self._names)
 
     def column(self, index: int, entries: Int64Array) -> pa.Array:
         """One column of entries."""
-        return self.table.column(f"v{index}").gather(entries)
+        return self.table.column(self._names[index]).gather(entries)
 
     def numbers(self, entries: Int64Array) -> Int64Array:
         """The numbers of entries."""
@@ -127,6 +127,11 @@ class ValueLog:
         if len(entries):
             self._lists.unlink(entries)
             self.table.remove(entries)
+
+
+def value_name(index: int) -> str:
+    """The field of a column of entries."""
+    return f"v{index}"
 
 
 def signed_parts(signs: Int8Array, rows: int) -> tuple[Int64Array, Int64Array]:
