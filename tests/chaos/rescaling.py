@@ -29,8 +29,9 @@ def rescale_by_savepoint(job: JobClient, parallelism: int, directory: Path, subm
     directory = directory / "savepoints"
     path = _insist(job, lambda: connection.take_savepoint(job.job_id, str(directory), stop=True)).path
     ended = job.wait_until_ended([], WAIT_S)
-    if ended is None or JobStatus(ended.summary.status) is not JobStatus.CANCELED:
-        raise AssertionError(f"the job did not stop with its savepoint {path}")
+    if ended is None or JobStatus(ended.summary.status) is not JobStatus.FINISHED:
+        story = "hangs" if ended is None else f"is {JobStatus(ended.summary.status)}: {ended.error.message}"
+        raise AssertionError(f"the job did not stop with its savepoint {path}, it {story}")
     return submit(parallelism, {"execution.state-recovery.path": path})
 
 

@@ -59,6 +59,14 @@ class CancelRequested:
 
 
 @dataclass(frozen=True)
+class StopRequested:
+    """A savepoint holds everything, and all subtasks were told to commit it.
+
+    The job is FINISHED when they have ended, and FAILED when one of them fails instead of committing.
+    """
+
+
+@dataclass(frozen=True)
 class CauseAwaited:
     """The time to wait for a better root cause is over."""
 
@@ -100,6 +108,7 @@ Event = (
     | TaskManagerGone
     | JobFailed
     | CancelRequested
+    | StopRequested
     | CauseAwaited
     | RestartDecided
     | RestartDue
@@ -186,6 +195,8 @@ class JobMachine:
         self._asked = False
         self._stopping = False
         """Being rescaled: subtasks of the former plan are being cancelled."""
+        self._has_savepoint = False
+        """Being cancelled because a savepoint has everything."""
         self._attempt = 0
 
     @property
@@ -211,6 +222,10 @@ class JobMachine:
             case JobFailed():
                 return self._fail(event.error, now_ms)
             case CancelRequested():
+                return self._cancel(now_ms)
+            case StopRequested():
+                # One that does not run has subtasks that cannot commit: it is cancelled, for its savepoint is there.
+                self._has_savepoint = self._has_savepoint or self.status is JobStatus.RUNNING
                 return self._cancel(now_ms)
             case CauseAwaited():
                 self._awaiting_cause = False  # by now the job may be in its next attempt
@@ -300,6 +315,8 @@ class JobMachine:
     ) -> list[Instruction]:
         """Stop the regions of ``vertices``; None: everything."""
         if self.status is JobStatus.CANCELLING or self._stopping:
+            if self._has_savepoint and vertices is not None and not _is_consequence(error):
+                self.error = self.error or error
             return [*self._cancel_subtasks(), *self._check_end(now_ms)]
         self._take_down(*map(self._regions.__getitem__, self._regions if vertices is None else vertices))
         self._asked = False  # more is to stop first, or the question comes again
@@ -448,14 +465,15 @@ class JobMachine:
             return [AskRestart(self.error)]
         if self.status is JobStatus.INITIALIZING:
             self.story.become(JobStatus.RUNNING, now_ms)  # all subtasks finished before the last reported that it ran
-        self.story.become(_END[self.status], now_ms)
+        if self.status is JobStatus.CANCELLING and not self._has_savepoint:
+            self.story.become(JobStatus.CANCELED, now_ms)
+        elif self.status is JobStatus.CANCELLING and self.error is not None:
+            self.story.become(JobStatus.FAILED, now_ms)
+        else:
+            self.story.become(JobStatus.FINISHED, now_ms)
         return [Finished()]
 
 
-_END: Final = {
-    JobStatus.RUNNING: JobStatus.FINISHED,
-    JobStatus.CANCELLING: JobStatus.CANCELED,
-}
 FAILURES_KEPT: Final = 16
 
 

@@ -51,6 +51,7 @@ from millstream.jobmanager.job_machine import (
     RestartDecided,
     RestartDue,
     SlotsGranted,
+    StopRequested,
     SubtaskReported,
     TaskManagerGone,
 )
@@ -188,7 +189,7 @@ class JobMaster:
         )
 
     async def take_savepoint(self, directory: str, *, stop: bool = False, drain: bool = False) -> str:
-        """Its path. ``stop``: the job ends after it; ``drain``: as if its input had ended.
+        """Its path. ``stop``: the job ends after it, as FINISHED; ``drain``: as if its input had ended.
 
         Raises ``UserError`` for a job that does not run, ``CheckpointError`` when it cannot be taken.
         """
@@ -199,7 +200,7 @@ class JobMaster:
             raise UserError(f"the directory of a savepoint must be absolute, since it is the cluster's: {root}")
         path = await self.checkpoints.take_savepoint(root, stop=stop, drain=drain)
         if stop and not drain:
-            self.cancel()
+            self.handle(StopRequested())
         return path
 
     async def rescale(self, parallelism: int, by_vertex: Mapping[str, int]) -> bool:

@@ -86,6 +86,8 @@ class DispatcherService(DispatcherServicer):
             if batches or complete or master.status.is_terminal_state() or left_s <= 0:
                 break
             await collector.wait(left_s)
+        # Sinks of a job that was stopped with a savepoint do not say that they are done.
+        complete = complete or (master.status is JobStatus.FINISHED and not batches)
         response = jobmanager_pb2.FetchResultsResponse(
             batches=batches, next_token=next_token, end=complete, status=describe.status_to_proto(master.status)
         )

@@ -102,7 +102,7 @@ def test_savepoint_stop_and_go_on_with_more_subtasks(shell: Any, cluster: Any, u
     elsewhere = f"execution.checkpointing.savepoint-dir={shell.directory / 'kept'}"
     last = shell.run("stop", "count", "-D", elsewhere).expect(0).out.strip()
     assert Path(last).parent == shell.directory / "kept"
-    assert cluster.jobs()[0]["status"] == "CANCELED" and Path(kept, "MANIFEST").exists()
+    assert cluster.jobs()[0]["status"] == "FINISHED" and Path(kept, "MANIFEST").exists()
     held = json.loads(shell.run("savepoint", "show", last, "--output", "json").expect(0).out)
     assert held["kind"] == "savepoint" and held["job_name"] == "count"
     (counter,) = [operator for operator in held["operators"] if operator["name"] == "reduce"]
@@ -144,8 +144,25 @@ def test_savepoints_that_do_not_fit_are_refused_before_anything_runs(
     assert damaged.code != 0 and state.name in damaged.err and "damaged" in damaged.err
     elsewhere = shell.run("run", "-q", "-d", "--from-savepoint", str(shell.directory), shell.script(text))
     assert elsewhere.code != 0 and "there is no checkpoint" in elsewhere.err
-    running = [job for job in cluster.jobs() if job["status"] not in ("CANCELED", "FAILED")]
+    running = [job for job in cluster.jobs() if job["status"] not in ("CANCELED", "FAILED", "FINISHED")]
     assert running == [], json.dumps(running)
+
+
+def test_a_job_that_stops_without_committing_says_so_and_its_savepoint_commits(
+    shell: Any, start_cluster: Callable[..., Any], until: Callable[..., Any]
+) -> None:
+    shell.environment["MILLSTREAM_FAILPOINTS"] = f"commit.publish=error:{shell.directory / 'failed'}"
+    cluster = start_cluster(1, 1)
+    out = shell.directory / "out"
+    text = COUNT.format(records=60_000, rate=10_000, out=out).replace('"100 ms"', '"1 h"')
+    script = shell.script(text)
+    shell.run("run", "-q", "-d", "-p", "1", script).expect(0)
+    until(lambda: out.exists() and hidden_files(out), "results on their way")
+    stopped = shell.run("stop", "count", "--savepoint", str(shell.directory / "kept")).expect(1)
+    assert "The savepoint is complete, but the job is FAILED" in stopped.err and "commit.publish" in stopped.err
+    assert cluster.jobs()[0]["status"] == "FAILED" and not list(out.glob("part-*"))
+    shell.run("run", "-q", "-p", "1", "--from-savepoint", stopped.out.strip(), script).expect(0)
+    check_counts(out, 60_000)
 
 
 def test_what_a_cancelled_job_prepared_for_a_checkpoint_that_never_was_is_removed(

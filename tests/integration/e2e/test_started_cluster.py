@@ -145,6 +145,21 @@ def test_jobs_are_listed_and_cancelled_by_name_and_id(cluster: Any, until: Calla
     until(lambda: all(job["status"] == "CANCELED" for job in cluster.jobs()), "both jobs to be cancelled")
 
 
+def test_a_program_sees_a_job_that_was_stopped_as_finished(cluster: Any, until: Callable[..., Any]) -> None:
+    script = cluster.shell.script(
+        "from millstream.connectors.sequence import DataGeneratorSource\nenv.set_parallelism(1)\n"
+        "numbers = env.from_source(DataGeneratorSource(None, rows_per_second=1000))\n"
+        "with numbers.execute_and_collect('endless') as rows:\n    print('rows', len(list(rows)) > 0)\n"
+        "print(rows.job.status().name)\n"
+    )
+    with cluster.shell.start("run", "--quiet", script) as process:
+        until(lambda: any(job["status"] == "RUNNING" for job in cluster.jobs()), "the job to run")
+        cluster.command("stop", "endless").expect(0)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert out.splitlines() == ["rows True", "FINISHED"]
+
+
 def test_a_killed_taskmanager_fails_its_job_and_is_named(cluster: Any, until: Callable[..., Any]) -> None:
     script = cluster.shell.script(
         "from millstream.connectors.sequence import DataGeneratorSource\nenv.set_parallelism(4)\n"

@@ -37,6 +37,7 @@ from millstream.jobmanager.job_machine import (
     RestartDecided,
     RestartDue,
     SlotsGranted,
+    StopRequested,
     SubtaskReported,
     TaskManagerGone,
 )
@@ -93,6 +94,38 @@ TABLES: dict[str, list[Step]] = {
         (CancelRequested(), [], "CANCELLING"),
         (said(A, CANCELED), [], "CANCELLING"),
         (said(B, FAILED, CAUSE), [Finished()], "CANCELED"),
+    ],
+    "is stopped by a savepoint": [
+        *[(event, [DEPLOY] if event is GRANT else [], "") for event in BOTH_RUN],
+        (StopRequested(), [STOP_BOTH], "CANCELLING"),
+        (CancelRequested(), [], "CANCELLING"),
+        (said(A, CANCELED), [], "CANCELLING"),
+        (said(B, CANCELED), [Finished()], "FINISHED"),
+    ],
+    "is stopped by a savepoint, and a subtask sees the others go": [
+        *[(event, [DEPLOY] if event is GRANT else [], "") for event in BOTH_RUN],
+        (StopRequested(), [STOP_BOTH], "CANCELLING"),
+        (JobFailed(CAUSE), [], "CANCELLING"),
+        (said(A, FAILED, LOST_CONNECTION), [], "CANCELLING"),
+        (said(B, CANCELED), [Finished()], "FINISHED"),
+    ],
+    "fails to commit its savepoint": [
+        *[(event, [DEPLOY] if event is GRANT else [], "") for event in BOTH_RUN],
+        (StopRequested(), [STOP_BOTH], "CANCELLING"),
+        (said(A, FAILED, CAUSE), [], "CANCELLING"),
+        (said(B, CANCELED), [Finished()], "FAILED"),
+    ],
+    "loses a TaskManager that should commit its savepoint": [
+        *[(event, [DEPLOY] if event is GRANT else [], "") for event in BOTH_RUN],
+        (StopRequested(), [STOP_BOTH], "CANCELLING"),
+        (said(A, CANCELED), [], "CANCELLING"),
+        (TaskManagerGone(TWO, LOST), [Finished()], "FAILED"),
+    ],
+    "fails beside its savepoint": [
+        *[(event, [DEPLOY] if event is GRANT else [], "") for event in BOTH_RUN],
+        (said(A, FAILED, CAUSE), [STOP_B], "FAILING"),
+        (StopRequested(), [], "CANCELLING"),
+        (said(B, CANCELED), [Finished()], "CANCELED"),
     ],
     "fails for want of slots": [
         (JobFailed(NO_SLOTS), [AskRestart(NO_SLOTS)], "FAILING"),
@@ -333,6 +366,10 @@ class Cluster(RuleBasedStateMachine):
     @rule()
     def cancel(self) -> None:
         self.feed(CancelRequested())
+
+    @rule()
+    def stop(self) -> None:
+        self.feed(StopRequested())
 
     @rule(taskmanager=st.sampled_from([ONE, TWO]))
     def lose_a_taskmanager(self, taskmanager: TaskManagerId) -> None:

@@ -18,6 +18,7 @@ from millstream.client.cli.settings import (
 )
 from millstream.client.cli.text_table import echo_json, echo_table, time_text
 from millstream.client.job_client import JobClient
+from millstream.core.api.job import JobStatus
 from millstream.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -227,7 +228,7 @@ def stop(
     """Write a savepoint of JOB below DIRECTORY, print its path, end the job.
 
     Without DIRECTORY it is written where execution.checkpointing.savepoint-dir says, else below the checkpoints.
-    Sinks commit what the savepoint holds, and nothing after it.
+    Sinks commit what the savepoint holds, and nothing after it; then the job is FINISHED.
     """
     return take(job, directory or named, jobmanager, settings, stop=True, drain=drain)
 
@@ -251,11 +252,18 @@ def take(
     connection = ClusterConnection(configuration)
     try:
         response = connection.take_savepoint(job, target, stop=stop, drain=drain)
-        if stop:
-            JobClient(connection, response.job_id, job).wait_until_ended([], WAIT_TIMEOUT_S)
+        ended = JobClient(connection, response.job_id, job).wait_until_ended([], WAIT_TIMEOUT_S) if stop else None
     finally:
         connection.close()
     click.echo(response.path)
+    if ended is not None and JobStatus(ended.summary.status) is not JobStatus.FINISHED:
+        status = JobStatus(ended.summary.status)
+        click.echo(
+            f"The savepoint is complete, but the job is {status}, so its results up to there may not be committed: a "
+            f"job that starts from the savepoint commits them. {ended.error.message}".rstrip(),
+            err=True,
+        )
+        return ExitCode.FAILED
     return ExitCode.OK
 
 

@@ -120,7 +120,7 @@ class DispatcherServicer:
         raise NotImplementedError('Method not implemented!')
 
     def TakeSavepoint(self, request, context):
-        """Answers when the savepoint is complete; stop: the job is cancelled after it.
+        """Answers when the savepoint is complete; stop: the job ends after it, as FINISHED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -42,7 +42,7 @@ class DispatcherStub:
     DescribeJob: _grpc.UnaryUnaryMultiCallable[_jobmanager_pb2.DescribeJobRequest, _jobmanager_pb2.JobDetails]
     CancelJob: _grpc.UnaryUnaryMultiCallable[_jobmanager_pb2.CancelJobRequest, _jobmanager_pb2.CancelJobResponse]
     TakeSavepoint: _grpc.UnaryUnaryMultiCallable[_jobmanager_pb2.TakeSavepointRequest, _jobmanager_pb2.TakeSavepointResponse]
-    """Answers when the savepoint is complete; stop: the job is cancelled after it."""
+    """Answers when the savepoint is complete; stop: the job ends after it, as FINISHED."""
     RescaleJob: _grpc.UnaryUnaryMultiCallable[_jobmanager_pb2.RescaleJobRequest, _jobmanager_pb2.RescaleJobResponse]
     FetchResults: _grpc.UnaryUnaryMultiCallable[_jobmanager_pb2.FetchResultsRequest, _jobmanager_pb2.FetchResultsResponse]
     DescribeCluster: _grpc.UnaryUnaryMultiCallable[_common_pb2.Empty, _jobmanager_pb2.ClusterDetails]
@@ -59,7 +59,7 @@ class DispatcherAsyncStub(DispatcherStub):
     DescribeJob: _aio.UnaryUnaryMultiCallable[_jobmanager_pb2.DescribeJobRequest, _jobmanager_pb2.JobDetails]  # type: ignore[assignment]
     CancelJob: _aio.UnaryUnaryMultiCallable[_jobmanager_pb2.CancelJobRequest, _jobmanager_pb2.CancelJobResponse]  # type: ignore[assignment]
     TakeSavepoint: _aio.UnaryUnaryMultiCallable[_jobmanager_pb2.TakeSavepointRequest, _jobmanager_pb2.TakeSavepointResponse]  # type: ignore[assignment]
-    """Answers when the savepoint is complete; stop: the job is cancelled after it."""
+    """Answers when the savepoint is complete; stop: the job ends after it, as FINISHED."""
     RescaleJob: _aio.UnaryUnaryMultiCallable[_jobmanager_pb2.RescaleJobRequest, _jobmanager_pb2.RescaleJobResponse]  # type: ignore[assignment]
     FetchResults: _aio.UnaryUnaryMultiCallable[_jobmanager_pb2.FetchResultsRequest, _jobmanager_pb2.FetchResultsResponse]  # type: ignore[assignment]
     DescribeCluster: _aio.UnaryUnaryMultiCallable[_common_pb2.Empty, _jobmanager_pb2.ClusterDetails]  # type: ignore[assignment]
@@ -109,7 +109,7 @@ class DispatcherServicer(metaclass=_abc_1.ABCMeta):
         request: _jobmanager_pb2.TakeSavepointRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_jobmanager_pb2.TakeSavepointResponse, _abc.Awaitable[_jobmanager_pb2.TakeSavepointResponse]]:
-        """Answers when the savepoint is complete; stop: the job is cancelled after it."""
+        """Answers when the savepoint is complete; stop: the job ends after it, as FINISHED."""
 
     @_abc_1.abstractmethod
     def RescaleJob(
