@@ -237,3 +237,27 @@ def test_a_division_by_zero_names_its_operator() -> None:
 def test_times_have_the_digits_of_their_type() -> None:
     (cut,) = evaluate("CAST(TIMESTAMP '2024-01-01 10:20:30.456' AS TIME)", COLUMNS, ROWS.columns).unique().to_pylist()
     assert cut == time(10, 20, 30)
+
+
+@pytest.mark.parametrize(
+    ("unit", "start", "end", "count"),
+    [
+        ("MONTH", "2024-01-31 00:00:00", "2024-02-29 00:00:00", 1),
+        ("MONTH", "2024-01-31 10:00:00", "2024-02-29 09:00:00", 0),
+        ("MONTH", "2024-03-31 00:00:00", "2024-02-29 00:00:00", -1),
+        ("MONTH", "2024-02-29 10:00:00", "2024-01-31 11:00:00", -1),
+        ("MONTH", "2024-01-15 10:00:00", "2024-02-14 11:00:00", 0),
+        ("QUARTER", "2024-01-31 00:00:00", "2024-04-30 00:00:00", 1),
+        ("YEAR", "2024-02-29 00:00:00", "2025-02-28 00:00:00", 1),
+        ("YEAR", "1969-12-31 00:00:00", "1971-12-30 00:00:00", 1),
+    ],
+)
+def test_months_between_are_those_of_flink(unit: str, start: str, end: str, count: int) -> None:
+    """As Flink 2.3 answered."""
+    assert set(column(f"TIMESTAMPDIFF({unit}, TIMESTAMP '{start}', TIMESTAMP '{end}')")) == {count}
+
+
+def test_a_date_may_lack_its_day() -> None:
+    assert column("CAST(CAST('2024-02' AS DATE) AS STRING)")[0] == "2024-02-01"
+    assert column("CAST(TRY_CAST('2024' AS DATE) AS STRING)")[0] == "2024-01-01"
+    assert column("TRY_CAST('2024-13' AS DATE)")[0] is None

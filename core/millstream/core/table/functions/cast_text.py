@@ -29,6 +29,8 @@ _DIGITS_ONLY: Final = r"^[+-]?[0-9]+$"
 _TIMESTAMP: Final = re.compile(
     r"(\d{4,5})-(\d{1,2})-(\d{1,2})(?:[ T](\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.(\d{0,9})\d*)?)?)?"
 )
+_MONTH: Final = re.compile(r"(\d{4})(?:-(\d{1,2}))?")
+"""A text without a day, or without a month, means the first."""
 _TIME: Final = re.compile(r"(\d{1,2})(?::(\d{1,2})(?::(\d{1,2})(?:\.(\d+))?)?)?")
 _EPOCH_ORDINAL: Final = datetime.date(1970, 1, 1).toordinal()
 
@@ -124,6 +126,9 @@ def _float(text: str, target: LogicalType) -> float:
 
 def _date(text: str, target: LogicalType) -> int:
     match = _TIMESTAMP.fullmatch(text)
+    month = _MONTH.fullmatch(text)
+    if month is not None:
+        return datetime.date(int(month[1]), int(month[2] or 1), 1).toordinal() - _EPOCH_ORDINAL
     if match is None:
         raise ValueError("write it like 2024-01-31")
     return datetime.date(int(match[1]), int(match[2]), int(match[3])).toordinal() - _EPOCH_ORDINAL

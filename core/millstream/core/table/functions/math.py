@@ -38,7 +38,7 @@ def _numpy(function: Callable[[Any], Any]) -> Callable[[pa.Array], pa.Array]:
 
 
 def _cotangent(values: Any) -> Any:
-    return np.cos(values) / np.sin(values)
+    return 1 / np.tan(values)
 
 
 def _log(arguments: Sequence[Value], kind: LogicalType, context: EvaluationContext) -> Value:

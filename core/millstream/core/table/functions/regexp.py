@@ -71,7 +71,7 @@ def _matches(arguments: Sequence[Value], kind: LogicalType, context: EvaluationC
 def _replace(arguments: Sequence[Value], kind: LogicalType, context: EvaluationContext) -> Value:
     text, pattern, new = arguments
     plain = all(isinstance(value, pa.Scalar) and value.is_valid for value in (pattern, new))
-    if plain and "$" not in new.as_py() and "\\" not in new.as_py():
+    if plain and "\\" not in new.as_py():
         try:
             return pc.replace_substring_regex(text, pattern.as_py(), new.as_py())
         except pa.ArrowInvalid:
@@ -79,8 +79,7 @@ def _replace(arguments: Sequence[Value], kind: LogicalType, context: EvaluationC
 
     def one(given: str, source: str, replacement: str) -> str | None:
         expression = compiled(source)
-        template = re.sub(r"\$(\d)", r"\\g<\1>", replacement)
-        return None if expression is None else expression.sub(template, given)
+        return None if expression is None else expression.sub(lambda _: replacement, given)
 
     return per_row(one, arguments, kind, context, name="REGEXP_REPLACE")
 
@@ -128,8 +127,8 @@ FUNCTIONS: Final = (
         "REGEXP_REPLACE",
         takes("REGEXP_REPLACE", TEXT, TEXT, TEXT, result=lt.STRING, nullable=True),
         _replace,
-        summary="The text with every match replaced; $1 stands for a group.",
-        examples=(("REGEXP_REPLACE('foobar', 'oo|ar', '')", "fb"), ("REGEXP_REPLACE('ab', '(a)(b)', '$2$1')", "ba")),
+        summary="The text with every match replaced by a text as it is.",
+        examples=(("REGEXP_REPLACE('foobar', 'oo|ar', '')", "fb"), ("REGEXP_REPLACE('abc', '(b)', '[$1]')", "a[$1]c")),
     ),
     row_function(
         "REGEXP_COUNT",

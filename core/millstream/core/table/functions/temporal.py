@@ -7,6 +7,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -197,20 +198,34 @@ def _timestamp_diff(arguments: Sequence[Value], kind: LogicalType, context: Eval
 
 
 def _whole_months(start: pa.Array, end: pa.Array) -> pa.Array:
-    """Months between, less one where the later day and clock have not been reached."""
+    """Months between as Flink counts them, ``DateTimeUtils.subtractMonths``: from the earlier day to the later, where
+    the last of a month is as good as a day that the month has not; less one when that hits the day of ``end`` before
+    the time of day of ``start``."""
     per_day = 86400 * TICKS[start.type.unit]
     valid = pc.and_(pc.is_valid(start), pc.is_valid(end))
-    parts = []
-    for times in (start, end):
-        ticks = pc.fill_null(pc.cast(times, pa.int64()), 0).to_numpy(zero_copy_only=False)
-        days = ticks // per_day
-        months = days.astype("datetime64[D]").astype("datetime64[M]")
-        within = (days - months.astype("datetime64[D]").astype(np.int64)) * per_day + (ticks - days * per_day)
-        parts.append((months.astype(np.int64), within))
-    (one, early), (other, late) = parts
-    months = other - one
-    months = months - ((months > 0) & (late < early)) + ((months < 0) & (late > early))
+    ticks = [pc.fill_null(pc.cast(times, pa.int64()), 0).to_numpy(zero_copy_only=False) for times in (start, end)]
+    (one, one_clock), (other, other_clock) = (np.divmod(times, per_day) for times in ticks)
+    early, late = np.minimum(one, other), np.maximum(one, other)
+    months = _month_numbers(late) - _month_numbers(early)
+    months -= _months_later(early, months) > late
+    months = np.where(other < one, -months, months)
+    months -= (_months_later(one, months) == other) & (other_clock < one_clock)
     return pc.if_else(valid, pa.array(months), pa.scalar(None, pa.int64()))
+
+
+def _month_numbers(days: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    return days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+
+
+def _months_later(days: npt.NDArray[np.int64], months: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Days since 1970 of the same day of another month, of its last day where it has no such day."""
+    own = _month_numbers(days)
+    first, following = (
+        (own + months + shift).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64) for shift in (0, 1)
+    )
+    of_month = days - own.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+    days_later: npt.NDArray[np.int64] = np.minimum(first + of_month, following - 1)
+    return days_later
 
 
 def _bind_add(types: Sequence[LogicalType], literals: Sequence[object]) -> Signature:
@@ -334,7 +349,7 @@ FUNCTIONS: Final = (
         summary="Whole units of time from the first to the second.",
         examples=(
             ("TIMESTAMPDIFF(DAY, TIMESTAMP '2003-01-02 10:00:00', TIMESTAMP '2003-01-03 10:00:00')", "1"),
-            ("TIMESTAMPDIFF(MONTH, DATE '2024-01-31', DATE '2024-02-29')", "0"),
+            ("TIMESTAMPDIFF(MONTH, DATE '2024-01-31', DATE '2024-02-29')", "1"),
         ),
     ),
     ScalarFunction(

@@ -38,11 +38,10 @@ def _sunday_first(times: Any) -> Any:
 
 
 def _fraction(times: Any, per_second: int) -> Any:
-    """The second with its fraction, in units of which a second has ``per_second``."""
+    """What is left of the time after whole seconds, in units of which a second has ``per_second``."""
     second = TICKS[times.type.unit]
     ticks = pc.cast(times, pa.int64())
-    minute = pc.cast(pc.floor_temporal(times, unit="minute"), pa.int64())
-    within = pc.subtract(ticks, minute)
+    within = pc.subtract(ticks, pc.cast(pc.floor_temporal(times, unit="second"), pa.int64()))
     return pc.divide(within, second // per_second) if second > per_second else pc.multiply(within, per_second // second)
 
 
@@ -199,7 +198,7 @@ FUNCTIONS: Final = (
         summary="A part of a time, a date or an interval: YEAR, QUARTER, MONTH, WEEK, DAY, HOUR, ..., EPOCH.",
         examples=(
             (f"EXTRACT(YEAR FROM {_TS})", "2024"),
-            (f"EXTRACT(MILLISECOND FROM {_TS})", "15678"),
+            (f"EXTRACT(MILLISECOND FROM {_TS})", "678"),
             ("EXTRACT(DAY FROM DATE '2006-06-05')", "5"),
             ("EXTRACT(EPOCH FROM TIMESTAMP '1970-01-01 00:01:00')", "60"),
             ("EXTRACT(DOW FROM DATE '2024-03-03')", "1"),
