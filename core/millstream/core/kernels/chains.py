@@ -1,7 +1,8 @@
 """Rows in chains, one chain a group: appended, listed and unlinked by row number.
 
 By group: ``heads`` and ``tails``, the first and last row or -1, and ``counts``. By row: ``nexts`` and ``previous``, the
-neighbours or -1, and ``group_of``. A chain is in the order in which its rows were appended.
+neighbours or -1, and ``group_of``. A chain is in the order in which its rows were appended. These arrays have 32 bits a
+row: they are what a row takes in memory when its columns are on disk.
 """
 
 from __future__ import annotations
@@ -11,18 +12,19 @@ import numpy as np
 import numpy.typing as npt
 
 Int64Array = npt.NDArray[np.int64]
+Int32Array = npt.NDArray[np.int32]
 
 
 @numba.njit(cache=True, nogil=True)
 def append_rows(
     groups: Int64Array,
     rows: Int64Array,
-    heads: Int64Array,
-    tails: Int64Array,
-    counts: Int64Array,
-    nexts: Int64Array,
-    previous: Int64Array,
-    group_of: Int64Array,
+    heads: Int32Array,
+    tails: Int32Array,
+    counts: Int32Array,
+    nexts: Int32Array,
+    previous: Int32Array,
+    group_of: Int32Array,
 ) -> None:
     """Row ``rows[i]``, which is in no chain, becomes the last of the chain of ``groups[i]``."""
     for i in range(len(rows)):
@@ -42,12 +44,12 @@ def append_rows(
 @numba.njit(cache=True, nogil=True)
 def unlink_rows(
     rows: Int64Array,
-    heads: Int64Array,
-    tails: Int64Array,
-    counts: Int64Array,
-    nexts: Int64Array,
-    previous: Int64Array,
-    group_of: Int64Array,
+    heads: Int32Array,
+    tails: Int32Array,
+    counts: Int32Array,
+    nexts: Int32Array,
+    previous: Int32Array,
+    group_of: Int32Array,
     emptied: Int64Array,
 ) -> int:
     """Take distinct rows out of their chains; ``emptied`` receives the groups without rows now; returns how many."""
@@ -72,7 +74,7 @@ def unlink_rows(
 
 
 @numba.njit(cache=True, nogil=True)
-def count_rows(groups: Int64Array, counts: Int64Array) -> int:
+def count_rows(groups: Int64Array, counts: Int32Array) -> int:
     """The rows of all ``groups`` together; -1 is a group without rows."""
     total = 0
     for i in range(len(groups)):
@@ -83,7 +85,7 @@ def count_rows(groups: Int64Array, counts: Int64Array) -> int:
 
 @numba.njit(cache=True, nogil=True)
 def list_rows(
-    groups: Int64Array, heads: Int64Array, nexts: Int64Array, positions: Int64Array, rows: Int64Array
+    groups: Int64Array, heads: Int32Array, nexts: Int32Array, positions: Int64Array, rows: Int64Array
 ) -> None:
     """Fill ``rows`` with the rows of ``groups[0]``, ``groups[1]``, ... and ``positions`` with 0, 1, ... beside them."""
     at = 0
@@ -100,7 +102,7 @@ def list_rows(
 
 @numba.njit(cache=True, nogil=True)
 def take_each_once(
-    groups: Int64Array, heads: Int64Array, nexts: Int64Array, cursors: Int64Array, rows: Int64Array
+    groups: Int64Array, heads: Int32Array, nexts: Int32Array, cursors: Int64Array, rows: Int64Array
 ) -> None:
     """Fill ``rows`` with one row of each group, a different one for each time the group stands there; -1 when none is
     left. ``cursors`` has room for all groups.

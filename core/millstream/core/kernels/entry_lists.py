@@ -1,6 +1,7 @@
 """Entries (slots of one table) that belong to owners (slots of another), as doubly linked lists in arrays.
 
-All entries of some owners are found in time proportional to their number, and an entry leaves in constant time.
+All entries of some owners are found in time proportional to their number, and an entry leaves in constant time. The
+arrays have 32 bits an entry: they are what an entry takes in memory when its columns are on disk.
 """
 
 from __future__ import annotations
@@ -11,16 +12,19 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from millstream.core.errors import invariant
 from millstream.core.kernels.chains import list_rows
 
 Int64Array = npt.NDArray[np.int64]
+Int32Array = npt.NDArray[np.int32]
 
 NONE: Final = -1
+_SLOTS_MAX: Final = np.iinfo(np.int32).max
 
 
 @numba.njit(cache=True, nogil=True)
 def _link(
-    entries: Int64Array, owners: Int64Array, heads: Int64Array, nexts: Int64Array, befores: Int64Array, of: Int64Array
+    entries: Int64Array, owners: Int64Array, heads: Int32Array, nexts: Int32Array, befores: Int32Array, of: Int32Array
 ) -> None:
     for i in range(len(entries)):
         entry, owner = entries[i], owners[i]
@@ -34,7 +38,7 @@ def _link(
 
 
 @numba.njit(cache=True, nogil=True)
-def _unlink(entries: Int64Array, heads: Int64Array, nexts: Int64Array, befores: Int64Array, of: Int64Array) -> None:
+def _unlink(entries: Int64Array, heads: Int32Array, nexts: Int32Array, befores: Int32Array, of: Int32Array) -> None:
     for i in range(len(entries)):
         entry = entries[i]
         owner = of[entry]
@@ -51,7 +55,7 @@ def _unlink(entries: Int64Array, heads: Int64Array, nexts: Int64Array, befores: 
 
 
 @numba.njit(cache=True, nogil=True)
-def _count(owners: Int64Array, heads: Int64Array, nexts: Int64Array, starts: Int64Array) -> None:
+def _count(owners: Int64Array, heads: Int32Array, nexts: Int32Array, starts: Int64Array) -> None:
     total = 0
     for i in range(len(owners)):
         starts[i] = total
@@ -66,24 +70,27 @@ class EntryLists:
     """Which entries belong to which owner. Not saved: rebuilt from both tables after a restore."""
 
     def __init__(self) -> None:
-        self._heads: Int64Array = np.full(1024, NONE, np.int64)
-        self._nexts: Int64Array = np.full(1024, NONE, np.int64)
-        self._befores: Int64Array = np.full(1024, NONE, np.int64)
-        self.owners: Int64Array = np.full(1024, NONE, np.int64)
-        """By entry; -1 for what is no entry."""
+        self._heads: Int32Array = np.full(1024, NONE, np.int32)
+        self._nexts: Int32Array = np.full(1024, NONE, np.int32)
+        self._befores: Int32Array = np.full(1024, NONE, np.int32)
+        self._owners: Int32Array = np.full(1024, NONE, np.int32)
+
+    def owners_of(self, entries: Int64Array) -> Int64Array:
+        """The owner of each entry, -1 for what is none."""
+        return self._owners[entries].astype(np.int64)
 
     def link(self, entries: Int64Array, owners: Int64Array) -> None:
         """New entries, each once."""
         if not len(entries):
             return
         self._reserve(int(entries.max()) + 1, int(owners.max()) + 1)
-        _link(entries, owners, self._heads, self._nexts, self._befores, self.owners)
+        _link(entries, owners, self._heads, self._nexts, self._befores, self._owners)
 
     def unlink(self, entries: Int64Array) -> None:
         """Entries that are no more; what is none does no harm."""
         if len(entries):
             self._reserve(int(entries.max()) + 1, 0)
-            _unlink(entries, self._heads, self._nexts, self._befores, self.owners)
+            _unlink(entries, self._heads, self._nexts, self._befores, self._owners)
 
     def of(self, owners: Int64Array) -> tuple[Int64Array, Int64Array, Int64Array]:
         """``(entries, positions in owners, starts)``: those of ``owners[i]`` are ``entries[starts[i]:starts[i + 1]]``,
@@ -99,20 +106,21 @@ class EntryLists:
 
     def clear(self) -> None:
         """Forget everything."""
-        for array in (self._heads, self._nexts, self._befores, self.owners):
+        for array in (self._heads, self._nexts, self._befores, self._owners):
             array[:] = NONE
 
     def _reserve(self, entries: int, owners: int) -> None:
         self._heads = _grown(self._heads, owners)
-        if entries > len(self.owners):
-            self._nexts, self._befores, self.owners = (
-                _grown(array, entries) for array in (self._nexts, self._befores, self.owners)
+        if entries > len(self._owners):
+            self._nexts, self._befores, self._owners = (
+                _grown(array, entries) for array in (self._nexts, self._befores, self._owners)
             )
 
 
-def _grown(array: Int64Array, room: int) -> Int64Array:
+def _grown(array: Int32Array, room: int) -> Int32Array:
     if room <= len(array):
         return array
-    larger: Int64Array = np.full(max(room, 2 * len(array)), NONE, np.int64)
+    invariant(room <= _SLOTS_MAX, f"{room} entries or owners are too many for one subtask")
+    larger: Int32Array = np.full(max(room, 2 * len(array)), NONE, np.int32)
     larger[: len(array)] = array
     return larger

@@ -221,7 +221,7 @@ class SessionAggregateOperator(KeyedTableOperator[WindowAggregateSpec]):
         if not len(slots):
             return
         self._emit(slots[self._set.row_counts(slots) > 0])
-        owners = np.unique(self._lists.owners[slots])
+        owners = np.unique(self._lists.owners_of(slots))
         self._lists.unlink(slots)
         self._set.remove(slots)
         _, has, _ = self._lists.of(owners)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
+from millstream.core.errors import invariant
 from millstream.core.kernels import chains
+from millstream.core.kernels.chains import Int32Array
 from millstream.core.kernels.slot_index import Int64Array
 
-_NONE: Int64Array = np.empty(0, np.int64)
+_NONE: Int32Array = np.empty(0, np.int32)
+_SLOTS_MAX: Final = np.iinfo(np.int32).max
 
 
 class RowChains:
@@ -17,17 +22,20 @@ class RowChains:
         self._heads, self._tails, self._counts = _NONE, _NONE, _NONE
         self._nexts, self._previous, self._group_of = _NONE, _NONE, _NONE
 
-    @property
-    def counts(self) -> Int64Array:
-        """By group, the number of its rows."""
-        return self._counts
+    def counts_of(self, groups: Int64Array) -> Int64Array:
+        """The number of rows of each group."""
+        return self._counts[groups].astype(np.int64)
 
-    @property
-    def group_of(self) -> Int64Array:
-        """By row, the group whose chain it is in."""
-        return self._group_of
+    def groups_of(self, rows: Int64Array) -> Int64Array:
+        """The group in whose chain each row is."""
+        return self._group_of[rows].astype(np.int64)
+
+    def note_groups(self, rows: Int64Array, groups: Int64Array) -> None:
+        """Of rows that are to be appended later, for ``groups_of``."""
+        self._group_of[rows] = groups
 
     def reserve(self, groups: int, rows: int) -> None:
+        invariant(max(groups, rows) <= _SLOTS_MAX, f"{rows} rows of {groups} keys are too many for one subtask")
         if groups > len(self._heads):
             groups = max(groups, 2 * len(self._heads))
             self._heads, self._tails = _grown(self._heads, groups, -1), _grown(self._tails, groups, -1)
@@ -76,8 +84,8 @@ class RowChains:
         return 3 * self._heads.nbytes + 3 * self._nexts.nbytes
 
 
-def _grown(array: Int64Array, room: int, fill: int) -> Int64Array:
-    larger: Int64Array = np.empty(room, np.int64)
+def _grown(array: Int32Array, room: int, fill: int) -> Int32Array:
+    larger: Int32Array = np.empty(room, np.int32)
     larger[: len(array)] = array
     larger[len(array) :] = fill
     return larger

@@ -45,13 +45,15 @@ class RowSlots:
         if end > self.end:
             if end > len(self.live):
                 room = max(end, 2 * len(self.live))
-                self.live, self._free = grown(self.live, room), grown(self._free, room)
+                self.live = grown(self.live, room)
             self.live[self.end : end] = True
             self.end = end
 
     def free(self, slots: Int64Array) -> None:
         """Take distinct live slots back."""
         self.live[slots] = False
+        if self._free_count + len(slots) > len(self._free):
+            self._free = grown(self._free, max(self._free_count + len(slots), 2 * len(self._free)))
         self._free[self._free_count : self._free_count + len(slots)] = slots
         self._free_count += len(slots)
 

@@ -122,9 +122,10 @@ class RowTable:
 
     def counts(self, key_slots: Int64Array) -> Int64Array:
         """The number of rows of each key, 0 of -1; expired rows count until they are swept."""
-        if not len(self._chains.counts):
-            return np.zeros(len(key_slots), np.int64)
-        return np.where(key_slots >= 0, self._chains.counts[key_slots], 0)
+        known = key_slots >= 0
+        found: Int64Array = np.zeros(len(key_slots), np.int64)
+        found[known] = self._chains.counts_of(key_slots[known])
+        return found
 
     def gather(self, row_slots: Int64Array) -> pa.RecordBatch:
         """The rows at ``row_slots``."""
@@ -143,7 +144,7 @@ class RowTable:
 
     def keys_of(self, row_slots: Int64Array) -> list[pa.Array]:
         """The key columns of the rows at ``row_slots``."""
-        key_slots = self._chains.group_of[row_slots] if len(row_slots) else row_slots
+        key_slots = self._chains.groups_of(row_slots)
         return [column.gather(key_slots) for column in self._key_columns]
 
     def touch(self, row_slots: Int64Array) -> None:
@@ -273,7 +274,7 @@ class RowTable:
         self._columns.put(slots, self.value_schema.names, rows.columns[end:])
         self._ids[slots] = rows.column(1).to_numpy()
         self._next_id = max(self._next_id, int(self._ids[slots].max()) + 1)
-        self._chains.group_of[slots] = key_slots
+        self._chains.note_groups(slots, key_slots)
         self.changes.restored(slots)
         if self.expiry is not None:
             self.expiry.restored(slots, rows.column(2) if chunk.with_ttl else None)
@@ -286,12 +287,12 @@ class RowTable:
         self._slots = RowSlots.holding(self._restoring.live)
         self._restoring = None
         rows = live[np.argsort(self._ids[live], kind="stable")]
-        key_slots = self._chains.group_of[rows] if len(rows) else rows
+        key_slots = self._chains.groups_of(rows)
         self._chains = RowChains()
         self._reserve()
         self._chains.append(key_slots, rows)
         held = np.flatnonzero(self._keys.live[: self._keys.slots_end])
-        self._remove_keys(held[self._chains.counts[held] == 0] if len(self._chains.counts) else held)
+        self._remove_keys(held[self._chains.counts_of(held) == 0])
 
     def adopt(self, saved: RowTable) -> None:
         """Take the rows of a table with the same columns that was restored before this one was declared."""

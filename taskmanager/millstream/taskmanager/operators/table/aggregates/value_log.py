@@ -115,8 +115,7 @@ class ValueLog:
 
     def owners(self, entries: Int64Array) -> Int64Array:
         """The groups of entries."""
-        owners: Int64Array = self._lists.owners[entries]
-        return owners
+        return self._lists.owners_of(entries)
 
     def remove(self, owners: Int64Array) -> None:
         """Groups that are no more."""
