@@ -180,3 +180,23 @@ def test_an_asynchronous_function_that_fails_is_named(env: TableEnvironment) -> 
 
     with pytest.raises(UserCodeError, match=r"broken .*test_functions.py, line \d+\) failed on \(2,\)"):
         table_of(env).select(broken(col("k"))).to_arrow()
+
+
+def test_slow_asynchronous_calls_stay_side_by_side(env: TableEnvironment) -> None:
+    """A step takes fewer rows where rows are slow, but not fewer than keep all calls busy."""
+
+    class InFlight(AsyncScalarFunction):
+        def open(self, function_context: FunctionContext) -> None:
+            self.running = 0
+
+        async def eval(self, x: int) -> int:
+            self.running += 1
+            await asyncio.wait([asyncio.ensure_future(asyncio.Event().wait())], timeout=0.03)
+            self.running -= 1
+            return self.running + 1
+
+    env.get_config().set("parallelism.default", "1")
+    table = env.from_elements([(n,) for n in range(300)], ["n"])
+    at_a_time = table.select(udf(InFlight())(col("n")).alias("c")).to_arrow().to_pydict()["c"]
+    assert len(at_a_time) == 300 and max(at_a_time) == 10
+    assert sum(count > 5 for count in at_a_time[200:]) > 20, at_a_time[200:]

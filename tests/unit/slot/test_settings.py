@@ -20,7 +20,10 @@ MANAGED, FIXED = "taskmanager.memory.managed.size", "state.backend.rocksdb.memor
 def configured(cluster: dict[str, object], job: dict[str, object]) -> dict[str, Any]:
     """What a task sees where the cluster and the job were started with these settings."""
     told = slot_settings(load(environ={}).with_values(cluster, "test"))
-    slot = SlotBootstrap(0, 0, "tm", "host", "", "127.0.0.1", 0, "", told)
+    slot = SlotBootstrap(
+        slot_index=0, incarnation=0, taskmanager_id="tm", host_id="host", unix_path="", tcp_host="127.0.0.1",
+        tcp_port=0, work_dir="", beat_interval_s=1.0, configuration=told,
+    )  # fmt: skip
     flat = load(environ={}).with_values(job, "test").flatten()
     travelling = {key: json.dumps(value) for key, value in flat.items() if key.startswith("state.")}
     return slot.with_job(travelling)

@@ -20,6 +20,8 @@ Explain = Callable[[Exception, Any], Exception]
 """``(what a call raised, its arguments) -> what the user is told``."""
 
 _PREFIX: Final = "table.exec.async-scalar."
+_ROWS_A_CALL: Final = 2
+"""Of a step, so that fast answers make up for slow ones, and yet a barrier waits for few answers."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,11 @@ class AsyncCalls:
     def __init__(self, settings: AsyncSettings) -> None:
         self._settings = settings
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def rows_together(self) -> int:
+        """How many rows keep its calls busy; 1 where there have been none."""
+        return 1 if self._loop is None else _ROWS_A_CALL * self._settings.concurrent_max
 
     def answers(self, call: Call, rows: Sequence[tuple[Any, ...]], explain: Explain) -> list[Any]:
         """One answer a row. Raises what ``explain`` makes of the failure of the first row that failed for good; the

@@ -131,6 +131,10 @@ class Operator(ABC):
         """False while the operator cannot take input (an asynchronous sink waits for room)."""
         return True
 
+    def rows_together(self) -> int:
+        """How many rows a step should take at least where it can: some calls wait side by side."""
+        return 1
+
     def has_pending(self) -> bool:
         """True while something must still leave after ``finish`` before the task may end (collect sink)."""
         return False

@@ -261,7 +261,7 @@ class Task:
             self._finish()
             return
         self._poll_wanted = False
-        source.rows_wanted = self.pace.rows
+        source.rows_wanted = self._rows_max()
         rows_before = source.rows_read
         if source.poll():
             self._poll_wanted = True
@@ -340,10 +340,10 @@ class Task:
 
     def _process(self, gate: InputGate, edge_id: int, producer: int, batch: Batch) -> None:
         """As many rows of ``batch`` as a step may take; the rest waits for the next steps."""
-        rows = batch.num_rows
-        if rows > self.pace.rows:
-            self._pending.appendleft((gate, edge_id, producer, batch.slice(self.pace.rows, rows)))
-            rows = self.pace.rows
+        rows, rows_max = batch.num_rows, self._rows_max()
+        if rows > rows_max:
+            self._pending.appendleft((gate, edge_id, producer, batch.slice(rows_max, rows)))
+            rows = rows_max
             batch = batch.slice(0, rows)
         self._rows_of_step = rows
         head = self.chain.head
@@ -376,6 +376,10 @@ class Task:
             self.chain.members[index].operator.on_processing_time(now_ms)
 
     # -- small questions ----------------------------------------------------------------------------------------
+
+    def _rows_max(self) -> int:
+        """Of one step."""
+        return max(self.pace.rows, *(member.operator.rows_together() for member in self.chain.members))
 
     def has_room(self) -> bool:
         return all(partition.is_available() for partition in self.partitions)

@@ -51,6 +51,9 @@ class TableOperator(Operator, Generic[SpecT]):
         self.watermark_ms = max(self.watermark_ms, watermark.timestamp_ms)
         super().process_watermark(watermark)
 
+    def rows_together(self) -> int:
+        return 1 if self._calls is None else self._calls.rows_together
+
     def close(self) -> None:
         if self._calls is not None:
             self._calls.close()
