@@ -76,10 +76,10 @@ def _of_fields(fields: list[Any]) -> Chunk:
         return from_fields(fields)
     encoded = EncodedRows(*fields)
     with reading_state(encoded.name, encoded.classes):
-        keys = _decoded(encoded.keys)
+        keys = decoded_values(encoded.keys)
         if encoded.spaced:
-            keys = list(zip(_decoded(encoded.namespaces), keys, strict=True))
-        stored, gone = _decoded(encoded.stored), _decoded(encoded.gone)
+            keys = list(zip(decoded_values(encoded.namespaces), keys, strict=True))
+        stored, gone = decoded_values(encoded.stored), decoded_values(encoded.gone)
         return RowChunk(encoded.name, encoded.kind, encoded.with_ttl, encoded.spaced, keys, stored, gone)
 
 
@@ -230,7 +230,8 @@ def _encoded(values: list[Any]) -> bytes | None:
     return b"".join(encode_batch(ObjectBatch(values))) if values else None
 
 
-def _decoded(data: bytes | None) -> list[Any]:
+def decoded_values(data: bytes | None) -> list[Any]:
+    """The values of one of the fields that are batches."""
     if data is None:
         return []
     batch = decode_batch(data)

@@ -1,8 +1,9 @@
 """Restored rows that stay encoded until their keys are touched.
 
-A restart must not wait until gigabytes have become Python objects. What a full run holds is kept in stacked columns
+A restart must not wait until gigabytes have become Python objects. What runs hold is kept in stacked columns
 (``core.serde.stacks``) with an index over the hashes of the keys. ``touch`` wakes the rows of its keys: they move to
 the dict of their state and never return. A row is either here or in the dict, so whoever needs all rows asks both.
+Rows of later runs take the place of those before them.
 
 The index is one sorted array of 64 bits an entry, the first bits of the hash and then the row's number: made by one
 sort, searched for a batch of keys at a time. It may name rows of other keys with the same first bits, so keys are
@@ -20,8 +21,6 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from millstream.core.elements.batch import ObjectBatch
-from millstream.core.serde import decode_batch
 from millstream.core.serde.batches import EncodedColumns, encoded_columns
 from millstream.core.serde.evolution import ClassFields, have_changed
 from millstream.core.serde.stacks import Layout, Rows, Stack, layout_of
@@ -32,6 +31,7 @@ from millstream.taskmanager.state.chunks import (
     GroupFilter,
     RowChunk,
     as_rows,
+    decoded_values,
     reading_state,
 )
 
@@ -57,6 +57,9 @@ class RestingRows:
         """Of the keys of each chunk, unless they are integers: those are hashed all at once."""
         self._chosen: list[tuple[int, int, GroupFilter]] = []
         """``(first row, end, which of the rows count)``."""
+        self._replaced: list[tuple[int, list[Any]]] = []
+        """``(row, keys)``: rows of these keys before that row do not count."""
+        self._repeats = False
         self._is_here = np.empty(0, np.bool_)
         """By row: not awake, and not replaced by a later run."""
         self._count = 0
@@ -77,16 +80,19 @@ class RestingRows:
         own = (self.kind, self._classes, self._keys.layout, self._stored.layout)
         return own == (rows.kind, rows.classes, keys, stored)
 
-    def add(self, keys: EncodedColumns, stored: EncodedColumns, chosen: GroupFilter | None) -> None:
-        """The rows of a chunk of which no key is here already; only the ``chosen`` ones."""
+    def add(self, keys: EncodedColumns, stored: EncodedColumns, chosen: GroupFilter | None, *, anew: bool) -> None:
+        """The rows of a chunk; only the ``chosen`` ones. ``anew``: none of its keys is here."""
+        self._repeats |= not anew
         if chosen is not None:
             self._chosen.append((len(self._keys), len(self._keys) + keys.rows, chosen))
         if not self._keys.is_integers:
-            batch = decode_batch(keys.data)
-            assert isinstance(batch, ObjectBatch)
-            self._hashes.append(_hashes_of(batch.values))
+            self._hashes.append(_hashes_of(decoded_values(keys.data)))
         self._keys.add(keys)
         self._stored.add(stored)
+
+    def replace(self, keys: list[Any]) -> None:
+        """The rows of these keys that were added so far do not count."""
+        self._replaced.append((len(self._keys), keys))
 
     def seal(self) -> None:
         """No more chunks come."""
@@ -96,25 +102,24 @@ class RestingRows:
         self._is_here = np.ones(len(hashes), np.bool_)
         for first, end, chosen in self._chosen:
             self._is_here[first:end] = chosen.holds(self._keys.values(np.arange(first, end)))
-        self._count = int(np.count_nonzero(self._is_here))
-        self._chosen, self._hashes = [], []
         self._row_bits = np.uint64(max(1, (len(hashes) - 1).bit_length()))
         index = _spread(hashes)
         index &= ~self._row_mask
         index |= np.arange(len(index), dtype=np.uint64)
         index.sort()
         self._index = index
+        if self._repeats:
+            self._keep_last()
+        for end, replaced in self._replaced:
+            rows = self._find(replaced)
+            self._is_here[rows[rows < end]] = False
+        self._count = int(np.count_nonzero(self._is_here))
+        self._chosen, self._hashes, self._replaced = [], [], []
 
     def take(self, keys: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         """``(keys, rows)`` of those of the keys that are here; not any more."""
         rows = self._find(keys)
         return self._leave(rows) if len(rows) else ([], [])
-
-    def drop(self, keys: Sequence[Any]) -> None:
-        """The rows of these keys were replaced or removed by a later run."""
-        rows = self._find(keys)
-        self._is_here[rows] = False
-        self._count -= len(rows)
 
     def rest(self) -> tuple[list[Any], list[Any]]:
         """All rows that are here; none is afterwards."""
@@ -127,6 +132,16 @@ class RestingRows:
     @property
     def _row_mask(self) -> np.uint64:
         return (np.uint64(1) << self._row_bits) - np.uint64(1)
+
+    def _keep_last(self) -> None:
+        """Of the rows of one key only the last counts. Those of one key have equal bits of the hash."""
+        bits = self._index & ~self._row_mask
+        equal = np.flatnonzero(bits[1:] == bits[:-1])
+        rows = np.unique(self._index[np.concatenate((equal, equal + 1))] & self._row_mask).astype(np.int64)
+        rows = rows[self._is_here[rows]]
+        last = dict(zip(self._keys.values(rows), rows.tolist(), strict=True))
+        self._is_here[rows] = False
+        self._is_here[list(last.values())] = True
 
     def _find(self, keys: Sequence[Any]) -> Rows:
         """The rows of these keys, each once."""
@@ -202,19 +217,19 @@ class RestingStates:
 
     def sift(self, chunks: Iterable[Chunk | EncodedChunk]) -> Iterator[RowChunk]:
         """Keep the rows that can rest, and hand on the others, in order."""
-        replaced: dict[str, list[list[Any]]] = {}
+        awake_states: set[str] = set()
         for chunk in chunks:
-            is_full = isinstance(chunk, EncodedChunk) and chunk.full
-            if isinstance(chunk, EncodedChunk) and is_full and self._keep(chunk):
+            if isinstance(chunk, EncodedChunk) and self._keep(chunk, awake_states):
                 continue
             awake = as_rows(chunk)
-            if not is_full and not awake.spaced:
-                replaced.setdefault(awake.name, []).extend((awake.keys, awake.gone))
+            resting = self._states.get(awake.name)
+            if not awake.spaced:
+                awake_states.add(awake.name)
+                if resting is not None and not (isinstance(chunk, EncodedChunk) and chunk.full):
+                    resting.replace(awake.keys + awake.gone)
             yield awake
         for name, resting in list(self._states.items()):
             resting.seal()
-            for keys in replaced.get(name, []):
-                resting.drop(keys)
             if len(resting) < RESTING_ROWS_MIN:
                 del self._states[name]
                 yield RowChunk(name, resting.kind, False, False, *resting.rest(), [])
@@ -243,10 +258,13 @@ class RestingStates:
         """All rows that rest now, for a snapshot."""
         return [resting.part() for resting in self._states.values()]
 
-    def _keep(self, chunk: EncodedChunk) -> bool:
+    def _keep(self, chunk: EncodedChunk, awake_states: set[str]) -> bool:
+        """Whether the rows can rest, and do from now on."""
         rows = chunk.rows()
-        if rows is None or rows.spaced or rows.with_ttl or rows.gone or rows.keys is None or rows.stored is None:
+        if rows is None or rows.spaced or rows.with_ttl or rows.keys is None or rows.stored is None:
             return False
+        if rows.name in awake_states and not chunk.full:
+            return False  # it takes the place of rows that are awake
         keys, stored = encoded_columns(rows.keys), encoded_columns(rows.stored)
         layouts = layout_of(keys), layout_of(stored)
         if layouts[0] is None or layouts[1] is None:
@@ -258,7 +276,9 @@ class RestingStates:
             resting = self._states[rows.name] = RestingRows(rows, layouts[0], layouts[1])
         if not resting.fits(rows, layouts[0], layouts[1]):
             return False
-        resting.add(keys, stored, chunk.chosen)
+        if rows.gone is not None:
+            resting.replace(decoded_values(rows.gone))
+        resting.add(keys, stored, chunk.chosen, anew=chunk.full)
         return True
 
 
