@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import runpy
 import signal
 import statistics
@@ -24,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -106,14 +105,27 @@ def _ratios(before: list[float], after: list[float]) -> str:
 
 
 def measured(settings: list[str], job: list[str]) -> tuple[float, float]:
-    """``(run time, processor time of all processes)``, seconds."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    """``(run time, processor time of all processes)``, seconds; the latter without the last fraction of a second."""
+    spent: dict[int, float] = {}
     with tempfile.TemporaryDirectory() as output:
         command = [MILLSTREAM, "run", "-q", "--local", "-p", "1", *settings, *job, f"{output}/out"]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    processor_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return float(done.stdout.split()[-1]) / 1000, processor_s
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as started:
+            family = psutil.Process(started.pid)
+            while started.poll() is None:
+                spent.update(_spent(family))
+                time.sleep(0.1)
+            told = started.stdout.read() if started.stdout else ""
+    if started.returncode:
+        raise SystemExit(f"{' '.join(command)} failed")
+    return float(told.split()[-1]) / 1000, sum(spent.values())
+
+
+def _spent(family: psutil.Process) -> Iterator[tuple[int, float]]:
+    """``(pid, processor time so far)`` of a process and its descendants, as far as they are still there."""
+    with suppress(psutil.Error):
+        for process in [family, *family.children(recursive=True)]:
+            with suppress(psutil.Error):
+                yield process.pid, sum(process.cpu_times()[:2])
 
 
 def repeated_flights() -> Path:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -277,11 +278,19 @@ class RocksStateBackend(HeapStateBackend):
         spaced, self._unwritten_spaced = self._unwritten_spaced, {}
         parts = [Part(table, False, KeyWalk([unwritten]), wanted=unwritten) for table in self._tables.values()]
         parts += [Part(self._tables[name], True, KeyWalk([keys]), wanted=keys) for name, keys in spaced.items()]
-        batch = WriteBatch(raw_mode=True)
-        rows = self._capture = RowCapture(parts, lambda chunk: self._put(batch, chunk))
+        batches: deque[WriteBatch] = deque()
+        """One a slice: the interpreter's lock is held while a batch is written, and the task waits for it."""
+
+        def take(chunk: RowChunk) -> None:
+            batch = WriteBatch(raw_mode=True)
+            self._put(batch, chunk)
+            batches.append(batch)
+
+        rows = self._capture = RowCapture(parts, take)
 
         def write(directory: Path) -> None:
-            self.db.write(batch, self._write_options)
+            while batches:
+                self.db.write(batches.popleft(), self._write_options)
             self.db.flush()
             Checkpoint(self.db).create_checkpoint(str(directory))
 
