@@ -50,10 +50,17 @@ class ChaosCluster:
 
     def kill_slot(self, slot: int) -> bool:
         """Whether it was still there."""
+        return self._send(slot, signal.SIGKILL)
+
+    def freeze_slot(self, slot: int) -> bool:
+        """Whether it was still there. It stays frozen until it is killed."""
+        return self._send(slot, signal.SIGSTOP)
+
+    def _send(self, slot: int, number: signal.Signals) -> bool:
         if self.home_of(slot) is None:
             return False
         with suppress(ProcessLookupError):
-            os.kill(slot, signal.SIGKILL)
+            os.kill(slot, number)
         return True
 
     def replace(self, taskmanager: int) -> None:

@@ -110,6 +110,8 @@ class Round:
                 self._cluster.mini.freeze_taskmanager(number)
                 self._pass(FROZEN_S)
                 self._cluster.mini.thaw(number)
+            case "freeze-slot":
+                self._freeze_slot()
             case "failpoint":
                 self._hit(fault.name)
             case "rescale":
@@ -138,6 +140,16 @@ class Round:
             return bool(slots) and self._cluster.kill_slot(self._chance.choice(slots))
 
         self._cluster.mini.wait_until(killed, "a slot to kill", WAIT_S)
+
+    def _freeze_slot(self) -> None:
+        """One slot alone: its TaskManager must notice, without its help."""
+
+        def frozen() -> list[int]:
+            slots = self._load.process_ids()
+            return [slot for slot in self._chance.sample(slots, len(slots)) if self._cluster.freeze_slot(slot)][:1]
+
+        slot = self._cluster.mini.wait_until(frozen, "a slot to freeze", WAIT_S)[0]
+        self._cluster.mini.wait_until(lambda: self._cluster.home_of(slot) is None, "the frozen slot to go", WAIT_S)
 
     def _some_taskmanager(self) -> int:
         """One that works for the job."""

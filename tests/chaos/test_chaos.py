@@ -22,7 +22,7 @@ SELECTION = [
     ("unaligned", 2, "slot,freeze,slot"),
     ("timeout-rocksdb", 3, "slot,taskmanager,slot"),
     ("concurrent-rocksdb", 4, "slot,taskmanager"),
-    ("concurrent", 5, "freeze,slot"),
+    ("concurrent", 5, "freeze,slot,freeze-slot"),
     ("aligned-pressure", 6, "slot,slot"),
     ("regions", 9, "slot,taskmanager,slot,freeze"),
     ("rescaling-rocksdb", 7, "rescale,slot,rescale-live,rescale"),

@@ -74,7 +74,7 @@ JOBMANAGER: Final = {
 SLOTS: Final = {"files.sync": "io-error"}
 ACTIONS: Final = {name: {**JOBMANAGER, **SLOTS}.get(name, "kill") for name in FAILPOINTS}
 
-FAULTS: Final = {"slot": 4, "taskmanager": 2, "freeze": 2, "failpoint": 4}
+FAULTS: Final = {"slot": 4, "taskmanager": 2, "freeze": 2, "freeze-slot": 2, "failpoint": 4}
 """Kinds by weight; ``failpoint`` stands for any of them."""
 RESCALES: Final = {"rescale": 3, "rescale-live": 3}
 """Of variants that rescale besides: by a savepoint, and while the job goes on."""

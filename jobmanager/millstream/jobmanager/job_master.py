@@ -18,9 +18,11 @@ from millstream.core.checkpoint.storage import is_remote, location_of, open_stor
 from millstream.core.clock import Clock
 from millstream.core.config.options import FAILOVER_STRATEGY
 from millstream.core.errors import (
+    ErrorPlace,
     FencedError,
     InsufficientSlotsError,
     MillstreamError,
+    TaskManagerLostError,
     UnavailableError,
     UserError,
 )
@@ -61,7 +63,7 @@ from millstream.jobmanager.scheduling.adaptive import AdaptiveSettings
 from millstream.jobmanager.scheduling.placement import place
 from millstream.jobmanager.scheduling.regions import one_region, regions_of
 from millstream.jobmanager.scheduling.rescaling import Parallelism, apply
-from millstream.jobmanager.slot_deaths import SlotDeaths
+from millstream.jobmanager.slot_deaths import SlotDeaths, shown_names
 from millstream.jobmanager.taskmanagers import TaskManagers
 from millstream.proto.v1 import checkpoint_pb2, common_pb2, job_graph_pb2, jobmanager_pb2, taskmanager_pb2
 
@@ -211,6 +213,18 @@ class JobMaster:
         self.handle(CancelRequested())
 
     def taskmanager_lost(self, taskmanager: TaskManagerId, error: MillstreamError) -> None:
+        lost = [
+            execution.subtask
+            for execution in self.machine.executions.values()
+            if execution.slot is not None
+            and execution.slot.slot_id.taskmanager == taskmanager
+            and not execution.has_ended()
+        ]
+        if lost:
+            work = shown_names(self._names(lost))
+            place = ErrorPlace(operator=work)
+            story = f"{error.message.rstrip('.')}. It ran {work} of job {self.graph.name!r}."
+            error = TaskManagerLostError(story, place=place)
         self.handle(TaskManagerGone(taskmanager, error))
 
     def report(self, request: jobmanager_pb2.ReportSubtaskRequest) -> bool:

@@ -35,10 +35,9 @@ class RepeatedDeath:
 
     def describe(self, names: Sequence[str]) -> str:
         """For the message of the job's error; ``names`` are those of ``subtasks``."""
-        shown = ", ".join(names[:NAMED_MAX]) + (f" and {len(names) - NAMED_MAX} more" if names[NAMED_MAX:] else "")
         return (
-            f"the process that runs {shown} ended {self.times} times by {self.end} without a completed checkpoint "
-            f"in between. {self._advice()}"
+            f"the process that runs {shown_names(names)} ended {self.times} times by {self.end} without a completed "
+            f"checkpoint in between. {self._advice()}"
         )
 
     def _advice(self) -> str:
@@ -87,3 +86,9 @@ class SlotDeaths:
                 same = tuple(sorted(subtask for (subtask, how), n in self._counts.items() if (how, n) == (end, times)))
                 return RepeatedDeath(same, end, times)
         return None
+
+
+def shown_names(names: Sequence[str]) -> str:
+    """Of subtasks, for a message; only the first ones of many."""
+    more = f" and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else ""
+    return ", ".join(names[:NAMED_MAX]) + more

@@ -207,6 +207,7 @@ def test_a_taskmanager_that_falls_silent_fails_its_job_by_name(start: Start, tas
     assert error.kind == "TaskManagerLostError"
     assert f"TaskManager tm-silent at {silent.address} was lost: no heartbeat for " in error.message
     assert "heartbeat.timeout is 1 s" in error.message
+    assert f"It ran {error.operator} of job 'job'." in error.message and error.operator.endswith("/2)")
     assert [known.taskmanager_id for known in jobmanager.cluster().taskmanagers] == ["tm-alive"]
     assert not silent.heartbeat(), "it is told to register again"
     jobmanager.report(lost, FINISHED)

@@ -41,6 +41,8 @@ class Ledger(CommittingSink):
 
     def abort(self, committable: Any) -> None:
         self.aborted.append(committable)
+        if 13 in committable:
+            raise OSError("no luck")
 
     def clean_up(self, context: SinkContext, kept: list[Any]) -> None:
         self.cleaned.append(kept)
@@ -117,6 +119,15 @@ def test_what_no_checkpoint_holds_is_aborted_at_the_end() -> None:
         harness.abort_checkpoint()
         assert Ledger.aborted == []
     assert Ledger.aborted == [(1,), (2,)] and Ledger.committed == []
+
+
+def test_one_that_cannot_be_aborted_is_logged_and_the_others_are(caplog: pytest.LogCaptureFixture) -> None:
+    with ledger_operator(name="ledger") as harness:
+        for number in (12, 13, 14):
+            harness.push([number])
+            harness.abort_checkpoint()
+    assert Ledger.aborted == [(12,), (13,), (14,)]
+    assert "sink 'ledger' cannot give up (13,): no luck" in caplog.text
 
 
 def test_what_an_undecided_checkpoint_holds_is_not_aborted() -> None:

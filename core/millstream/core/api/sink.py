@@ -108,6 +108,7 @@ class CommittingSink(Sink):
 
         Called when the attempt that prepared it ends, if all checkpoints that could hold it were given up before; from
         ``clean_up`` for those of attempts that could not do so. Must do nothing when there is nothing left to give up.
+        An error at the end of an attempt is logged; the next one may try again in ``clean_up``.
         """
 
     def clean_up(self, context: SinkContext, kept: list[Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -16,6 +17,8 @@ from millstream.core.graph.specs import ChainedOperator, SinkSpec
 from millstream.taskmanager.operators.operator import Operator, OperatorContext, Output
 from millstream.taskmanager.operators.snapshots import OperatorSnapshot
 from millstream.taskmanager.operators.user_code import wrap_connector_error
+
+log = logging.getLogger("millstream.taskmanager")
 
 _TIME_INTERVAL_MS: Final = 1000
 COMMITTABLES: Final = "committables"
@@ -179,7 +182,10 @@ class SinkOperator(Operator):
         self._prepared = []
         for committable in lost:
             assert isinstance(self._sink, CommittingSink)
-            self._sink.abort(committable)
+            try:
+                self._sink.abort(committable)
+            except Exception as error:  # the others go on: what stays is hidden, and the next attempt looks for it
+                log.warning("sink %r cannot give up %r: %s", self.chained.name, committable, error)
 
     def _failed(self, error: Exception) -> MillstreamError:
         return wrap_connector_error(error, chained=self.chained, connector=self._sink)
