@@ -71,7 +71,8 @@ def redistribute(
         names = "; ".join(sorted({_name(former, operator_id) for operator_id, former in found.items()}))
         raise CheckpointError(
             f"the checkpoint in {directory} has state of operators that the job does not have: {names}. Give operators "
-            f"a uid before taking one; or drop that state with --allow-non-restored-state."
+            f"a uid before taking one; or drop that state with --allow-non-restored-state, in SQL with SET "
+            f"'execution.state-recovery.ignore-unclaimed-state' = 'true'."
         )
     for vertex, index, flight in _in_flight(graph, manifest, directory):
         of_subtask(vertex, index).in_flight.append(flight)
