@@ -1,7 +1,7 @@
 """What each stateful operator keeps, by name and type: compared before a changed query starts from a savepoint.
 
-Operators find their state by what they compute (``uids``), so types differ where the tables under the query changed,
-and columns where the query reads others of them. Forms say no more than what the operators of the TaskManager store:
+Operators find their state by what they compute and by the columns of the rows they keep (``uids``), so types differ
+where the tables under the query changed. Forms say no more than what the operators of the TaskManager store:
 ``INT`` and ``INT NOT NULL`` are one, a sum of ``INT`` and one of ``BIGINT`` too.
 """
 
@@ -49,6 +49,21 @@ def kept_states(spec: OperatorSpec) -> tuple[KeptState, ...]:
         case s.TwoInputSpec():
             return _side("left", spec.left), _side("right", spec.right)
     return ()
+
+
+def kept_columns(spec: OperatorSpec) -> str:
+    """Names of the columns of the rows that an operator keeps, which its relation does not tell; else nothing.
+
+    A join is the same whichever further columns of its tables are asked for, and its state is not.
+    """
+    match spec:
+        case s.TwoInputSpec():
+            return f"{list(spec.left.type.names)} {list(spec.right.type.names)}"
+        case s.GroupAggregateSpec() | s.WindowAggregateSpec():
+            return ""
+        case s.TableOperatorSpec() if kept_states(spec):
+            return str(list(spec.input.names))
+    return ""
 
 
 def _side(name: str, side: s.JoinInput) -> KeptState:

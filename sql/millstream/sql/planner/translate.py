@@ -31,6 +31,7 @@ from millstream.sql.plan.properties import (
 )
 from millstream.sql.planner import translate_joins
 from millstream.sql.planner.explain import identity_text
+from millstream.sql.planner.kept_states import kept_columns
 from millstream.sql.planner.physical import PhysicalEdge, PhysicalOperator
 from millstream.sql.planner.settings import PlannerSettings
 
@@ -99,7 +100,7 @@ class Translator:
             "I" if node is None else _changes(self.changelog(node), before),
         )
         if node is not None and not isinstance(spec, _STATELESS):
-            operator.identity = identity_text(node)
+            operator.identity = identity_text(node) + kept_columns(spec)
         return operator
 
     def forward(self, node: n.Node, *, before: bool, index: int = 0) -> list[PhysicalEdge]:

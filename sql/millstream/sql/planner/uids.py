@@ -1,7 +1,8 @@
 """Ids by which the state of a SQL job finds its operators again.
 
-An operator's id is that of what it computes: the text of its relation with all that it reads. So a query that is
-changed elsewhere keeps its state, and state of an operator that computes something else is never taken for it. Sources
+An operator's id is that of what it computes: the text of its relation with all that it reads, and the names of the
+columns of the rows that it keeps. So a query that is changed elsewhere keeps its state, and state of an operator that
+computes something else is never taken for it. Sources
 and sinks go by their table.
 """
 

@@ -45,17 +45,20 @@ def test_functions_count_by_name_not_by_where_they_are_in_memory(plan: Plan, cat
     assert text() == text()
 
 
-def test_a_join_of_the_same_tables_tells_which_columns_it_keeps(plan: Plan) -> None:
-    """The operator is the same, so that the columns decide."""
-    query = "SELECT {}, a.seller FROM bid b JOIN auction a ON b.auction = a.id"
-    joins = [
-        next(one for one in operators_of(plan(query.format(columns)).ends) if one.name == "Join")
-        for columns in ("b.price", "b.bidder", "b.price")
-    ]
-    assert len({join.uid for join in joins}) == 1
-    (price, bidder, again) = [kept_states(join.spec) for join in joins]
-    assert price == again and price[0].name == "left" and "price BIGINT" in price[0].type
-    assert price[0].form != bidder[0].form and price[1] == bidder[1]
+def test_rows_with_other_columns_are_another_state(plan: Plan) -> None:
+    queries = {
+        "Join": "SELECT {}, a.seller FROM bid b JOIN auction a ON b.auction = a.id",
+        "Deduplicate": "SELECT {} FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY auction ORDER BY ts) AS nth "
+        "FROM bid) b WHERE nth = 1",
+    }
+    for name, query in queries.items():
+        found = [
+            next(one for one in operators_of(plan(query.format(column)).ends) if one.name == name)
+            for column in ("b.price", "b.bidder", "b.price")
+        ]
+        assert found[0].uid == found[2].uid != found[1].uid, name
+        states = [kept_states(operator.spec) for operator in found]
+        assert states[0] == states[2] and "price BIGINT" in states[0][0].type
 
 
 def test_states_tell_types_in_the_words_of_sql(plan: Plan) -> None:
