@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple, Protocol
 
-import msgpack
 import numpy as np
 import numpy.typing as npt
 
@@ -29,17 +28,20 @@ class Layout(NamedTuple):
     """What the batches of a stack have in common."""
 
     shape: int
-    detail: bytes
-    """What the shape needs, as msgpack."""
-    encodings: tuple[int, ...]
+    detail: Any
+    """What the shape needs."""
+    encodings: list[int]
+    """Of the columns."""
 
 
-def layout_of(batch: EncodedColumns) -> Layout | None:
-    """None for a batch that cannot be stacked."""
-    encodings = tuple(encoding for encoding, _, _ in batch.columns)
-    if not encodings or not all(encoding in _COLUMNS for encoding in encodings):
-        return None
-    return Layout(batch.shape, msgpack.packb(batch.detail), encodings)
+def layout_of(batch: EncodedColumns) -> Layout:
+    """Batches with equal layouts can be stacked, if any can."""
+    return Layout(batch.shape, batch.detail, [encoding for encoding, _, _ in batch.columns])
+
+
+def is_stackable(layout: Layout) -> bool:
+    """Whether values can be taken from such batches by row."""
+    return bool(layout.encodings) and all(encoding in _COLUMNS for encoding in layout.encodings)
 
 
 class Stack:
@@ -50,7 +52,6 @@ class Stack:
         self.size_bytes = 0
         self._rows = 0
         self._columns: list[_Column] = [_COLUMNS[encoding](encoding) for encoding in layout.encodings]
-        self._detail = msgpack.unpackb(layout.detail, strict_map_key=False)
 
     def __len__(self) -> int:
         return self._rows
@@ -68,12 +69,12 @@ class Stack:
 
     def values(self, rows: Rows) -> list[Any]:
         """The values of some rows, of the types and in the shape in which they were encoded."""
-        return from_columns(self.layout.shape, self._detail, [column.take(rows) for column in self._columns])
+        return from_columns(self.layout.shape, self.layout.detail, [column.take(rows) for column in self._columns])
 
     @property
     def is_integers(self) -> bool:
         """Whether all values are integers of 64 bits."""
-        return self.layout.shape == SCALAR and self.layout.encodings == (INT64,)
+        return self.layout.shape == SCALAR and self.layout.encodings == [INT64]
 
     def integers(self) -> npt.NDArray[np.int64]:
         """All values of a sealed stack of integers."""

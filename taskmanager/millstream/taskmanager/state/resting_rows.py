@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from millstream.core.serde.batches import EncodedColumns, encoded_columns
 from millstream.core.serde.evolution import ClassFields, have_changed
-from millstream.core.serde.stacks import Layout, Rows, Stack, layout_of
+from millstream.core.serde.stacks import Layout, Rows, Stack, is_stackable, layout_of
 from millstream.taskmanager.state.chunks import (
     Chunk,
     EncodedChunk,
@@ -77,8 +77,12 @@ class RestingRows:
 
     def fits(self, rows: EncodedRows, keys: Layout, stored: Layout) -> bool:
         """Whether a chunk is like those that were added."""
-        own = (self.kind, self._classes, self._keys.layout, self._stored.layout)
-        return own == (rows.kind, rows.classes, keys, stored)
+        return (
+            keys == self._keys.layout
+            and stored == self._stored.layout
+            and rows.classes == self._classes
+            and rows.kind == self.kind
+        )
 
     def add(self, keys: EncodedColumns, stored: EncodedColumns, chosen: GroupFilter | None, *, anew: bool) -> None:
         """The rows of a chunk; only the ``chosen`` ones. ``anew``: none of its keys is here."""
@@ -266,15 +270,13 @@ class RestingStates:
         if rows.name in awake_states and not chunk.full:
             return False  # it takes the place of rows that are awake
         keys, stored = encoded_columns(rows.keys), encoded_columns(rows.stored)
-        layouts = layout_of(keys), layout_of(stored)
-        if layouts[0] is None or layouts[1] is None:
-            return False
+        of_keys, of_stored = layout_of(keys), layout_of(stored)
         resting = self._states.get(rows.name)
         if resting is None:
-            if have_changed(rows.classes):
+            if not is_stackable(of_keys) or not is_stackable(of_stored) or have_changed(rows.classes):
                 return False
-            resting = self._states[rows.name] = RestingRows(rows, layouts[0], layouts[1])
-        if not resting.fits(rows, layouts[0], layouts[1]):
+            resting = self._states[rows.name] = RestingRows(rows, of_keys, of_stored)
+        if not resting.fits(rows, of_keys, of_stored):
             return False
         if rows.gone is not None:
             resting.replace(decoded_values(rows.gone))
