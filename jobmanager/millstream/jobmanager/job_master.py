@@ -237,8 +237,8 @@ class JobMaster:
             execution.metrics.CopyFrom(request.final_metrics)
         error = from_proto(request.error) if request.HasField("error") else None
         if request.process_end and not execution.has_ended():
-            latest = self.checkpoints.coordinator.latest
-            self._slot_deaths.died(subtask, request.process_end, latest, self._clock.monotonic_s())
+            progress = self.checkpoints.coordinator.progress
+            self._slot_deaths.died(subtask, request.process_end, progress, self._clock.monotonic_s())
         self.handle(SubtaskReported(subtask, request.subtask.attempt, request.status, error))
         return True
 

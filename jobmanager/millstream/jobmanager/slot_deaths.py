@@ -1,10 +1,10 @@
 """Notices a record that kills the process it is processed in, attempt after attempt. Pure: deaths in, a verdict out.
 
 A process that dies tells nothing of the record, so the rule looks at progress. Between two deaths by a record that
-kills, the job cannot get past the record: no checkpoint is completed, and the same subtasks are in the process that
-dies, in the same way. A slot or a TaskManager that is killed from outside is another matter: the job goes on, completes
-a checkpoint, and the count starts anew; a TaskManager that dies is not counted at all. SIGKILL says less than other
-ends, since it may come from a person, a script or the kernel, so it takes more of them.
+kills, the job cannot get past the record: no checkpoint is completed after anything was read, and the same subtasks are
+in the process that dies, in the same way. A slot or a TaskManager that is killed from outside is another matter: the
+job goes on, completes a checkpoint, and the count starts anew; a TaskManager that dies is not counted at all. SIGKILL
+says less than other ends, since it may come from a person, a script or the kernel, so it takes more of them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FROM_OUTSIDE: Final = frozenset({"SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "SIGS
 """Ends that somebody else may have brought about."""
 NAMED_MAX: Final = 4
 LONG_S: Final = 3600.0
-"""A job without any checkpoint shows no progress; when its deaths are further apart than this, it is taken for some."""
+"""Deaths further apart do not count together: a job that takes no checkpoints, or reads nothing, shows no progress."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class RepeatedDeath:
     def describe(self, names: Sequence[str]) -> str:
         """For the message of the job's error; ``names`` are those of ``subtasks``."""
         return (
-            f"the process that runs {shown_names(names)} ended {self.times} times by {self.end} without a completed "
-            f"checkpoint in between. {self._advice()}"
+            f"the process that runs {shown_names(names)} ended {self.times} times by {self.end}, and no "
+            f"checkpoint showed progress in between. {self._advice()}"
         )
 
     def _advice(self) -> str:
@@ -64,19 +64,18 @@ class SlotDeaths:
 
     def __init__(self) -> None:
         self._counts: Counter[tuple[SubtaskId, str]] = Counter()
-        self._checkpoint_id = 0
+        self._progress = 0
         self._last_s = 0.0
 
-    def died(self, subtask: SubtaskId, end: str, checkpoint_id: int, now_s: float) -> None:
+    def died(self, subtask: SubtaskId, end: str, progress: int, now_s: float) -> None:
         """The process of ``subtask`` ended: once an attempt.
 
-        ``end`` is the signal's name or the exit code in words, ``checkpoint_id`` the last completed checkpoint, 0 for
-        none; ``now_s`` are seconds of a monotonic clock.
+        ``end`` is the signal's name or the exit code in words, ``progress`` the last checkpoint that was completed
+        after its attempt had read something, 0 for none; ``now_s`` are seconds of a monotonic clock.
         """
-        rested = checkpoint_id == 0 and now_s - self._last_s > LONG_S
-        if checkpoint_id != self._checkpoint_id or rested:
+        if progress != self._progress or now_s - self._last_s > LONG_S:
             self._counts.clear()
-        self._checkpoint_id, self._last_s = checkpoint_id, now_s
+        self._progress, self._last_s = progress, now_s
         self._counts[subtask, end] += 1
 
     def verdict(self) -> RepeatedDeath | None:

@@ -50,14 +50,27 @@ env.execute()
 
 
 @pytest.mark.parametrize(
-    ("death", "end"),
-    [("os._exit(7)", "exit code 7"), ("os.kill(os.getpid(), signal.SIGSEGV)", "SIGSEGV")],
-    ids=["exit", "segfault"],
+    ("death", "end", "times"),
+    [
+        ("os._exit(7)", "exit code 7", 4),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "SIGSEGV", 4),
+        ("os.kill(os.getpid(), signal.SIGKILL)", "SIGKILL", 8),
+    ],
+    ids=["exit", "segfault", "out of memory"],
 )
-def test_a_record_that_kills_its_process_ends_in_failed_with_a_message(shell: Any, death: str, end: str) -> None:
+def test_a_record_that_kills_its_process_ends_in_failed_with_a_message(
+    shell: Any, death: str, end: str, times: int
+) -> None:
     done = shell.run_job(POISONED.replace("DEATH", death), "-p", "2").expect(1)
-    assert f"ended 4 times by {end} without a completed checkpoint in between" in done.err
-    assert "poisoned" in done.err and "filter the record" in done.err
+    assert f"ended {times} times by {end}, and no checkpoint showed progress in between" in done.err
+    assert "poisoned" in done.err and "record" in done.err.partition("showed progress")[2]
+
+
+def test_checkpoints_before_anything_is_read_are_no_progress(shell: Any) -> None:
+    """The record comes half a second after each start, and so after some checkpoints."""
+    text = POISONED.replace("50_000, rows_per_second=20_000", "20_000, rows_per_second=2").replace("DEATH", "pass")
+    done = shell.run_job(text.replace("if n == 20_000:", "if n == 1: os._exit(7)\n    else:"), "-p", "1").expect(1)
+    assert "ended 4 times by exit code 7, and no checkpoint showed progress in between" in done.err
 
 
 def copy_job(source: SequenceSource, out: Path) -> StreamExecutionEnvironment:

@@ -216,6 +216,23 @@ def test_one_whose_manifest_may_exist_is_not_undone() -> None:
     assert told == [(1, True), (2, False)]
 
 
+def test_one_before_which_nothing_was_read_shows_no_progress() -> None:
+    coordinator = running()
+    taken(coordinator, 1, 1000)
+    assert coordinator.latest == 1 and coordinator.progress == 0
+    coordinator.tick(2000)
+    coordinator.enumerators_copied(2)
+    for subtask in (SOURCE, MIDDLE, SINK):
+        said = report(2, subtask)
+        said.records = 3 if subtask == SOURCE else 0
+        coordinator.reported(subtask, said, None, 2000)
+    assert coordinator.progress == 0
+    coordinator.sealed(2, "path", 2001)
+    assert coordinator.progress == 2
+    taken(coordinator, 3, 3001)
+    assert coordinator.latest == 3 and coordinator.progress == 2
+
+
 def test_files_are_kept_for_the_one_that_builds_upon_them() -> None:
     coordinator = running(max_concurrent=2, retained=1)
     taken(coordinator, 1, 1000)

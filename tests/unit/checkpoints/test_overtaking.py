@@ -50,6 +50,9 @@ class SinkTask:
     def has_output(self) -> bool:
         return False
 
+    def records_read(self) -> int:
+        return 7
+
 
 class Task:
     """Two producers in this process, the gate that reads them, and the checkpoints of the task behind it."""

@@ -62,6 +62,7 @@ class Rig:
         self.written: list[TaskSnapshot] = []
         self.declined: list[MillstreamError] = []
         self.exactly_once = True
+        self.records = 7
         self.error: MillstreamError | None = None
         self.unprepared: MillstreamError | None = None
         self.inputs = [Subpartition(1 << 20, 1), Subpartition(1 << 20, 1)]
@@ -85,6 +86,9 @@ class Rig:
 
     def has_output(self) -> bool:
         return True
+
+    def records_read(self) -> int:
+        return self.records
 
     def write(self, info: SubtaskInfo, snapshot: TaskSnapshot) -> None:
         self.written.append(snapshot)

@@ -112,6 +112,8 @@ class _Pending:
     states: dict[SubtaskId, checkpoint_pb2.SubtaskState] = field(default_factory=dict)
     triggered: set[SubtaskId] = field(default_factory=set)
     enumerators_done: bool = False
+    records: int = 0
+    """That all subtasks together have read in this attempt."""
     sealing: bool = False
 
     @property
@@ -132,6 +134,8 @@ class CheckpointCoordinator:
     ) -> None:
         self.statistics = checkpoint_pb2.CheckpointStatistics()
         self.retained: list[int] = []
+        self.progress = 0
+        """The newest completed checkpoint of an attempt that had read something; 0 for none."""
         self._settings = settings
         self._producers = producers
         self._next_id = last_id + 1
@@ -276,6 +280,7 @@ class CheckpointCoordinator:
             return self._abort(pending, AbortReason.DECLINED, now_ms, error)
         pending.waiting.discard(subtask)
         pending.states[subtask] = report.state
+        pending.records += report.records
         _count(pending.summary, subtask, report, now_ms)
         return self._check(pending)
 
@@ -295,6 +300,8 @@ class CheckpointCoordinator:
         for older in [p for p in self._pending.values() if p.checkpoint_id < checkpoint_id]:
             instructions += self._abort(older, AbortReason.SUBSUMED, now_ms)
         self.retained.append(checkpoint_id)
+        if pending.records:
+            self.progress = checkpoint_id
         self._obsolete += self.retained[: -self._settings.retained]
         del self.retained[: -self._settings.retained]
         return [*instructions, *self._discard()]

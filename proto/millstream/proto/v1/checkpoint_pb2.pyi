@@ -587,6 +587,7 @@ class CheckpointReport(_message.Message):
     ASYNC_US_FIELD_NUMBER: _builtins.int
     ALIGNMENT_US_FIELD_NUMBER: _builtins.int
     IN_FLIGHT_BYTES_FIELD_NUMBER: _builtins.int
+    RECORDS_FIELD_NUMBER: _builtins.int
     checkpoint_id: _builtins.int
     sync_us: _builtins.int
     """the task stood still"""
@@ -596,6 +597,8 @@ class CheckpointReport(_message.Message):
     """between the first and the last barrier"""
     in_flight_bytes: _builtins.int
     """of batches that the barrier overtook"""
+    records: _builtins.int
+    """that the subtask has read since its attempt began, at the barrier"""
     @_builtins.property
     def subtask(self) -> _common_pb2.SubtaskRef: ...
     @_builtins.property
@@ -615,10 +618,11 @@ class CheckpointReport(_message.Message):
         async_us: _builtins.int = ...,
         alignment_us: _builtins.int = ...,
         in_flight_bytes: _builtins.int = ...,
+        records: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "state", b"state", "subtask", b"subtask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alignment_us", b"alignment_us", "async_us", b"async_us", "checkpoint_id", b"checkpoint_id", "error", b"error", "in_flight_bytes", b"in_flight_bytes", "state", b"state", "subtask", b"subtask", "sync_us", b"sync_us"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alignment_us", b"alignment_us", "async_us", b"async_us", "checkpoint_id", b"checkpoint_id", "error", b"error", "in_flight_bytes", b"in_flight_bytes", "records", b"records", "state", b"state", "subtask", b"subtask", "sync_us", b"sync_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -50,6 +50,10 @@ class SnapshotSource(Protocol):
         """Whether a barrier may still follow what was emitted."""
         ...
 
+    def records_read(self) -> int:
+        """From its inputs or its source, since it was started."""
+        ...
+
 
 class TaskCheckpoints:
     """Of one task; all calls come between two steps. Channels are numbered over all gates."""
@@ -262,6 +266,7 @@ class TaskCheckpoints:
             self._services.decline(task.info, barrier.checkpoint_id, error)
             operators = None
         snapshot = TaskSnapshot(barrier, operators or [], 0.0, started_s - waited_from_s)
+        snapshot.records = task.records_read()
         if task.has_output():
             for partition in task.partitions:
                 if barrier.unaligned:

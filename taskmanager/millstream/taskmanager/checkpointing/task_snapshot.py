@@ -30,6 +30,8 @@ class TaskSnapshot:
         self.operators = operators
         self.sync_s = sync_s
         self.alignment_s = alignment_s
+        self.records = 0
+        """That the task has read since it was started."""
         self.in_flight: dict[ChannelKey, list[Batch]] = {}
         self.pending: list[tuple[ChannelKey, list[Batch]]] = []
         """Older than ``in_flight``, in their order over all channels: after another parallelism was restored, the

@@ -70,6 +70,7 @@ class SnapshotWriter:
             checkpoint_id=snapshot.checkpoint_id,
             sync_us=round(snapshot.sync_s * 1e6),
             alignment_us=round(snapshot.alignment_s * 1e6),
+            records=snapshot.records,
         )
 
         def work() -> None:

@@ -331,6 +331,9 @@ class Task:
         """After the end of the data nothing follows, unless it overtakes."""
         return self.phase is TaskPhase.RUNNING
 
+    def records_read(self) -> int:
+        return self.chain.head.context.metrics.records_in if self._source is None else self._source.rows_read
+
     def restore_in_flight(self, batches: Iterable[tuple[int, int, Batch]]) -> None:
         """``(edge, producer, batch)``: to be processed before anything that the producers send; before ``start``."""
         gates = {edge_id: gate for gate in self.gates for edge_id, _ in gate.sources}
