@@ -105,6 +105,18 @@ def test_info_of_a_script_without_a_job(home: Path) -> None:
     assert done.stdout == "" and "hello" in done.stderr and "without submitting a job" in done.stderr
 
 
+def test_info_of_sql_shows_the_first_job_and_names_the_line_that_is_wrong(home: Path) -> None:
+    (home / "job.sql").write_text(
+        "SET 'pipeline.name' = 'counts';\nSELECT n, COUNT(*) FROM (VALUES (1)) AS t(n) GROUP BY n;\n"
+    )
+    done = millstream(home, "info", "-p", "3", "job.sql")
+    assert done.returncode == 0, done.stderr
+    assert "Job 'counts'" in done.stdout and "GroupAggregate" in done.stdout and "parallelism 3" in done.stdout
+    (home / "wrong.sql").write_text("SELECT\n  missing FROM (VALUES (1)) AS t(n);\n")
+    wrong = millstream(home, "info", "wrong.sql")
+    assert wrong.returncode != 0 and "wrong.sql, line 2, column 3" in wrong.stderr and wrong.stdout == ""
+
+
 def test_a_script_that_raises_shows_its_own_lines_only(home: Path) -> None:
     (home / "helper.py").write_text("def fail():\n    raise ValueError('no good')\n")
     (home / "broken.py").write_text(

@@ -36,8 +36,8 @@ def command(
 ) -> int:
     """Show the plan of the first job that SCRIPT would run with ARGS.
 
-    The script runs up to its first execute; no cluster is needed and no record is read. What the script prints goes to
-    standard error.
+    The script runs up to its first execute; no cluster is needed and no record is read. Of SQL (a file that ends with
+    '.sql') the statements before the first query or INSERT are executed. What the script prints goes to standard error.
     """
     configuration = load_settings(settings)
     local: dict[str, object] = {options.JOBMANAGER_RPC_ADDRESS.key: None}

@@ -120,7 +120,8 @@ def diff_command(
 ) -> int:
     """Show what the first job of SCRIPT, run with ARGS, would start with of the savepoint in PATH; nothing runs.
 
-    SCRIPT is a program in Python, or SQL if its name ends with '.sql'. State by state: kept, new, no longer there, or
+    SCRIPT is a program in Python, or SQL if its name ends with '.sql': what stands before its first execute, query or
+    INSERT is executed. State by state: kept, new, no longer there, or
     of another type. PATH is a directory or a URL that the cluster can read.
     """
     from millstream.client.cli.info import planned_job

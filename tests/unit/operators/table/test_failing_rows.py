@@ -67,6 +67,7 @@ SPECS: dict[str, OperatorSpec] = {
     "windows": WINDOWS,
     "sessions": replace(WINDOWS, window=Window(WindowKind.SESSION, 10)),
     "running": OverSpec(ROW, WITH_SUM, (0,), 2, False, FrameKind.ROWS, None, (CALL,)),
+    "running by event time": OverSpec(ROW, WITH_SUM, (0,), 2, True, FrameKind.ROWS, None, (CALL,)),
     "over": GeneralOverSpec(ROW, WITH_SUM, (0,), SORT, FrameKind.ROWS, None, 0, (CALL,), False, False),
 }
 
@@ -78,6 +79,7 @@ def test_aggregates_name_the_row(name: str) -> None:
         harness.push_batch(batch_of(ROW, rows[:5]))
         with pytest.raises(UserCodeError) as caught:
             harness.push_batch(batch_of(ROW, rows[5:]))
+            harness.watermark(100)
     assert f"failed on ({BAD},)" in caught.value.message and "'v': 13" in caught.value.place.record
     assert "The row was {'k': 1, 'v': 13" in caught.value.message
     assert caught.value.place.operator and caught.value.place.function == "fragile" and caught.value.place.line

@@ -47,6 +47,7 @@ class GeneralOverOperator(KeyedTableOperator[GeneralOverSpec]):
             lambda name, keys, values: self.table(name, keys, values, len(spec.partition)),
             self.context.clock,
         )
+        self._trial = trial(spec.input, spec.partition, self._framed, self.context.clock)
 
     def process(self, batch: Batch, input_index: int) -> None:
         batch = arrow_batch(batch)
@@ -58,9 +59,7 @@ class GeneralOverOperator(KeyedTableOperator[GeneralOverSpec]):
         if self.spec.final_only:
             self._rows.log.forget(gone)
             return
-        with self.evaluating(
-            batch.records, trial(self.spec.input, self.spec.partition, self._framed, self.context.clock)
-        ):
+        with self.evaluating(batch.records, self._trial):
             self._renew(groups.slots, first_new, gone)
 
     def finish(self) -> None:

@@ -77,6 +77,7 @@ class OverOperator(KeyedTableOperator[OverSpec]):
         keys = key_fields(spec.input, spec.partition)
         self._rows = PartitionedRows(spec.input, keys, self._make_table, self.context.clock)
         self._set = AggregateSet("frames", keys, self._counted, False, self._make_table) if self._counted else None
+        self._trial = trial(spec.input, spec.partition, self._plain, self.context.clock)
 
     def process(self, batch: Batch, input_index: int) -> None:
         batch = arrow_batch(batch)
@@ -99,9 +100,7 @@ class OverOperator(KeyedTableOperator[OverSpec]):
         if self.spec.event_time:
             self._waiting.append(entries)
         else:
-            with self.evaluating(
-                batch.records, trial(self.spec.input, self.spec.partition, self._plain, self.context.clock)
-            ):
+            with self.evaluating(batch.records, self._trial):
                 self._fire(groups.slots, first_new, None)
 
     def process_watermark(self, watermark: Watermark) -> None:
@@ -111,8 +110,12 @@ class OverOperator(KeyedTableOperator[OverSpec]):
             due = milliseconds_of(log.column(self.spec.order, waiting)) <= watermark.timestamp_ms
             self._waiting = [waiting[~due]] if not due.all() else []
             if due.any():
-                self._fire(np.unique(log.owners(waiting[due])), 0, watermark.timestamp_ms)
+                with self.evaluating(lambda: self._rows_of(waiting[due]), self._trial):
+                    self._fire(np.unique(log.owners(waiting[due])), 0, watermark.timestamp_ms)
         super().process_watermark(watermark)
+
+    def _rows_of(self, entries: Int64Array) -> pa.RecordBatch:
+        return pa.RecordBatch.from_arrays(self._rows.log.values(entries), schema=self.spec.input.arrow_schema())
 
     # -- firing -------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, Generic, TypeVar
 from zoneinfo import ZoneInfo
@@ -75,12 +75,13 @@ class TableOperator(Operator, Generic[SpecT]):
         return numbers
 
     @contextmanager
-    def evaluating(self, records: pa.RecordBatch, retry: Retry | None) -> Iterator[None]:
+    def evaluating(self, records: pa.RecordBatch | Callable[[], pa.RecordBatch], retry: Retry | None) -> Iterator[None]:
         """An error inside is told with the operator and the row that ``retry``, given one row, fails for."""
         try:
             yield
         except Exception as error:
-            raise placed(error, records, retry, self.chained.name) from error
+            rows = records() if callable(records) else records
+            raise placed(error, rows, retry, self.chained.name) from error
 
     def emit_columns(self, columns: Sequence[pa.Array], kinds: Kinds | None = None) -> None:
         """Columns in the order of the output type; cut where they are long."""
