@@ -58,6 +58,19 @@ def test_slots_of_integers_are_given_out_again(steps: list[tuple[bool, list[int]
         assert np.flatnonzero(index.live[: index.slots_end]).tolist() == sorted(model.slots.values())
 
 
+def test_a_cleared_index_is_as_a_new_one() -> None:
+    integers, rows = SlotIndex(), RowIndex()
+    numbers, words = np.arange(5000) % 4000, encode_rows([pa.array([f"row {n % 4000}" for n in range(5000)])], 5000)
+    for _ in range(2):
+        for slots, firsts in (integers.slots_of(numbers), rows.slots_of_rows(*words)):
+            assert slots.tolist() == numbers.tolist() and firsts.tolist() == list(range(4000))
+        assert integers.codeless_slot() == (4000, True)
+        integers.clear()
+        rows.clear()
+        assert len(integers) == len(rows) == 0 and not integers.live.any()
+        assert (integers.find(numbers) == -1).all() and (rows.find_rows(*words) == -1).all()
+
+
 def test_removal_from_long_runs_keeps_what_stands_behind() -> None:
     mask = (1 << 11) - 1
     colliding = [code for code in range(1 << 18) if int(home_of(code)) & mask in (mask - 1, mask, 0)][:300]

@@ -188,6 +188,10 @@ class RowIndex(SlotIndex):
             self._heap = into
             self._garbage = 0
 
+    def clear(self) -> None:
+        super().clear()
+        self._end = self._garbage = 0
+
     def reserve(self, codes: int) -> None:
         super().reserve(codes)
         room = len(self.live)

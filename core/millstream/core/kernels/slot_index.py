@@ -212,6 +212,13 @@ class SlotIndex:
             self.codeless = FREE
         remove_slots(slots, self._table, self._by_slot, self.live, self._free, self._counts)
 
+    def clear(self) -> None:
+        """Forget all codes, and keep the room."""
+        self._table[:] = FREE
+        self.live[:] = False
+        self._counts[:] = 0
+        self.codeless = FREE
+
     def reserve(self, codes: int) -> None:
         """Make room for so many new codes."""
         room = len(self.live)

@@ -227,6 +227,18 @@ class RankSpec(TableOperatorSpec):
     """Batch mode: emit inserts at the end of the input and nothing before."""
 
 
+@dataclass(frozen=True)
+class LocalRankSpec(TableOperatorSpec):
+    """Of each batch, the rows that are among the first ``last`` of their partition in it. Input only grows."""
+
+    partition: tuple[int, ...]
+    order: tuple[SortKey, ...]
+    """None: by arrival."""
+    last: int
+    last_wins: bool = False
+    """Of equal rows those that came last stand first."""
+
+
 class FrameKind(enum.Enum):
     ROWS = "ROWS"
     RANGE = "RANGE"

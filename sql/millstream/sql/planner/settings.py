@@ -39,6 +39,8 @@ class PlannerSettings:
 
     reuse_sources: bool = True
     """``table.optimizer.reuse-source-enabled``."""
+    local_parts: bool = True
+    """``table.optimizer.agg-phase-strategy`` is not ONE_PHASE."""
 
     @staticmethod
     def of(settings: Mapping[str, Any]) -> PlannerSettings:
@@ -54,6 +56,7 @@ class PlannerSettings:
             drop_nulls=str(settings.get("table.exec.sink.not-null-enforcer") or "ERROR").upper() == "DROP",
             upsert_materialize=str(settings.get("table.exec.sink.upsert-materialize") or "AUTO").upper(),
             reuse_sources=bool(settings.get("table.optimizer.reuse-source-enabled", True)),
+            local_parts=str(settings.get("table.optimizer.agg-phase-strategy") or "AUTO").upper() != "ONE_PHASE",
             time_zone=str(settings.get("table.local-time-zone") or "UTC"),
         )
 

@@ -32,6 +32,7 @@ from millstream.sql.plan.properties import (
 from millstream.sql.planner import translate_joins
 from millstream.sql.planner.explain import identity_text
 from millstream.sql.planner.kept_states import kept_columns
+from millstream.sql.planner.local_ranks import local_deduplicate, local_rank
 from millstream.sql.planner.physical import PhysicalEdge, PhysicalOperator
 from millstream.sql.planner.settings import PlannerSettings
 
@@ -358,7 +359,8 @@ def _rank(t: Translator, node: n.Rank, before: bool) -> PhysicalOperator:
         ttl_ms=t.settings.state_ttl_ms,
         final_only=t.settings.batch,
     )
-    edges = t.keyed_by(node.input, node.partition, before=True)
+    parts = t.parts(node.input, before=True)
+    edges = t.keyed(local_rank(parts, spec) if t.settings.local_parts else parts, node.partition)
     return t.operator("Rank", spec, node.row, edges, node=node, before=before, single=not node.partition)
 
 
@@ -394,7 +396,8 @@ def _deduplicate(t: Translator, node: n.Deduplicate, before: bool) -> PhysicalOp
         ttl_ms=t.settings.state_ttl_ms,
         final_only=t.settings.batch,
     )
-    edges = t.keyed_by(node.input, node.keys, before=False)
+    parts = t.parts(node.input, before=False)
+    edges = t.keyed(local_deduplicate(parts, spec) if t.settings.local_parts else parts, node.keys)
     return t.operator("Deduplicate", spec, node.row, edges, node=node, before=before, single=not node.keys)
 
 

@@ -51,12 +51,12 @@ PLANS = [
     (
         "SELECT auction, price FROM "
         "(SELECT *, ROW_NUMBER() OVER (PARTITION BY auction ORDER BY price DESC) n FROM bid) WHERE n <= 10",
-        "Calc < Rank < hash[auction] Source",
+        "Calc < Rank < hash[auction] LocalRank < Source",
     ),
     (
         "SELECT auction, price FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY auction ORDER BY ts DESC) n FROM bid) "
         "WHERE n = 1",
-        "Calc < Deduplicate < hash[auction] Source",
+        "Calc < Deduplicate < hash[auction] LocalDeduplicate < Source",
     ),
     ("SELECT price FROM bid ORDER BY price DESC LIMIT 3", "collect < SortLimit < single Calc"),
     ("SELECT price FROM bid LIMIT 3", "collect < Limit < single Calc"),

@@ -13,9 +13,9 @@ import pyarrow as pa
 from millstream.core.elements.batch import ArrowBatch, Batch
 from millstream.core.graph.specs import ChainedOperator
 from millstream.core.kernels.arrow_views import NOTHING_NULL
-from millstream.core.kernels.groups import Groups
+from millstream.core.kernels.best_rows import find_best
 from millstream.core.table.specs import ChangelogNormalizeSpec, DeduplicateSpec, SortKey
-from millstream.taskmanager.operators.table.changelog import BoolArray, Changes, Int64Array, equal_rows
+from millstream.taskmanager.operators.table.changelog import BoolArray, Changes, equal_rows
 from millstream.taskmanager.operators.table.keyed_table_operator import KeyedTableOperator
 from millstream.taskmanager.operators.table.latest_rows import LatestRows
 from millstream.taskmanager.operators.table.ordering import codes_of
@@ -71,10 +71,13 @@ class DeduplicateOperator(KeyedTableOperator[DeduplicateSpec]):
         slots = groups.slots
         had = self._rows.there(slots)
         known = self._rows.column(order, slots)
-        codes = codes_of(pa.concat_arrays([known, columns[order]]), SortKey(order, ascending=True))
-        rows = self._best(groups, codes[len(slots) :])
-        best, before = codes[len(slots) :][rows], codes[: len(slots)]
-        put = ~had | (best >= before if self.spec.keep_last else best < before)
+        keep_last = self.spec.keep_last
+        key = SortKey(order, ascending=not keep_last, nulls_first=not keep_last)
+        codes = codes_of(pa.concat_arrays([known, columns[order]]), key)
+        before, codes = codes[: len(slots)], codes[len(slots) :]
+        rows = find_best(groups.of_rows, len(slots), codes[None, :], keep_last)
+        best = codes[rows]
+        put = ~had | (best <= before if keep_last else best < before)
         moved = np.flatnonzero(put)
         taken = batch.take(rows[moved]).records.columns
         if self.spec.final_only:
@@ -83,18 +86,6 @@ class DeduplicateOperator(KeyedTableOperator[DeduplicateSpec]):
         every = np.ones(len(moved), np.bool_)
         changes = Changes(had[moved], every, ~every, self.spec.update_before)
         self.emit_columns(self._rows.replace(slots[moved], taken, changes, every), changes.kinds)
-
-    def _best(self, groups: Groups, codes: Int64Array) -> Int64Array:
-        """By group, the row with the least or greatest code; of equal ones the first or the last."""
-        rows = np.arange(len(codes))
-        if self.spec.keep_last:
-            order = np.lexsort((rows, codes, groups.of_rows))
-            ends = np.flatnonzero(np.append(np.diff(groups.of_rows[order]) != 0, True))
-        else:
-            order = np.lexsort((-rows, -codes, groups.of_rows))
-            ends = np.flatnonzero(np.append(np.diff(groups.of_rows[order]) != 0, True))
-        best: Int64Array = order[ends]
-        return best
 
 
 class ChangelogNormalizeOperator(KeyedTableOperator[ChangelogNormalizeSpec]):

@@ -16,6 +16,7 @@ _MODULES: Final[dict[type, tuple[str, str]]] = {
     specs.CorrelateSpec: ("correlate", "CorrelateOperator"),
     specs.DeduplicateSpec: ("deduplicate", "DeduplicateOperator"),
     specs.GeneralOverSpec: ("general_over", "GeneralOverOperator"),
+    specs.LocalRankSpec: ("local_rank", "LocalRankOperator"),
     specs.OverSpec: ("over", "OverOperator"),
     specs.RankSpec: ("rank", "RankOperator"),
     specs.RowsToTableSpec: ("rows_to_table", "RowsToTableOperator"),

@@ -5,12 +5,12 @@ Of equal rows the one that came first stays.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import pyarrow as pa
 
 from millstream.core.elements.batch import Batch
 from millstream.core.graph.specs import ChainedOperator
+from millstream.core.kernels.best_rows import find_best
 from millstream.core.table.specs import RankSpec
 from millstream.taskmanager.operators.table.changelog import BoolArray, Changes, Int64Array
 from millstream.taskmanager.operators.table.keyed_table_operator import KeyedTableOperator
@@ -18,21 +18,6 @@ from millstream.taskmanager.operators.table.latest_rows import LatestRows
 from millstream.taskmanager.operators.table.ordering import codes_of
 from millstream.taskmanager.operators.table.row_kinds import DELETE, INSERT, UPDATE_AFTER, UPDATE_BEFORE
 from millstream.taskmanager.operators.table.table_operator import arrow_batch
-
-
-@numba.njit(cache=True, nogil=True)
-def _best_rows(groups: Int64Array, codes: Int64Array, best: Int64Array) -> None:
-    """``codes`` has the shape ``(columns of the order, rows)``; ``best`` is -1 for each group before."""
-    for row in range(len(groups)):
-        known = best[groups[row]]
-        better = known < 0
-        if not better:
-            for level in range(codes.shape[0]):
-                if codes[level, row] != codes[level, known]:
-                    better = codes[level, row] < codes[level, known]
-                    break
-        if better:
-            best[groups[row]] = row
 
 
 class TopOneOperator(KeyedTableOperator[RankSpec]):
@@ -58,8 +43,7 @@ class TopOneOperator(KeyedTableOperator[RankSpec]):
                 for key in self.spec.order
             ]
         )
-        rows: Int64Array = np.full(count, -1, np.int64)
-        _best_rows(groups.of_rows, codes[:, count:], rows)
+        rows = find_best(groups.of_rows, count, np.ascontiguousarray(codes[:, count:]), False)
         moved = np.flatnonzero(~had | _less(codes[:, count:][:, rows], codes[:, :count]))
         every = np.ones(len(moved), np.bool_)
         if self.spec.final_only:

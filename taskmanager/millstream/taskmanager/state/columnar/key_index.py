@@ -45,6 +45,10 @@ class KeyIndex(Protocol):
         """Forget the keys of ``slots``; free slots among them, and repeated ones, do no harm."""
         ...
 
+    def clear(self) -> None:
+        """Forget all keys, and keep the room."""
+        ...
+
     def estimated_bytes(self) -> int: ...
 
 
@@ -99,6 +103,9 @@ class _IntegerKeys:
     def remove(self, slots: Int64Array) -> None:
         self._index.remove(slots)
 
+    def clear(self) -> None:
+        self._index.clear()
+
     def estimated_bytes(self) -> int:
         return self._index.estimated_bytes
 
@@ -129,6 +136,9 @@ class _RowKeys:
     def remove(self, slots: Int64Array) -> None:
         self._index.remove(slots)
 
+    def clear(self) -> None:
+        self._index.clear()
+
     def estimated_bytes(self) -> int:
         return self._index.estimated_bytes
 
@@ -155,6 +165,9 @@ class _OneKey:
     def remove(self, slots: Int64Array) -> None:
         if len(slots):
             self.live[0] = False
+
+    def clear(self) -> None:
+        self.live[0] = False
 
     def estimated_bytes(self) -> int:
         return 1
