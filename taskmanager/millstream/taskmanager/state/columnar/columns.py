@@ -155,15 +155,17 @@ class VarColumn:
         return self._starts.nbytes + self._lengths.nbytes + len(self._heap)
 
     def _make_room(self, added: int) -> None:
-        """Copy what is alive into a heap with room for as much again, or for ``added`` bytes."""
-        kept = self._end - self._garbage_bytes
+        """Move to a heap with room for as much again, or for ``added`` bytes: as it is, which is ten times faster than
+        value by value, unless a quarter is garbage."""
+        compacts = self._garbage_bytes >= self._end // 4
+        kept = self._end - self._garbage_bytes if compacts else self._end
         into = np.empty(max(_HEAP_FIRST, 2 * kept, kept + added) + heaps.SLACK_BYTES, np.uint8)
-        if self._garbage_bytes:
+        if compacts:
             self._end = heaps.compact_values(self._starts, self._lengths, self._heap, into)
+            self._garbage_bytes = 0
         else:
             into[: self._end] = self._heap[: self._end]
         self._heap = into
-        self._garbage_bytes = 0
 
 
 class FallbackColumn:
