@@ -105,5 +105,8 @@ class _NewKeys:
     def remove(self, slots: Int64Array) -> None:
         self._slots.free(slots)
 
+    def clear(self) -> None:
+        self._slots = RowSlots()
+
     def estimated_bytes(self) -> int:
         return self._slots.estimated_bytes()
