@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from sqlglot import exp
 
@@ -25,6 +25,7 @@ from millstream.sql.parser.errors import SqlError, SqlValidationError
 from millstream.sql.parser.statements import ExplainDetail, Insert, Query, Statement, StatementSet
 from millstream.sql.plan.nodes import Node
 from millstream.sql.planner.execution_plan import execution_plan
+from millstream.sql.planner.physical import APPEND_ONLY
 from millstream.sql.planner.planner import InsertPlan, PlannedJob, Planner
 from millstream.sql.planner.services import CatalogServices
 from millstream.sql.planner.settings import PlannerSettings
@@ -33,8 +34,6 @@ from millstream.sql.planner.uids import operators_of
 from millstream.sql.session.runner import SessionContext
 
 T = TypeVar("T")
-
-_APPEND_ONLY: Final = "I"
 
 
 class ClusterRunner:
@@ -189,4 +188,4 @@ def run_planned_query(context: SessionContext, planned: PlannedJob) -> ClusterQu
 
 def query_result(job: JobClient, ends: Mapping[int, str], planned: PlannedJob) -> ClusterQueryResult:
     """The rows of a query that was submitted; ``ends`` as ``submit_planned`` gives them."""
-    return ClusterQueryResult(job, ends[0], planned.row, planned.ends[0].changes == _APPEND_ONLY)
+    return ClusterQueryResult(job, ends[0], planned.row, planned.ends[0].changes == APPEND_ONLY)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 from sqlglot import exp
 
 from millstream.core.table.expressions import Expression, InputRef, Literal, rewrite, walk
-from millstream.core.table.functions.registry import bind_call
 from millstream.sql.binder import subqueries
 from millstream.sql.binder.aggregate_calls import is_grouped
 from millstream.sql.binder.columns import identity, project, with_expressions
@@ -19,10 +18,9 @@ from millstream.sql.binder.grouping import Grouping, aggregated
 from millstream.sql.binder.literals import null_literal, row_limit
 from millstream.sql.binder.over_columns import attach_overs
 from millstream.sql.binder.placeholders import OverExpression
-from millstream.sql.binder.scope import Scope
+from millstream.sql.binder.scope import Relation, Scope
 from millstream.sql.binder.subqueries import ScalarSubquery
 from millstream.sql.errors import query_error, unsupported
-from millstream.sql.plan.conditions import conjunction
 from millstream.sql.plan.nodes import Aggregate, Node
 
 if TYPE_CHECKING:
@@ -39,13 +37,37 @@ def bind_correlated(
 
     ``select``: its SELECT list is wanted, as the last columns. Conditions are over left, then right columns.
     """
+    relation, conditions, _ = _rows(binder, query, scope, select)
+    return relation.node, subqueries.outer_to_left(conditions, len(scope.relation.row))
+
+
+def correlated_rows(
+    binder: QueryBinder, query: exp.Expr, scope: Scope, *, select: bool
+) -> tuple[Node, tuple[Expression, ...]]:
+    """What a subquery has for each of the values of the query around that correlate it, and these values.
+
+    Its columns are what equals them, then, with ``select``, its SELECT list.
+    """
+    relation, conditions, values = _rows(binder, query, scope, select)
+    if not conditions:
+        return relation.node, ()
+    pairs = subqueries.equal_keys(conditions, query)
+    shown = [InputRef(relation.row[position].type, position) for position in values]
+    names = [f"$k{index}" for index in range(len(pairs))] + [relation.row[position].name for position in values]
+    return project(relation.node, [*(mine for _, mine in pairs), *shown], names), tuple(outer for outer, _ in pairs)
+
+
+def _rows(binder: QueryBinder, query: exp.Expr, scope: Scope, select: bool) -> tuple[Relation, list[Expression], range]:
+    """The rows of a subquery, the conditions that correlate it, and where its SELECT list stands."""
     if not isinstance(query, exp.Select):
-        return binder.bind(query).node, []
+        whole = binder.bind(query)
+        return whole, [], range(len(whole.row))
     inner_binder = binder.within(query)
     inner, conditions = inner_binder.from_where(query, scope)
     inner.parent = None
     if not conditions:
-        return inner_binder.after_where(query, inner).node, []
+        whole = inner_binder.after_where(query, inner)
+        return whole, [], range(len(whole.row))
     if is_grouped(query, binder.services):
         raise unsupported(
             "GROUP BY or an aggregate in a correlated subquery of IN or EXISTS",
@@ -55,14 +77,14 @@ def bind_correlated(
     limit = query.args.get("limit")
     limits = select or (limit is not None and row_limit(limit) == 0)
     _refuse(query, "of IN or EXISTS", ("limit", "offset", "qualify") if limits else ("offset", "qualify"))
-    relation = inner.relation
+    relation, width = inner.relation, len(inner.relation.row)
     if select:
         parts = inner_binder.select_list(query, inner, aggregates=False)
         relation, expressions = subqueries.attach_scalars(relation, parts.expressions)
         relation, expressions = attach_overs(relation, expressions)
-        node = relation.node
+        node, width = relation.node, len(relation.row)
         relation = relation.over(project(node, [*identity(node.row), *expressions], [*node.row.names, *parts.names]))
-    return relation.node, subqueries.outer_to_left(conditions, len(scope.relation.row))
+    return relation, conditions, range(width, len(relation.row))
 
 
 def scalar_subquery(binder: QueryBinder, query: exp.Expr, scope: Scope) -> ScalarSubquery:
@@ -81,10 +103,7 @@ def scalar_subquery(binder: QueryBinder, query: exp.Expr, scope: Scope) -> Scala
     keys: list[Expression] = [InputRef(node.row[position].type, position) for position in positions]
     result, empty = _keyed(inner_binder, query, inner, keys)
     kind = result.row[len(keys)].type.with_nullable(True)
-    correlation = [
-        bind_call("=", [outer, InputRef(result.row[index].type, index)]) for index, (outer, _) in enumerate(pairs)
-    ]
-    return ScalarSubquery(kind, result, conjunction(correlation), empty)
+    return ScalarSubquery(kind, result, tuple(outer for outer, _ in pairs), empty)
 
 
 def _uncorrelated(node: Node, query: exp.Expr) -> ScalarSubquery:
@@ -141,3 +160,10 @@ def _of_no_rows(value: Expression, aggregate: Aggregate) -> Expression | None:
 
     empty = rewrite(value, change)
     return None if isinstance(empty, Literal) and empty.value is None else empty
+
+
+def query_of(node: exp.Expr) -> exp.Expr:
+    """A query without the parentheses around it."""
+    while isinstance(node, exp.Subquery | exp.Paren) and node.this is not None:
+        node = node.this
+    return node

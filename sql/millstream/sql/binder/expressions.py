@@ -44,6 +44,18 @@ class Subqueries(Protocol):
         """A column that holds the one value of ``query``."""
         ...
 
+    def exists(self, query: exp.Expr, scope: Scope) -> Expression:
+        """Whether ``query`` has rows."""
+        ...
+
+    def contained(self, values: Sequence[Expression], node: exp.In, scope: Scope) -> Expression:
+        """Whether the query of ``node`` has a row of ``values``."""
+        ...
+
+    def compared(self, symbol: str, value: Expression, node: exp.Any | exp.All, scope: Scope) -> Expression:
+        """Whether ``value`` compares so with any or all rows of the query of ``node``."""
+        ...
+
 
 class UserFunctions(Protocol):
     """Functions that the catalog knows."""
@@ -174,21 +186,23 @@ class ExpressionBinder:
 
     def _in(self, node: exp.In) -> Expression:
         if node.args.get("query") is not None:
-            raise unsupported(
-                f"IN (SELECT ...){self._in_clause()} other than as a condition joined by AND in WHERE",
-                node,
-                "Join the two queries instead.",
-            )
+            items = node.this.expressions if isinstance(node.this, exp.Tuple) else [node.this]
+            return self._with_subqueries(node).contained([self.bind(item) for item in items], node, self.scope)
         if node.args.get("unnest") is not None:
             raise unsupported("IN UNNEST", node)
         return self.call("IN", node.this, *node.expressions)
 
     def _exists(self, node: exp.Exists) -> Expression:
-        raise unsupported(
-            f"EXISTS{self._in_clause()} other than as a condition joined by AND in WHERE",
-            node,
-            "Join the two queries instead.",
-        )
+        return self._with_subqueries(node).exists(node.this, self.scope)
+
+    def _compared(self, node: exp.Binary, symbol: str) -> Expression:
+        quantified = node.expression
+        if not isinstance(quantified, exp.Any | exp.All):
+            return self.call(symbol, node.this, quantified)
+        if (symbol, type(quantified)) in (("=", exp.Any), ("<>", exp.All)):
+            inside = self.bind(exp.In(this=node.this, query=quantified.this))
+            return inside if symbol == "=" else self.call("NOT", inside)
+        return self._with_subqueries(node).compared(symbol, self.bind(node.this), quantified, self.scope)
 
     def _is(self, node: exp.Is) -> Expression:
         right = node.expression
@@ -244,10 +258,13 @@ class ExpressionBinder:
         return bind_call("ROW", [self.bind(item) for item in node.expressions])
 
     def _subquery(self, node: exp.Expr) -> Expression:
+        query = node.this if isinstance(node, exp.Subquery) else node
+        return self._with_subqueries(node).scalar(query, self.scope)
+
+    def _with_subqueries(self, node: exp.Expr) -> Subqueries:
         if self._subqueries is None:
             raise unsupported(f"a subquery{self._in_clause()}", node)
-        query = node.this if isinstance(node, exp.Subquery) else node
-        return self._subqueries.scalar(query, self.scope)
+        return self._subqueries
 
     def _window(self, node: exp.Window) -> Expression:
         return over_calls.bind_over(self, node)
@@ -289,6 +306,10 @@ def _named(name: str) -> Callable[[ExpressionBinder, Any], Expression]:
     return lambda binder, node: binder.call(name, node.this, node.expression)
 
 
+def _comparison(symbol: str) -> Callable[[ExpressionBinder, Any], Expression]:
+    return lambda binder, node: binder._compared(node, symbol)
+
+
 _HANDLERS: Final[dict[type, Callable[[ExpressionBinder, Any], Expression]]] = {
     exp.Column: ExpressionBinder._column,
     exp.Dot: ExpressionBinder._dot,
@@ -319,12 +340,12 @@ _HANDLERS: Final[dict[type, Callable[[ExpressionBinder, Any], Expression]]] = {
     exp.Window: ExpressionBinder._window,
     exp.And: _named("AND"),
     exp.Or: _named("OR"),
-    exp.EQ: _named("="),
-    exp.NEQ: _named("<>"),
-    exp.LT: _named("<"),
-    exp.LTE: _named("<="),
-    exp.GT: _named(">"),
-    exp.GTE: _named(">="),
+    exp.EQ: _comparison("="),
+    exp.NEQ: _comparison("<>"),
+    exp.LT: _comparison("<"),
+    exp.LTE: _comparison("<="),
+    exp.GT: _comparison(">"),
+    exp.GTE: _comparison(">="),
     exp.Add: _named("+"),
     exp.Sub: _named("-"),
     exp.Mul: _named("*"),

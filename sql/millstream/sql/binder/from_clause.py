@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from millstream.core.table.expressions import Expression, InputRef
+from millstream.core.table.expressions import Expression, InputRef, walk
 from millstream.core.table.row_type import TimeAttribute
 from millstream.core.table.specs import JoinKind
 from millstream.sql.binder import table_functions
@@ -14,9 +14,9 @@ from millstream.sql.binder.columns import appended, joined_row
 from millstream.sql.binder.hints import table_options
 from millstream.sql.binder.literals import boolean_literal
 from millstream.sql.binder.scope import Relation, Scope
-from millstream.sql.binder.subqueries import has_outer
+from millstream.sql.binder.subqueries import ScalarSubquery, attach_scalars, has_outer
 from millstream.sql.errors import did_you_mean, query_error, unsupported
-from millstream.sql.plan.conditions import conjunction
+from millstream.sql.plan.conditions import conjunction, conjuncts
 from millstream.sql.plan.nodes import Filter, Join, Node, TemporalJoin, Values
 
 if TYPE_CHECKING:
@@ -111,6 +111,8 @@ def _joined(binder: QueryBinder, left: Relation, join: exp.Join, parent: Scope |
             return relation
         if kind is JoinKind.LEFT:
             raise unsupported("LEFT JOIN of a table function with a condition other than TRUE", join)
+        if _has_subquery(condition):
+            raise unsupported("a subquery in ON of a table function", join)
         return relation.over(Filter(relation.row, relation.node, condition))
     version = item.args.get("version")
     right = bind_item(binder, item, parent, versioned=True)
@@ -123,8 +125,12 @@ def _joined(binder: QueryBinder, left: Relation, join: exp.Join, parent: Scope |
     else:
         condition, both = _using_condition(binder, left, right, both, names, join)
     condition = condition or boolean_literal(True)
-    if has_outer(condition):
-        raise unsupported("a join condition that means columns of the query around the subquery", join)
+    later: list[Expression] = []
+    if kind is JoinKind.INNER and version is None:
+        later = [part for part in conjuncts(condition) if _has_subquery(part)]
+        condition = conjunction([part for part in conjuncts(condition) if part not in later]) or boolean_literal(True)
+    if _has_subquery(condition):
+        raise unsupported(f"a subquery in ON of a {kind.value} JOIN", join)
     if version is not None:
         node: Node = _temporal(binder, left, right, kind, condition, version)
     elif kind in (JoinKind.SEMI, JoinKind.ANTI):
@@ -132,7 +138,13 @@ def _joined(binder: QueryBinder, left: Relation, join: exp.Join, parent: Scope |
     else:
         ttls = (binder.ttl_of(left), binder.ttl_of(right))
         node = Join(joined_row(left.row, right.row, kind), left.node, right.node, kind, condition, ttls)
-    return Relation(node, both.qualifiers, both.names, both.hidden)
+    relation, attached = attach_scalars(Relation(node, both.qualifiers, both.names, both.hidden), later)
+    known = conjunction(attached)
+    return relation if known is None else relation.over(Filter(relation.row, relation.node, known))
+
+
+def _has_subquery(condition: Expression) -> bool:
+    return any(isinstance(part, ScalarSubquery) for part in walk(condition))
 
 
 def _kind(join: exp.Join) -> JoinKind:
@@ -150,7 +162,10 @@ def _condition(binder: QueryBinder, both: Relation, join: exp.Join, parent: Scop
     on = join.args.get("on")
     if on is None:
         return None
-    return binder.expressions(Scope(both, parent), "ON").bind_boolean(on, "ON")
+    condition = binder.expressions(Scope(both, parent), "ON", scalars=True).bind_boolean(on, "ON")
+    if has_outer(condition):
+        raise unsupported("a join condition that means columns of the query around the subquery", join)
+    return condition
 
 
 def _using(left: Relation, right: Relation, join: exp.Join) -> list[str] | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from sqlglot import exp
 
 from millstream.core.table import logical_types as lt
-from millstream.core.table.expressions import Call, Expression, InputRef, Literal, rewrite
+from millstream.core.table.expressions import Call, Expression, InputRef, Literal
 from millstream.core.table.functions.registry import implicit_cast
 from millstream.core.table.row_type import Column, RowType
 from millstream.core.table.specs import WindowKind
@@ -17,10 +17,10 @@ from millstream.sql.binder.columns import identity, row_of, with_expressions
 from millstream.sql.binder.expressions import GROUPING_FUNCTIONS, call_of
 from millstream.sql.binder.literals import null_literal
 from millstream.sql.binder.placeholders import AggregateExpression, OverExpression
-from millstream.sql.binder.scope import OuterRef, Scope
-from millstream.sql.binder.subqueries import ScalarSubquery, attach_scalars
+from millstream.sql.binder.scope import Scope
+from millstream.sql.binder.subqueries import attach_scalars
 from millstream.sql.binder.table_functions import group_window
-from millstream.sql.errors import QueryError, query_error
+from millstream.sql.errors import query_error
 from millstream.sql.plan.nodes import Aggregate, Expand, Node
 
 if TYPE_CHECKING:
@@ -113,35 +113,11 @@ def _over_groups(
     if isinstance(expression, Call) and expression.name in GROUPING_FUNCTIONS:
         return _grouping_function(expression, grouping, row, text)
     if isinstance(expression, InputRef):
-        raise _not_grouped(scope, expression.index, text)
-    if isinstance(expression, ScalarSubquery):
-        return _correlated_with_groups(expression, replacements, scope, text)
+        name = scope.relation.names[expression.index] if expression.index < len(scope.relation.names) else "?"
+        raise query_error(f"the column {name!r} must stand in GROUP BY or inside an aggregate function", text)
     children = expression.children
     changed = tuple(_over_groups(child, replacements, grouping, row, scope, text) for child in children)
     return expression.with_children(changed) if changed != children else expression
-
-
-def _correlated_with_groups(
-    subquery: ScalarSubquery, replacements: dict[Expression, Expression], scope: Scope, text: exp.Expr
-) -> ScalarSubquery:
-    """A subquery for each group: the outer columns that it means are keys."""
-    if subquery.condition is None:
-        return subquery
-
-    def change(part: Expression) -> Expression | None:
-        if not isinstance(part, OuterRef):
-            return None
-        key = replacements.get(InputRef(part.type, part.index))
-        if not isinstance(key, InputRef):
-            raise _not_grouped(scope, part.index, text)
-        return OuterRef(key.type, key.index)
-
-    return replace(subquery, condition=rewrite(subquery.condition, change))
-
-
-def _not_grouped(scope: Scope, column: int, text: exp.Expr) -> QueryError:
-    name = scope.relation.names[column] if column < len(scope.relation.names) else "?"
-    return query_error(f"the column {name!r} must stand in GROUP BY or inside an aggregate function", text)
 
 
 def _grouping_function(call: Call, grouping: Grouping, row: RowType, text: exp.Expr) -> Expression:

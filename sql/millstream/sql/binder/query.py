@@ -7,7 +7,7 @@ clause.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -18,7 +18,7 @@ from millstream.core.table.functions.coercion import common_type
 from millstream.core.table.functions.registry import implicit_cast
 from millstream.core.table.row_type import Column, RowType
 from millstream.core.table.specs import SortKey
-from millstream.sql.binder import from_clause, subqueries, subquery_conditions
+from millstream.sql.binder import from_clause, membership, subqueries, subquery_conditions
 from millstream.sql.binder.aggregate_calls import is_grouped
 from millstream.sql.binder.columns import project
 from millstream.sql.binder.correlated import scalar_subquery
@@ -104,6 +104,18 @@ class QueryBinder:
     def scalar(self, query: exp.Expr, scope: Scope) -> Expression:
         """Implements ``Subqueries``."""
         return scalar_subquery(self, query, scope)
+
+    def exists(self, query: exp.Expr, scope: Scope) -> Expression:
+        """Implements ``Subqueries``."""
+        return membership.exists(self, query, scope)
+
+    def contained(self, values: Sequence[Expression], node: exp.In, scope: Scope) -> Expression:
+        """Implements ``Subqueries``."""
+        return membership.contained(self, values, node, scope)
+
+    def compared(self, symbol: str, value: Expression, node: exp.Any | exp.All, scope: Scope) -> Expression:
+        """Implements ``Subqueries``."""
+        return membership.compared(self, symbol, value, node, scope)
 
     # -- SELECT -----------------------------------------------------------------------------------------------------
 

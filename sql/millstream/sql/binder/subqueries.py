@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
@@ -13,15 +12,12 @@ from millstream.core.table.functions.registry import bind_call
 from millstream.core.table.logical_types import BIGINT
 from millstream.core.table.row_type import Column, RowType
 from millstream.core.table.specs import JoinKind
-from millstream.sql.binder.columns import identity, joined_row, project
+from millstream.sql.binder.columns import identity, joined_row, project, with_expressions
 from millstream.sql.binder.literals import boolean_literal
 from millstream.sql.binder.scope import OuterRef, Relation
 from millstream.sql.errors import unsupported
 from millstream.sql.plan.conditions import conjunction
 from millstream.sql.plan.nodes import Aggregate, Join, Node, Project, Sort
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
@@ -29,10 +25,17 @@ class ScalarSubquery(Expression):
     """A placeholder for the only value of ``node``, its last column; ``attach_scalars`` joins it."""
 
     node: Node
-    condition: Expression | None = None
-    """What correlates it, over outer columns and those of ``node``; it equates the first of these."""
+    outer: tuple[Expression, ...] = ()
+    """What correlates it: values of the query around it that equal the first columns of ``node``."""
     empty: Expression | None = None
-    """The value where no row of ``node`` meets the condition; None for NULL."""
+    """The value where nothing in ``node`` equals ``outer``; None for NULL."""
+
+    @property
+    def children(self) -> tuple[Expression, ...]:
+        return self.outer
+
+    def with_children(self, children: tuple[Expression, ...]) -> Expression:
+        return replace(self, outer=children)
 
     def __str__(self) -> str:
         return "(SELECT ...)"
@@ -40,36 +43,34 @@ class ScalarSubquery(Expression):
 
 def attach_scalars(relation: Relation, expressions: list[Expression]) -> tuple[Relation, list[Expression]]:
     """Join the subqueries that ``expressions`` hold, and let the expressions refer to their columns."""
-    columns: dict[ScalarSubquery, int] = {}
-    for expression in expressions:
-        for part in walk(expression):
-            if isinstance(part, ScalarSubquery) and part not in columns:
-                relation, columns[part] = _joined(relation, part)
-    if not columns:
-        return relation, expressions
+    values: dict[ScalarSubquery, Expression] = {}
 
     def change(part: Expression) -> Expression | None:
-        return _value(part, columns[part]) if isinstance(part, ScalarSubquery) else None
+        nonlocal relation
+        if not isinstance(part, ScalarSubquery):
+            return None
+        if part not in values:
+            relation, values[part] = _joined(relation, part)
+        return values[part]
 
-    return relation, [rewrite(expression, change) for expression in expressions]
+    changed = [rewrite(expression, change) for expression in expressions]
+    return relation, changed
 
 
-def _joined(relation: Relation, subquery: ScalarSubquery) -> tuple[Relation, int]:
-    left, right = relation.node, subquery.node
-    # Conditions were bound against the outer columns known then; further columns may stand behind these by now.
-    width = len(left.row)
-    conditions = [] if subquery.condition is None else outer_to_left([subquery.condition], width)
+def _joined(relation: Relation, subquery: ScalarSubquery) -> tuple[Relation, Expression]:
+    left, positions = with_expressions(relation.node, subquery.outer)
+    right, width = subquery.node, len(left.row)
+    equalities = [
+        bind_call("=", [InputRef(left.row[mine].type, mine), InputRef(right.row[other].type, width + other)])
+        for other, mine in enumerate(positions)
+    ]
     row = joined_row(left.row, right.row, JoinKind.LEFT)
-    joined = Join(row, left, right, JoinKind.LEFT, conjunction(conditions) or boolean_literal(True))
-    return relation.over(joined), width + len(right.row) - 1
-
-
-def _value(subquery: ScalarSubquery, position: int) -> Expression:
-    value = InputRef(subquery.type, position)
-    if subquery.empty is None:
-        return value
-    first = InputRef(subquery.node.row[0].type.with_nullable(True), position + 1 - len(subquery.node.row))
-    return bind_call("CASE", [bind_call("IS NULL", [first]), subquery.empty, value])
+    joined = Join(row, left, right, JoinKind.LEFT, conjunction(equalities) or boolean_literal(True))
+    value: Expression = InputRef(subquery.type, len(row) - 1)
+    if subquery.empty is not None:
+        first = bind_call("IS NULL", [InputRef(row[width].type, width)])
+        value = bind_call("CASE", [first, subquery.empty, value])
+    return relation.over(joined), value
 
 
 def single_value(node: Node, keys: tuple[int, ...]) -> Node:
@@ -100,10 +101,7 @@ def outer_to_left(conditions: list[Expression], width: int) -> list[Expression]:
     """Conditions of a subquery over (left columns, right columns): its own are shifted behind ``width``."""
     result = []
     for condition in conditions:
-        moved = shifted(condition, lambda index: index + width)
-        result.append(
-            rewrite(moved, lambda part: InputRef(part.type, part.index) if isinstance(part, OuterRef) else None)
-        )
+        result.append(_of_the_query_around(shifted(condition, lambda index: index + width)))
     return result
 
 
@@ -112,19 +110,23 @@ def has_outer(expression: Expression) -> bool:
 
 
 def equal_keys(conditions: list[Expression], query: exp.Expr) -> list[tuple[Expression, Expression]]:
-    """``(outer, inner)`` of correlations that are all equalities, as a grouped subquery needs them."""
+    """``(outer, inner)`` of correlations that are all equalities: ``outer`` over the query around."""
     pairs = []
     for condition in conditions:
         if isinstance(condition, Call) and condition.name == "=":
             left, right = condition.arguments
             if has_outer(left) and not has_outer(right) and not _has_inner(left):
-                pairs.append((left, right))
+                pairs.append((_of_the_query_around(left), right))
                 continue
             if has_outer(right) and not has_outer(left) and not _has_inner(right):
-                pairs.append((right, left))
+                pairs.append((_of_the_query_around(right), left))
                 continue
-        raise unsupported("a correlated subquery with an aggregate and a condition other than equality", query)
+        raise unsupported("a correlation other than by equalities, in a subquery that stands for a value,", query)
     return pairs
+
+
+def _of_the_query_around(expression: Expression) -> Expression:
+    return rewrite(expression, lambda part: InputRef(part.type, part.index) if isinstance(part, OuterRef) else None)
 
 
 def _has_inner(expression: Expression) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
@@ -10,18 +10,16 @@ from millstream.core.table.expressions import Expression, InputRef
 from millstream.core.table.functions.registry import bind_call
 from millstream.core.table.specs import JoinKind
 from millstream.sql.binder.columns import with_expressions
-from millstream.sql.binder.correlated import bind_correlated
+from millstream.sql.binder.correlated import bind_correlated, query_of
 from millstream.sql.binder.literals import boolean_literal
 from millstream.sql.binder.scope import Scope
 from millstream.sql.binder.subqueries import attach_scalars
-from millstream.sql.errors import query_error, unsupported
+from millstream.sql.errors import query_error
 from millstream.sql.plan.conditions import conjunction
 from millstream.sql.plan.nodes import Join, Node
 
 if TYPE_CHECKING:
     from millstream.sql.binder.query import QueryBinder
-
-_SYMBOLS: Final = {exp.EQ: "=", exp.NEQ: "<>", exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<="}
 
 
 def conjuncts_of(node: exp.Expr | None) -> list[exp.Expr]:
@@ -46,10 +44,7 @@ def is_subquery_condition(node: exp.Expr) -> bool:
 
 
 def _as_in(node: exp.Expr) -> exp.Expr:
-    """``= ANY (SELECT ...)`` as IN, ``<> ALL (SELECT ...)`` as NOT IN, also behind NOT; anything else as it is.
-
-    Raises ``QueryError`` for other comparisons with all or any rows of a query.
-    """
+    """``= ANY (SELECT ...)`` as IN, ``<> ALL (SELECT ...)`` as NOT IN, also behind NOT; anything else as it is."""
     if isinstance(node, exp.Paren):
         inner = _as_in(node.this)
         return node if inner is node.this else inner
@@ -61,16 +56,12 @@ def _as_in(node: exp.Expr) -> exp.Expr:
     if not isinstance(node, exp.Binary) or not isinstance(node.expression, exp.Any | exp.All):
         return node
     quantified = node.expression
-    contained = exp.In(this=node.this, query=_query(quantified.this))
+    contained = exp.In(this=node.this, query=query_of(quantified.this))
     if isinstance(node, exp.EQ) and isinstance(quantified, exp.Any):
         return contained
     if isinstance(node, exp.NEQ) and isinstance(quantified, exp.All):
         return exp.Not(this=contained)
-    raise unsupported(
-        f"{_SYMBOLS.get(type(node), node.key.upper())} {type(quantified).__name__.upper()} (SELECT ...)",
-        node,
-        "Compare with MIN or MAX of the subquery; = ANY and <> ALL are taken as they are.",
-    )
+    return node
 
 
 def apply_condition(binder: QueryBinder, scope: Scope, node: exp.Expr) -> None:
@@ -82,7 +73,7 @@ def apply_condition(binder: QueryBinder, scope: Scope, node: exp.Expr) -> None:
         inner = inner.this
     left = scope.relation.node
     if isinstance(inner, exp.Exists):
-        right, conditions = bind_correlated(binder, _query(inner.this), scope, select=False)
+        right, conditions = bind_correlated(binder, query_of(inner.this), scope, select=False)
         if not conditions:
             conditions = [boolean_literal(True)]
     else:
@@ -96,7 +87,7 @@ def apply_condition(binder: QueryBinder, scope: Scope, node: exp.Expr) -> None:
 
 
 def _in_conditions(binder: QueryBinder, scope: Scope, node: exp.In, negated: bool) -> tuple[Node, list[Expression]]:
-    query = _query(node.args["query"])
+    query = query_of(node.args["query"])
     items = list(node.this.expressions) if isinstance(node.this, exp.Tuple) else [node.this]
     bound = [binder.expressions(scope, "IN", scalars=True).bind(item) for item in items]
     scope.relation, values = attach_scalars(scope.relation, bound)
@@ -119,9 +110,3 @@ def _in_conditions(binder: QueryBinder, scope: Scope, node: exp.In, negated: boo
                     equal = bind_call("OR", [equal, bind_call("IS NULL", [value])])
         shifted_conditions = [*shifted_conditions, equal]
     return right, shifted_conditions
-
-
-def _query(node: exp.Expr) -> exp.Expr:
-    while isinstance(node, exp.Subquery | exp.Paren) and node.this is not None:
-        node = node.this
-    return node

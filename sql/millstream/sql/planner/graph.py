@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from millstream.core.errors import JobGraphError
 from millstream.core.graph.specs import SinkSpec, SourceSpec
 from millstream.core.graph.stream_graph import Exchange, StreamEdge, StreamGraph, StreamNode
 from millstream.core.table.specs import ColumnKey
 from millstream.sql.planner.kept_states import kept_states
-from millstream.sql.planner.physical import PhysicalOperator
+from millstream.sql.planner.physical import APPEND_ONLY, PhysicalOperator
 
 
 def add_to_graph(
@@ -32,12 +33,13 @@ def _add(
     selectors: list[ColumnKey | None] = [None] * inputs
     for edge in operator.edges:
         selectors[edge.input_index] = edge.key_selector
+    own, is_set = _parallelism(operator, sources, parallelism)
     node = StreamNode(
         node_id=1 + max(graph.nodes, default=0),
         name=operator.name,
         spec=operator.spec,
-        parallelism=_parallelism(operator, parallelism),
-        parallelism_set=operator.parallelism is not None,
+        parallelism=own,
+        parallelism_set=is_set,
         uid=operator.uid,
         key_selectors=tuple(selectors),
         defined_at=defined_at,
@@ -65,15 +67,31 @@ def _add(
     return node
 
 
-def _parallelism(operator: PhysicalOperator, default: int) -> int:
+def _parallelism(operator: PhysicalOperator, sources: list[StreamNode], default: int) -> tuple[int, bool]:
+    """How many subtasks, and whether that is for good.
+
+    The changes of one row come in their order: an operator that takes changes from where they are has the parallelism
+    of what sends them. Dealt out to other subtasks, what was before an update might arrive behind what comes after it.
+    Raises ``JobGraphError`` for a sink that asks for another parallelism.
+    """
+    changing = [
+        source
+        for edge, source in zip(operator.edges, sources, strict=True)
+        if edge.exchange is Exchange.FORWARD and edge.source.changes != APPEND_ONLY
+    ]
+    kept = {source.parallelism for source in changing}
     if operator.parallelism is not None:
-        return operator.parallelism
+        if operator.parallelism != 1 and kept - {operator.parallelism}:
+            raise JobGraphError(
+                f"{operator.name} asks for a parallelism of {operator.parallelism}, but {changing[0].name} sends it "
+                f"changes of rows with one of {changing[0].parallelism}: their order would be lost. Declare a primary "
+                f"key, which brings the changes of a key to one subtask, or leave the parallelism out"
+            )
+        return operator.parallelism, True
+    if changing:
+        return min(kept) if len(kept) == 1 else 1, len(kept) > 1 or any(source.parallelism_set for source in changing)
     if isinstance(operator.spec, SourceSpec):
-        return min(default, operator.spec.source.parallelism_max or default)
-    if (
-        isinstance(operator.spec, SinkSpec)
-        and len(operator.edges) == 1
-        and operator.edges[0].exchange is Exchange.FORWARD
-    ):
-        return _parallelism(operator.edges[0].source, default)
-    return default
+        return min(default, operator.spec.source.parallelism_max or default), False
+    if isinstance(operator.spec, SinkSpec) and [edge.exchange for edge in operator.edges] == [Exchange.FORWARD]:
+        return sources[0].parallelism, False
+    return default, False

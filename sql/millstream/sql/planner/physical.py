@@ -6,13 +6,17 @@ view used twice runs once.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from millstream.core.graph.specs import OperatorSpec
 from millstream.core.graph.stream_graph import Exchange
 from millstream.core.table.row_type import RowType
 from millstream.core.table.specs import ColumnKey
+
+APPEND_ONLY: Final = "I"
+"""The ``changes`` of an operator that only inserts."""
 
 
 @dataclass(eq=False)
@@ -26,7 +30,7 @@ class PhysicalOperator:
     edges: tuple[PhysicalEdge, ...] = ()
     parallelism: int | None = None
     """None for the job's default."""
-    changes: str = "I"
+    changes: str = APPEND_ONLY
     """The row kinds that it sends, for EXPLAIN."""
     identity: str = ""
     """What it computes, as text; empty for an operator without state."""
@@ -49,3 +53,9 @@ class PhysicalEdge:
     @property
     def key_selector(self) -> ColumnKey | None:
         return None if self.keys is None else ColumnKey(self.keys)
+
+
+def kinds_of(operators: Iterable[PhysicalOperator]) -> str:
+    """The row kinds that any of the operators sends."""
+    kinds = {kind for operator in operators for kind in operator.changes.split(",")}
+    return ",".join(kind for kind in ("I", "UB", "UA", "D") if kind in kinds)

@@ -23,7 +23,7 @@ from millstream.sql.plan.nodes import Node, Scan
 from millstream.sql.plan.properties import changelog as changes_of
 from millstream.sql.planner.explain import logical_text, physical_text
 from millstream.sql.planner.graph import add_to_graph
-from millstream.sql.planner.physical import PhysicalEdge, PhysicalOperator
+from millstream.sql.planner.physical import PhysicalEdge, PhysicalOperator, kinds_of
 from millstream.sql.planner.services import CatalogServices
 from millstream.sql.planner.settings import PlannerSettings
 from millstream.sql.planner.sinks import fitted, sink
@@ -107,7 +107,7 @@ class Planner:
         translator = Translator(self.settings)
         parts = translator.parts(optimized, before=True)
         collect = PhysicalOperator(COLLECT, CollectSpec(), bound.row, tuple(PhysicalEdge(part) for part in parts))
-        collect.changes = parts[0].changes
+        collect.changes = kinds_of(parts)
         if len(parts) == 1:
             collect.parallelism = parts[0].parallelism
         return _planned([bound], [optimized], [collect], bound.row)

@@ -21,7 +21,7 @@ from millstream.sql.binder.literals import null_literal
 from millstream.sql.errors import did_you_mean, query_error
 from millstream.sql.plan import nodes as n
 from millstream.sql.plan.properties import unique_keys
-from millstream.sql.planner.physical import PhysicalEdge, PhysicalOperator
+from millstream.sql.planner.physical import PhysicalEdge, PhysicalOperator, kinds_of
 from millstream.sql.planner.tables import SinkTable
 from millstream.sql.planner.translate import Translator
 
@@ -119,7 +119,7 @@ def sink(translator: Translator, node: n.Node, table: SinkTable) -> PhysicalOper
     spec = SinkSpec(table.connector.sink(table.description, accepted))
     parallelism = table.connector.sink_parallelism(table.description)
     written = PhysicalOperator(f"Sink: {table.name}", spec, table.row, tuple(edges), parallelism)
-    written.changes = edges[0].source.changes
+    written.changes = kinds_of(edge.source for edge in edges)
     written.identity = f"sink of {table.name}"
     return written
 
@@ -164,7 +164,7 @@ def _checked(translator: Translator, node: n.Node, table: SinkTable, *, before: 
         return edges
     spec = s.NotNullSpec(node.row, node.row, columns, translator.settings.drop_nulls, table.name)
     operator = PhysicalOperator("NotNullEnforcer", spec, node.row, tuple(edges))
-    operator.changes = edges[0].source.changes
+    operator.changes = kinds_of(edge.source for edge in edges)
     return [PhysicalEdge(operator)]
 
 

@@ -33,7 +33,7 @@ from millstream.sql.planner import translate_joins
 from millstream.sql.planner.explain import identity_text
 from millstream.sql.planner.kept_states import kept_columns
 from millstream.sql.planner.local_ranks import local_deduplicate, local_rank
-from millstream.sql.planner.physical import PhysicalEdge, PhysicalOperator
+from millstream.sql.planner.physical import PhysicalEdge, PhysicalOperator, kinds_of
 from millstream.sql.planner.settings import PlannerSettings
 
 _STATELESS: Final = (
@@ -122,12 +122,7 @@ class Translator:
         """A calculation over ``parts``, which have the same columns."""
         spec = s.CalcSpec(parts[0].row, row, projections, condition)
         edges = [PhysicalEdge(part) for part in parts]
-        return replace_changes(PhysicalOperator("Calc", spec, row, tuple(edges)), parts)
-
-
-def replace_changes(operator: PhysicalOperator, parts: Parts) -> PhysicalOperator:
-    operator.changes = parts[0].changes
-    return operator
+        return PhysicalOperator("Calc", spec, row, tuple(edges), changes=kinds_of(parts))
 
 
 def _changes(found: Changelog, before: bool) -> str:

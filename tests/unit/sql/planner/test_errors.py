@@ -48,8 +48,11 @@ REFUSED = [
         "passed a regular join",
     ),
     ("SELECT * FROM bid ORDER BY price", "ORDER BY in a stream"),
-    ("SELECT k FROM small WHERE k > ALL (SELECT auction FROM bid)", "> ALL (SELECT ...) is not supported"),
-    ("SELECT k FROM small WHERE k = ALL (SELECT auction FROM bid)", "= ALL (SELECT ...) is not supported"),
+    ("SELECT k FROM small WHERE k > ALL (SELECT auction FROM bid WHERE bidder = k)", "> ALL of a correlated subquery"),
+    ("SELECT k FROM small WHERE k = ALL (SELECT auction, price FROM bid)", "with a query of 2 columns"),
+    ("SELECT k IN (SELECT k, v FROM small) FROM small", "IN compares 1 values with a query of 2 columns"),
+    ("SELECT (k, v) IN (SELECT k, v FROM small) FROM small", "may be NULL and stands outside of WHERE"),
+    ("SELECT k FROM small WHERE v = 'a' OR EXISTS (SELECT 1 FROM bid WHERE price > k)", "a correlation other than by"),
     (
         "SELECT (SELECT price FROM bid WHERE auction = k LIMIT 1) FROM small",
         "LIMIT in a correlated subquery that stands for a value",
@@ -79,7 +82,7 @@ REFUSED = [
     ("SELECT /*+ STATE_TTL('x' = '1d') */ COUNT(*) FROM bid", "no table or alias of this query"),
     ("SELECT DISTINCT auction FROM bid ORDER BY price", "SELECT list only"),
     ("SELECT * FROM (VALUES ((SELECT 1)))", "a subquery in VALUES is not supported"),
-    ("SELECT 1 FROM small JOIN bid ON k = (SELECT MAX(k) FROM small)", "a subquery in ON is not supported"),
+    ("SELECT 1 FROM small LEFT JOIN bid ON k = (SELECT MAX(k) FROM small)", "a subquery in ON of a LEFT JOIN"),
     (
         "SELECT * FROM bid FOR SYSTEM_TIME AS OF TIMESTAMP '2024-01-01 00:00:00'",
         "FOR SYSTEM_TIME AS OF other than behind",

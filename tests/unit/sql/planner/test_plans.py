@@ -201,3 +201,20 @@ def test_a_plan_has_the_keys_of_the_table_as_it_is() -> None:
     assert keys() == frozenset()
     execute("ALTER TABLE people ADD PRIMARY KEY (id) NOT ENFORCED")
     assert keys() == {frozenset([0])}
+
+
+def test_changes_of_a_row_stay_in_one_subtask(plan: Callable[..., PlannedJob]) -> None:
+    """What was before an update must not arrive behind what comes after it."""
+
+    def parallelisms(sql: str) -> dict[str, int]:
+        graph, _ = plan(sql).graph("job", 4)
+        return {node.name: node.parallelism for node in graph.nodes.values()}
+
+    counted = parallelisms("SELECT k + n FROM (SELECT COUNT(*) AS n FROM small), small WHERE n > 1")
+    assert (counted["Join"], counted["Calc"], counted["collect"]) == (1, 1, 1)
+    counted = parallelisms("SELECT n + 1 FROM (SELECT COUNT(*) AS n FROM bid GROUP BY auction)")
+    assert (counted["GroupAggregate"], counted["Calc"], counted["collect"]) == (4, 4, 4)
+    counted = parallelisms("SELECT k + 1 FROM small")
+    assert counted["Calc"] == 4, "rows that are only inserted may go anywhere"
+    both = plan("SELECT k FROM small UNION ALL SELECT COUNT(*) FROM small")
+    assert both.ends[0].changes == "I,UB,UA"
