@@ -35,7 +35,7 @@ def script(shell: Any, name: str, number: str = "BIGINT", call: str = "MAX(n)", 
 def test_what_a_changed_query_keeps_is_shown_and_what_does_not_fit_refused(
     shell: Any, cluster: Any, savepoint: str
 ) -> None:
-    restore = ("-D", f"execution.state-recovery.path={savepoint}")
+    restore = ("--from-savepoint", savepoint)
 
     same = shell.run("savepoint", "diff", savepoint, script(shell, "same.sql")).expect(0).out
     assert savepoint in same and "VERDICT" in same
@@ -58,8 +58,7 @@ def test_what_a_changed_query_keeps_is_shown_and_what_does_not_fit_refused(
     other = script(shell, "other.sql", call="SUM(n)")
     assert "--allow-non-restored-state" in shell.run("sql", *restore, "-f", other).err
     assert len(cluster.jobs()) == 1
-    allowed = ("-D", "execution.state-recovery.ignore-unclaimed-state=true")
-    started = shell.run("sql", *restore, *allowed, "-f", other).expect(0)
+    started = shell.run("sql", *restore, "--allow-non-restored-state", "-f", other).expect(0)
     assert "new, starts empty" in started.err and "no longer in the job: dropped" in started.err
     shell.run("cancel", "sums").expect(0)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import signal
 import sys
 from contextlib import nullcontext
-from pathlib import Path
 
 import click
 
 from millstream.client.cli.exit_codes import ExitCode, exit_code_of
+from millstream.client.cli.recovery import recovery_options, with_recovery
 from millstream.client.cli.script import run_script
 from millstream.client.cli.settings import (
     STARTED_CLUSTER_ORIGIN,
@@ -33,17 +33,7 @@ CANCEL_TIMEOUT_S = 15.0
 @click.option("-p", "--parallelism", type=click.IntRange(1, 32768), help="Parallelism of operators that set none.")
 @click.option("-d", "--detached", is_flag=True, help="Submit and return; the job goes on in the cluster.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
-@click.option(
-    "--from-savepoint",
-    metavar="PATH",
-    help="Start from the state of this savepoint or checkpoint: a directory or a URL.",
-)
-@click.option(
-    "--claim/--no-claim",
-    default=None,
-    help="Whether the job owns what it starts from, and deletes it when a newer checkpoint is complete.",
-)
-@click.option("--allow-non-restored-state", is_flag=True, help="Leave behind state of operators that are gone.")
+@recovery_options
 @settings_option
 @click.argument("script", type=click.Path(exists=True))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[ARGS]...")
@@ -72,15 +62,7 @@ def command(
     configuration = choose_cluster(load_settings(settings, jobmanager), local)
     if parallelism is not None:
         configuration = configuration.with_values({options.PARALLELISM_DEFAULT.key: parallelism}, "-p")
-    if from_savepoint is not None:
-        path = from_savepoint if "://" in from_savepoint else str(Path(from_savepoint).absolute())
-        configuration = configuration.with_values({options.STATE_RECOVERY_PATH.key: path}, "--from-savepoint")
-    if claim is not None:
-        key = options.STATE_RECOVERY_CLAIM_MODE.key
-        configuration = configuration.with_values({key: "CLAIM" if claim else "NO_CLAIM"}, "--claim")
-    if allow_non_restored_state:
-        key = options.STATE_RECOVERY_IGNORE_UNCLAIMED.key
-        configuration = configuration.with_values({key: True}, "--allow-non-restored-state")
+    configuration = with_recovery(configuration, from_savepoint, claim, allow_non_restored_state)
     if detached and configuration[options.JOBMANAGER_RPC_ADDRESS] is None:
         raise click.UsageError(
             "--detached needs a cluster that outlives this command: start one with 'millstream cluster start', "

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from millstream.client.cli.cancel import WAIT_TIMEOUT_S
 from millstream.client.cli.exit_codes import ExitCode
+from millstream.client.cli.recovery import absolute_location, with_recovery
 from millstream.client.cli.settings import (
     jobmanager_option,
     load_settings,
@@ -127,14 +127,9 @@ def diff_command(
     from millstream.client.cli.info import planned_job
     from millstream.client.cli.run import choose_cluster
     from millstream.client.session import Session, set_current_session
-    from millstream.core.config import options
 
-    given = {
-        options.STATE_RECOVERY_PATH.key: _absolute(path),
-        options.STATE_RECOVERY_IGNORE_UNCLAIMED.key: allow_non_restored_state,
-    }
-    configuration = choose_cluster(load_settings(settings, jobmanager), local).with_values(given, "savepoint diff")
-    session = Session(configuration)
+    configuration = choose_cluster(load_settings(settings, jobmanager), local)
+    session = Session(with_recovery(configuration, path, None, allow_non_restored_state))
     set_current_session(session)
     try:
         planned = planned_job(script, arguments)
@@ -177,14 +172,7 @@ def delete_command(path: str, settings: tuple[str, ...]) -> None:
 def _open(path: str, settings: tuple[str, ...]) -> Storage:
     from millstream.core.checkpoint.storage import open_storage
 
-    return open_storage(_absolute(path), load_settings(settings).flatten())
-
-
-def _absolute(path: str) -> str:
-    """The location for a cluster, whose directory is another."""
-    from millstream.core.checkpoint.storage import is_remote
-
-    return path if is_remote(path) else str(Path(path).absolute())
+    return open_storage(absolute_location(path), load_settings(settings).flatten())
 
 
 def _size_of(vertex: VertexState, operator_id: str) -> tuple[list[str], int]:
@@ -249,7 +237,9 @@ def take(
 
     if directory is None and any(setting.startswith(CHECKPOINTING_SAVEPOINT_DIRECTORY.key) for setting in settings):
         directory = configuration[CHECKPOINTING_SAVEPOINT_DIRECTORY]
-    target = _absolute(directory) if directory else ""  # empty: the settings of the job or the cluster say where
+    target = (
+        absolute_location(directory) if directory else ""
+    )  # empty: the settings of the job or the cluster say where
     connection = ClusterConnection(configuration)
     try:
         response = connection.take_savepoint(job, target, stop=stop, drain=drain)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from millstream.client.cli.exit_codes import ExitCode
+from millstream.client.cli.recovery import recovery_options, with_recovery
 from millstream.client.cli.run import cancel_jobs, choose_cluster, open_session
 from millstream.client.cli.settings import jobmanager_option, load_settings, settings_option
 from millstream.client.error_report import error_text
@@ -31,6 +32,7 @@ HISTORY_FILE = Path("~/.millstream/sql_history")
 @click.option("-j", "--jar", "jars", multiple=True, metavar="PATH", hidden=True)
 @click.option("--local", is_flag=True, help="Use an embedded cluster, whatever is configured.")
 @jobmanager_option
+@recovery_options
 @settings_option
 def command(
     file: str | None,
@@ -39,6 +41,9 @@ def command(
     jars: tuple[str, ...],
     local: bool,
     jobmanager: str | None,
+    from_savepoint: str | None,
+    claim: bool | None,
+    allow_non_restored_state: bool,
     settings: tuple[str, ...],
 ) -> int:
     """Execute SQL statements: in a shell, or those of -f and -e.
@@ -58,6 +63,7 @@ def command(
     if file is not None and texts:
         raise click.UsageError("-f and -e exclude each other.")
     configuration = choose_cluster(load_settings(settings, jobmanager), local)
+    configuration = with_recovery(configuration, from_savepoint, claim, allow_non_restored_state)
     return _run(configuration, init, _scripts(file, texts))
 
 
