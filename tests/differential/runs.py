@@ -31,6 +31,8 @@ CHECKPOINTS: Final = 3
 PARALLELISM_BEFORE: Final = 2
 PARALLELISM_AFTER: Final = 3
 CHECKPOINT_INTERVAL: Final = "100 ms"
+ROCKSDB_MEMORY: Final = "4 mb"
+"""The least that can be had."""
 
 
 class Run(enum.Enum):
@@ -39,7 +41,7 @@ class Run(enum.Enum):
     CLEAN = "clean"
     """At parallelism 1, state in memory, no checkpoint."""
     ROCKSDB = "rocksdb"
-    """The same with the other backend."""
+    """The same with the other backend, and with so little memory that rows of every operator go to disk."""
     RESTORED = "restored"
     """At parallelism 2, stopped with a savepoint after three checkpoints, restored at parallelism 3."""
     RESTORED_ROCKSDB = "restored-rocksdb"
@@ -74,6 +76,7 @@ class Runner:
         settings = {
             **dict(cases[0].settings),
             "state.backend.type": "rocksdb" if "rocksdb" in run.value else "memory",
+            "state.backend.rocksdb.memory.fixed-per-slot": ROCKSDB_MEMORY,
         }
         if run in (Run.CLEAN, Run.ROCKSDB):
             gate.touch()

@@ -229,7 +229,7 @@ class SlotIndex:
             live[: len(self.live)] = self.live
             self.live = live
             self._by_slot = _grown(self._by_slot, room)
-            self._free = _grown(self._free, room)
+            self._free = _grown(self._free[: self._counts[1]], room)
         capacity = len(self._table)
         while (len(self) + codes) * 2 > capacity:
             capacity *= 2
