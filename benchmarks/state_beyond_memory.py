@@ -37,7 +37,7 @@ _LEFT = _row("id:b item:s description:s seller:b expires:t")
 _RIGHT = _row("id:b bidder:b price:b channel:s url:s extra:s")
 
 
-def join(first: int, rows: int, recent: bool) -> Steps:
+def join(first: int, rows: int, recent: bool, extra_bytes: int = 40) -> Steps:
     """Half the rows are of either side. Partners are among the last 100,000 rows, or any of those before."""
     random = np.random.default_rng(first)
     half = rows // 2
@@ -46,11 +46,16 @@ def join(first: int, rows: int, recent: bool) -> Steps:
     partners = random.integers(lowest, ids + 1)
     left = [pa.array(ids), _texts(random, half, 20), _texts(random, half, 60), pa.array(ids), pa.array(ids * 17)]
     right = [pa.array(values) for values in (partners, ids, ids * 7)]
-    right += [_texts(random, half, width) for width in (8, 40, 40)]
+    right += [_texts(random, half, width) for width in (8, 40, extra_bytes)]
     return [
         (index, ArrowBatch(pa.RecordBatch.from_arrays(_cast(columns, row), schema=row.arrow_schema())))
         for index, (columns, row) in enumerate(((left, _LEFT), (right, _RIGHT)))
     ]
+
+
+def wide_join(first: int, rows: int, recent: bool) -> Steps:
+    """The same with rows of about 1 KB on the right."""
+    return join(first, rows, recent, extra_bytes=900)
 
 
 def top(first: int, rows: int, recent: bool) -> Steps:
@@ -75,6 +80,7 @@ _TOP = RankSpec(_RIGHT, _RIGHT, "ROW_NUMBER", (0,), (SortKey(2, ascending=False)
 CASES: Final[dict[str, tuple[Any, Any, Callable[[int, int, bool], Steps], bool]]] = {
     "join-recent": (JoinOperator, _JOIN, join, True),
     "join-random": (JoinOperator, _JOIN, join, False),
+    "join-wide": (JoinOperator, _JOIN, wide_join, True),
     "top-recent": (RankOperator, _TOP, top, True),
     "top-random": (RankOperator, _TOP, top, False),
 }

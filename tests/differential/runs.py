@@ -31,7 +31,7 @@ CHECKPOINTS: Final = 3
 PARALLELISM_BEFORE: Final = 2
 PARALLELISM_AFTER: Final = 3
 CHECKPOINT_INTERVAL: Final = "100 ms"
-ROCKSDB_MEMORY: Final = "4 mb"
+ROCKSDB_MEMORY: Final = "64 kb"
 """The least that can be had."""
 
 

@@ -128,7 +128,7 @@ STATE_RECOVERY_FROM_LOCAL = Option("execution.state-recovery.from-local", Boolea
 STATE_RECOVERY_CLAIM_MODE = Option("execution.state-recovery.claim-mode", Choice(("NO_CLAIM", "CLAIM")))
 STATE_BACKEND = Option("state.backend.type", Optional(Choice(("memory", "rocksdb"))))
 STATE_ROCKSDB_LOCALDIR = Option("state.backend.rocksdb.localdir", _OPTIONAL_PATH)
-STATE_ROCKSDB_FIXED_PER_SLOT = Option("state.backend.rocksdb.memory.fixed-per-slot", Optional(Size(2**22)))
+STATE_ROCKSDB_FIXED_PER_SLOT = Option("state.backend.rocksdb.memory.fixed-per-slot", Optional(Size(2**16)))
 TASKMANAGER_MANAGED_MEMORY_SIZE = Option("taskmanager.memory.managed.size", Size(2**22))
 S3_ENDPOINT = Option("s3.endpoint", _OPTIONAL_TEXT)
 S3_ACCESS_KEY = Option("s3.access-key", _OPTIONAL_TEXT, secret=True, for_slots=True)

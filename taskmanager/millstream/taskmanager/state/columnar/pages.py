@@ -38,7 +38,7 @@ class Pages:
     Raises ``ExternalError`` when RocksDB fails.
     """
 
-    frames_min: ClassVar[int] = 4
+    frames_min: ClassVar[int] = 1
     """So many pages may be in memory however small the share is."""
 
     def __init__(self, spilling: Spilling, schema: pa.Schema) -> None:

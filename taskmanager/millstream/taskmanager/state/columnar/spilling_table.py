@@ -40,7 +40,7 @@ _CHECKED_LOOKUPS: Final = 32
 class SpillingTable(ColumnTable):
     """Rows by key, in memory and in ``spilling``'s database."""
 
-    rows_min: ClassVar[int] = 1024
+    rows_min: ClassVar[int] = 32
     """So many rows may be in memory however small the share is."""
 
     def __init__(
