@@ -363,9 +363,12 @@ class JobMachine:
         return frozenset(vertex for vertex, awaited in self._awaited.items() if awaited == number)
 
     def _stopped(self) -> list[Execution]:
-        """What has stopped or is to stop, and has no delay yet."""
-        stopped = self._down - self._due - self._awaited.keys()
+        stopped = self._without_delay()
         return [execution for execution in self.executions.values() if execution.subtask.vertex in stopped]
+
+    def _without_delay(self) -> frozenset[VertexId]:
+        """What has stopped or is to stop, and was not decided upon yet."""
+        return self._down - self._due - self._awaited.keys()
 
     def _check_end(self, now_ms: int) -> list[Instruction]:
         if not self._ended():
@@ -406,7 +409,7 @@ class JobMachine:
     def _await_restart(self) -> AwaitRestart:
         """Slots in which something runs on are kept, and what shared them comes back there."""
         self._delays += 1
-        stopped = self._down - self._due - self._awaited.keys()
+        stopped = self._without_delay()
         self._awaited.update(dict.fromkeys(stopped, self._delays))
         kept = {
             execution.slot.slot_id

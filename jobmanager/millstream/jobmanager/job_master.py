@@ -201,8 +201,8 @@ class JobMaster:
         if not is_remote(root) and not Path(root).is_absolute():
             raise UserError(f"the directory of a savepoint must be absolute, since it is the cluster's: {root}")
         path = await self.checkpoints.take_savepoint(root, stop=stop, drain=drain)
-        if stop and not drain:
-            self.handle(StopRequested())
+        if stop and (not drain or self.status is not JobStatus.RUNNING):
+            self.handle(StopRequested())  # one that drains ends by itself, unless it has failed meanwhile
         return path
 
     async def rescale(self, parallelism: int, by_vertex: Mapping[str, int]) -> bool:

@@ -216,6 +216,16 @@ def test_one_whose_manifest_may_exist_is_not_undone() -> None:
     assert told == [(1, True), (2, False)]
 
 
+def test_no_checkpoint_follows_the_savepoint_that_is_the_end_of_an_attempt() -> None:
+    coordinator = running()
+    coordinator.request_checkpoint()
+    coordinator.hold()
+    assert coordinator.tick(1000) == coordinator.tick(100_000) == []
+    coordinator.stopped(100_001)
+    coordinator.started(100_002)
+    assert coordinator.tick(200_000) == [SnapshotEnumerators(1)]
+
+
 def test_one_before_which_nothing_was_read_shows_no_progress() -> None:
     coordinator = running()
     taken(coordinator, 1, 1000)

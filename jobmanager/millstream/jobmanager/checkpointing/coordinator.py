@@ -147,6 +147,7 @@ class CheckpointCoordinator:
         self._running = False
         self._savepoint_wanted = False
         self._checkpoint_wanted = False
+        self._held = False
         self._next_ms = 0
         self._failures = 0
 
@@ -179,6 +180,7 @@ class CheckpointCoordinator:
     def started(self, now_ms: int) -> None:
         """All subtasks run."""
         self._running = True
+        self._held = False
         self._next_ms = now_ms + self._settings.interval_ms
 
     def stopped(self, now_ms: int) -> list[Instruction]:
@@ -229,6 +231,11 @@ class CheckpointCoordinator:
         """Start a checkpoint without waiting for the interval."""
         self._checkpoint_wanted = True
 
+    def hold(self) -> None:
+        """Start no further checkpoint in this attempt: the savepoint that was just completed is its end, and a later
+        checkpoint would commit what it does not hold."""
+        self._held = True
+
     def tick(self, now_ms: int) -> list[Instruction]:
         """Ask often: starts what is due, gives up what takes too long."""
         instructions: list[Instruction] = []
@@ -242,6 +249,8 @@ class CheckpointCoordinator:
             if not self._pending:
                 self._savepoint_wanted = False
                 instructions += self._start(left, now_ms, savepoint=True)
+            return instructions
+        if self._held:
             return instructions
         is_due = self.is_on and (now_ms >= self._next_ms or left <= self._awaiting)
         if (is_due or self._checkpoint_wanted) and self._may_start():

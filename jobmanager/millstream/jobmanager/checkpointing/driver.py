@@ -175,17 +175,21 @@ class CheckpointDriver:
     async def take_savepoint(self, directory: str, *, stop: bool = False, drain: bool = False) -> str:
         """Where it is, when it is complete: a new directory below ``directory``. Raises ``CheckpointError``.
 
-        ``stop``: no checkpoint follows, so sinks commit what it holds. ``drain``: the sources end their input with it.
+        ``stop``: the attempt ends with it: no checkpoint follows, and sinks commit what it holds. The job fails when
+        they cannot be told. ``drain``: the sources end their input with it, and the job goes on to its end by itself.
         """
         done: asyncio.Future[_Savepoint] = asyncio.get_running_loop().create_future()
         name = f"savepoint-{self._graph.job_id[:6]}-{self._clock.wall_ms():x}"
-        self._savepoints.append(_Savepoint(location_of(directory, name), drain, done))
+        self._savepoints.append(_Savepoint(location_of(directory, name), drain, stop and not drain, done))
         self.coordinator.request_savepoint()
         if self._timer is None:
             self._tick()
         savepoint = await done
         if stop:
-            await self._tell_all(COMPLETED, self._job.running_subtasks(), _message(savepoint.checkpoint_id))
+            try:
+                await self._tell_all(COMPLETED, self._job.running_subtasks(), _message(savepoint.checkpoint_id))
+            except MillstreamError as error:
+                self._job.fail(error)
         return savepoint.location
 
     async def checkpoint_now(self) -> None:
@@ -252,6 +256,8 @@ class CheckpointDriver:
         if announce.savepoint:
             savepoint = self._savepoints.popleft()
             savepoint.checkpoint_id = announce.checkpoint_id
+            if savepoint.is_end:
+                self.coordinator.hold()
             _answer(savepoint.done, savepoint)
             if self._savepoints:
                 self.coordinator.request_savepoint()
@@ -376,6 +382,8 @@ class CheckpointDriver:
 class _Savepoint:
     location: str
     drain: bool
+    is_end: bool
+    """Nothing of the job is to be committed but what it holds."""
     done: asyncio.Future[_Savepoint]
     checkpoint_id: int = 0
 

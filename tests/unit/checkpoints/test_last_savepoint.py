@@ -1,0 +1,87 @@
+"""The savepoint with which a job ends: sinks commit what it holds, and nothing after it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from millstream.core.checkpoint.events import COMPLETED, TRIGGER
+from millstream.core.checkpoint.storage import open_storage
+from millstream.core.clock import ManualClock
+from millstream.core.errors import MillstreamError, UnavailableError
+from millstream.core.ids import SubtaskId, VertexId
+from millstream.jobmanager.checkpointing.driver import CheckpointDriver
+from millstream.jobmanager.checkpointing.settings import CheckpointSettings
+from millstream.jobmanager.checkpointing.store import CheckpointStore
+from millstream.proto.v1 import checkpoint_pb2, job_graph_pb2
+
+ONLY = SubtaskId(VertexId("v"), 0)
+GRAPH = job_graph_pb2.JobGraph(
+    job_id="a" * 32, vertices=[job_graph_pb2.Vertex(vertex_id="v", parallelism=1, max_parallelism=128)]
+)
+
+
+class Job:
+    """With one subtask, which hears of completed checkpoints when ``told`` is set, or cannot be reached."""
+
+    def __init__(self, reachable: bool = True) -> None:
+        self.sent: list[str] = []
+        self.errors: list[MillstreamError] = []
+        self.told = asyncio.Event()
+        self.changed = asyncio.Event()
+        self._reachable = reachable
+        self._tasks: set[asyncio.Future[None]] = set()
+
+    def running_subtasks(self) -> list[SubtaskId]:
+        return [ONLY]
+
+    async def send_to_subtask(self, vertex: str, index: int, operator_id: str, kind: str, payload: bytes) -> None:
+        self.sent.append(kind)
+        self.changed.set()
+        if kind == COMPLETED:
+            await self.told.wait()
+            if not self._reachable:
+                raise UnavailableError("nobody there")
+
+    def spawn(self, action: Callable[[], Awaitable[None]], fails_job: bool = True) -> None:
+        task = asyncio.ensure_future(action())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def fail(self, error: MillstreamError) -> None:
+        self.errors.append(error)
+
+    async def until(self, kind: str) -> None:
+        async with asyncio.timeout(20):
+            while kind not in self.sent:
+                self.changed.clear()
+                await self.changed.wait()
+
+
+@pytest.mark.parametrize("drain", [False, True])
+@pytest.mark.parametrize("reachable", [True, False])
+def test_no_checkpoint_follows_it_while_the_sinks_are_told(tmp_path: Path, reachable: bool, drain: bool) -> None:
+    async def run(executor: ThreadPoolExecutor) -> None:
+        job, clock = Job(reachable), ManualClock()
+        store = CheckpointStore(open_storage(str(tmp_path / "checkpoints"), {}))
+        driver = CheckpointDriver(GRAPH, CheckpointSettings(interval_ms=1000), store, clock, executor, job, {})
+        driver.started({})
+        taking = asyncio.ensure_future(driver.take_savepoint(str(tmp_path / "kept"), stop=True, drain=drain))
+        await job.until(TRIGGER)
+        state = checkpoint_pb2.SubtaskState(index=0)
+        driver.reported(ONLY, checkpoint_pb2.CheckpointReport(checkpoint_id=1, state=state, records=5))
+        await job.until(COMPLETED)
+        clock.advance(10_000)
+        assert bool(driver.coordinator.tick(clock.wall_ms())) == drain, "a job that drains needs another checkpoint"
+        job.told.set()
+        path = await taking
+        driver.stopped()
+        assert Path(path, "MANIFEST").exists() and Path(path).parent == tmp_path / "kept"
+        assert [str(error) for error in job.errors] == ([] if reachable else ["nobody there"])
+
+    with ThreadPoolExecutor(1) as executor:
+        asyncio.run(run(executor))
