@@ -20,7 +20,8 @@ from millstream.core.serde import encode_value
 
 Uint64Array = npt.NDArray[np.uint64]
 
-_NULL_HASH: Final = keys.hash64(None)
+_NULL_HASH: Final = np.uint64(keys.hash64(None))
+"""Of a type that numba tells at once: a Python integer above 2**63 makes it look its types up at each call."""
 
 
 def row_hashes(columns: Sequence[pa.Array | pa.ChunkedArray], *, table_values: bool = False) -> Uint64Array:

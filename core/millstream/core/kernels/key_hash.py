@@ -48,12 +48,12 @@ def mix(x: Any) -> Any:
 
 
 @numba.njit(cache=True, nogil=True)
-def hash_integers(values: Int64Array, valid: BoolArray, null_hash: int, hashes: Uint64Array) -> None:
+def hash_integers(values: Int64Array, valid: BoolArray, null_hash: np.uint64, hashes: Uint64Array) -> None:
     """``null_hash`` is what a null has."""
     some_null = len(valid) > 0
     for i in range(len(values)):
         if some_null and not valid[i]:
-            hashes[i] = np.uint64(null_hash)
+            hashes[i] = null_hash
         else:
             hashes[i] = mix(np.uint64(values[i]))
 
@@ -64,7 +64,7 @@ def hash_text(
     data: Bytes,
     valid: BoolArray,
     tag: int,
-    null_hash: int,
+    null_hash: np.uint64,
     tables: npt.NDArray[np.uint32],
     hashes: Uint64Array,
 ) -> None:
@@ -74,7 +74,7 @@ def hash_text(
     low = np.uint32(255)
     for i in range(len(hashes)):
         if some_null and not valid[i]:
-            hashes[i] = np.uint64(null_hash)
+            hashes[i] = null_hash
             continue
         p, end = offsets[i], offsets[i + 1]
         size = np.uint64(end - p)
