@@ -15,7 +15,7 @@ import sys
 import sysconfig
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Final
@@ -49,8 +49,10 @@ class ModuleArchive:
         """Those that their name does not lead to from any entry of the search path."""
         self._files: dict[str, Path] = {}
         for name, module in sorted(modules.items()):
+            if name == "__main__" or name.split(".")[0] == "millstream":
+                continue
             file = _source_file(module)
-            if file is None or name == "__main__" or not self._is_local(file) or name.split(".")[0] == "millstream":
+            if file is None or not self._is_local(file):
                 continue
             self.modules.append(module)
             if self._add_module(name) != file:
@@ -95,9 +97,7 @@ class ModuleArchive:
         return buffer.getvalue()
 
     def _is_local(self, file: Path) -> bool:
-        if _SKIPPED_DIRECTORIES.intersection(file.parts) or any(file.is_relative_to(path) for path in _INSTALLED):
-            return False
-        return any(file.is_relative_to(root) for root in self._roots)
+        return not _is_installed(file) and any(file.is_relative_to(root) for root in self._roots)
 
     def _add_module(self, name: str) -> Path | None:
         """Put the module ``name``, or the whole package it is in, into the archive; its file if there is one."""
@@ -175,10 +175,20 @@ def _package_files(directory: Path) -> Iterator[Path]:
 
 def _source_file(module: ModuleType) -> Path | None:
     file = getattr(module, "__file__", None)
-    if not isinstance(file, str):
-        return None
+    return _source_path(file) if isinstance(file, str) else None
+
+
+@lru_cache(FILES_MAX)
+def _source_path(file: str) -> Path | None:
+    """Remembered: a process has hundreds of modules, and each job that it submits asks for all of them."""
     path = Path(file).resolve()
     return path if path.suffix == ".py" else None
+
+
+@lru_cache(FILES_MAX)
+def _is_installed(file: Path) -> bool:
+    """Whether it belongs to Python or to a package that was installed; remembered as well."""
+    return bool(_SKIPPED_DIRECTORIES.intersection(file.parts)) or any(file.is_relative_to(path) for path in _INSTALLED)
 
 
 _INSTALLED: Final = tuple(
