@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from millstream.common.completable_future import CompletableFuture
 from millstream.core.api.job import JobExecutionResult, JobStatus
 from millstream.core.clock import Clock, SystemClock
-from millstream.core.errors import Blame, MillstreamError
+from millstream.core.errors import Blame, CheckpointError, MillstreamError
 
 if TYPE_CHECKING:
     from millstream.client.connection import ClusterConnection
@@ -88,6 +89,36 @@ class JobClient:
         Operators whose parallelism the program set keep it, unless named here by their uid. False when nothing changed.
         """
         return self._guarded(partial(self._connection.rescale, self.job_id, parallelism, by_vertex)).changed
+
+    def trigger_savepoint(self, savepoint_directory: str | None = None) -> CompletableFuture[str]:
+        """Write a savepoint below a directory that the cluster sees, and go on; ``result()`` is where it is.
+
+        Waits for it. None: where ``execution.checkpointing.savepoint-dir`` says. Raises ``CheckpointError``.
+        """
+        return _known(self._take_savepoint(savepoint_directory, stop=False, drain=False))
+
+    def stop_with_savepoint(
+        self, advance_to_end_of_event_time: bool, savepoint_directory: str | None = None
+    ) -> CompletableFuture[str]:
+        """Write a savepoint, commit what it holds, and end the job, which is FINISHED; ``result()`` is where it is.
+
+        Waits for that. ``advance_to_end_of_event_time``: as if the input had ended, so that all windows fire; for a job
+        that will not go on. Raises ``CheckpointError``, also when the savepoint is complete and was not committed.
+        """
+        path = self._take_savepoint(savepoint_directory, stop=True, drain=advance_to_end_of_event_time)
+        details = self.wait_until_ended([])
+        assert details is not None, "without a timeout the wait ends with the job"
+        if JobStatus(details.summary.status) is not JobStatus.FINISHED:
+            raise CheckpointError(f"{path}: {uncommitted(details)}")
+        return _known(path)
+
+    def _take_savepoint(self, directory: str | None, *, stop: bool, drain: bool) -> str:
+        from millstream.core.checkpoint.storage import is_remote
+
+        target = directory or ""
+        target = target if not target or is_remote(target) else str(Path(target).absolute())
+        take = partial(self._connection.take_savepoint, self.job_id, target, stop=stop, drain=drain)
+        return str(self._guarded(take).path)
 
     @property
     def has_ended(self) -> bool:
@@ -182,6 +213,22 @@ def execution_result(details: JobDetails) -> JobExecutionResult:
     return JobExecutionResult(
         summary.job_id, summary.name, max(0, summary.ended_ms - started_ms), operator_counts(details)
     )
+
+
+def uncommitted(details: JobDetails) -> str:
+    """What to know of a job that was stopped with a savepoint, and is not FINISHED."""
+    told = (
+        f"The savepoint is complete, but the job is {JobStatus(details.summary.status)}, so its results up to there "
+        f"may not be committed: a job that starts from the savepoint commits them."
+    )
+    return f"{told} {details.error.message}".rstrip()
+
+
+def _known(value: R) -> CompletableFuture[R]:
+    """One whose answer is here."""
+    future = CompletableFuture(lambda: value)
+    future.result()
+    return future
 
 
 def operator_counts(details: JobDetails) -> dict[str, float]:

@@ -13,6 +13,19 @@ import pytest
 from millstream.datastream.state import ListStateDescriptor, MapStateDescriptor, ValueStateDescriptor
 from millstream.state import Savepoint, SavepointWriter
 
+PROGRAM = """
+from pathlib import Path
+env.enable_checkpointing("1 h")
+numbers = env.from_sequence(1, 10**9, rows_per_second=10_000)
+numbers.map(lambda n: n).write_csv("out")
+job = env.execute_async("endless")
+job.wait_until_running(60)
+path = job.trigger_savepoint("kept").result()
+print("first", Path(path, "MANIFEST").exists(), Path(path).parent.name, job.status().name)
+last = job.stop_with_savepoint(False, "kept").result()
+print("last", Path(last, "MANIFEST").exists(), job.status().name, len(list(Path("out").glob("part-*"))) > 0)
+"""
+
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
 COUNT = """
@@ -136,3 +149,8 @@ def test_a_job_starts_from_a_savepoint_made_of_data(shell: Any, cluster: Any, un
     assert {"seen", "last", "names"} <= {state for operator in shown["operators"] for state in operator["states"]}
     shell.run("savepoint", "delete", kept).expect(0)
     assert not Path(kept).exists() or not list(Path(kept).iterdir())
+
+
+def test_a_program_takes_savepoints_of_its_job(run_job: Any) -> None:
+    done = run_job(PROGRAM, "-p", "1").expect(0)
+    assert done.out.splitlines() == ["first True kept RUNNING", "last True FINISHED True"]

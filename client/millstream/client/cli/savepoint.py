@@ -17,7 +17,7 @@ from millstream.client.cli.settings import (
     settings_option,
 )
 from millstream.client.cli.text_table import echo_json, echo_table, time_text
-from millstream.client.job_client import JobClient
+from millstream.client.job_client import JobClient, uncommitted
 from millstream.core.api.job import JobStatus
 from millstream.core.errors import UserError
 
@@ -248,12 +248,7 @@ def take(
         connection.close()
     click.echo(response.path)
     if ended is not None and JobStatus(ended.summary.status) is not JobStatus.FINISHED:
-        status = JobStatus(ended.summary.status)
-        click.echo(
-            f"The savepoint is complete, but the job is {status}, so its results up to there may not be committed: a "
-            f"job that starts from the savepoint commits them. {ended.error.message}".rstrip(),
-            err=True,
-        )
+        click.echo(uncommitted(ended), err=True)
         return ExitCode.FAILED
     return ExitCode.OK
 
