@@ -76,7 +76,7 @@ def _rows(binder: QueryBinder, query: exp.Expr, scope: Scope, select: bool) -> t
         )
     limit = query.args.get("limit")
     limits = select or (limit is not None and row_limit(limit) == 0)
-    _refuse(query, "of IN or EXISTS", ("limit", "offset", "qualify") if limits else ("offset", "qualify"))
+    refuse_clauses(query, "of IN or EXISTS", ("limit", "offset", "qualify") if limits else ("offset", "qualify"))
     relation, width = inner.relation, len(inner.relation.row)
     if select:
         parts = inner_binder.select_list(query, inner, aggregates=False)
@@ -96,7 +96,7 @@ def scalar_subquery(binder: QueryBinder, query: exp.Expr, scope: Scope) -> Scala
     inner.parent = None
     if not conditions:
         return _uncorrelated(inner_binder.after_where(query, inner).node, query)
-    _refuse(query, "that stands for a value", ("having", "qualify", "limit", "offset", "distinct"))
+    refuse_clauses(query, "that stands for a value", ("having", "qualify", "limit", "offset", "distinct"))
     pairs = subqueries.equal_keys(conditions, query)
     node, positions = with_expressions(inner.relation.node, [mine for _, mine in pairs])
     inner.relation = inner.relation.over(node)
@@ -118,10 +118,11 @@ def _check_single(width: int, query: exp.Expr) -> None:
         raise query_error(f"a subquery that stands for a value must have one column, not {width}", query)
 
 
-def _refuse(query: exp.Select, what: str, clauses: tuple[str, ...]) -> None:
+def refuse_clauses(query: exp.Select, what: str, clauses: tuple[str, ...]) -> None:
     for clause in clauses:
         if query.args.get(clause) is not None:
-            raise unsupported(f"{clause.upper()} in a correlated subquery {what}", query)
+            words = "GROUP BY" if clause == "group" else clause.upper()
+            raise unsupported(f"{words} in a correlated subquery {what}", query)
 
 
 def _keyed(
@@ -136,16 +137,23 @@ def _keyed(
         relation, expressions = attach_overs(relation, expressions)
         values = project(relation.node, [*keys, *expressions], [*names, *parts.names])
         return subqueries.single_value(values, tuple(range(len(keys)))), None
+    result, empties, _ = keyed_aggregates(binder, query, inner, keys)
+    _check_single(len(empties), query)
+    return result, empties[0]
+
+
+def keyed_aggregates(
+    binder: QueryBinder, query: exp.Select, inner: Scope, keys: list[Expression]
+) -> tuple[Node, list[Expression | None], list[str]]:
+    """``keys`` and a SELECT list of aggregates for each; what the list is of no rows, None for NULL; its names."""
     grouping = Grouping(keys, [tuple(range(len(keys)))])
     parts = binder.select_list(query, inner, aggregates=True)
-    _check_single(len(parts.expressions), query)
     aggregate, expressions = aggregated(inner, grouping, parts.expressions, parts.texts)
-    if any(isinstance(part, ScalarSubquery | OverExpression) for part in walk(expressions[0])):
-        raise unsupported(
-            "a subquery or OVER beside an aggregate in a correlated subquery that stands for a value", query
-        )
-    result = project(aggregate, [*identity(aggregate.row)[: len(keys)], *expressions], [*names, *parts.names])
-    return result, _of_no_rows(expressions[0], aggregate)
+    if any(isinstance(part, ScalarSubquery | OverExpression) for value in expressions for part in walk(value)):
+        raise unsupported("a subquery or OVER beside an aggregate in a correlated subquery", query)
+    names = [*(f"$k{index}" for index in range(len(keys))), *parts.names]
+    result = project(aggregate, [*identity(aggregate.row)[: len(keys)], *expressions], names)
+    return result, [_of_no_rows(value, aggregate) for value in expressions], parts.names
 
 
 def _of_no_rows(value: Expression, aggregate: Aggregate) -> Expression | None:

@@ -9,7 +9,7 @@ from sqlglot import exp
 from millstream.core.table.expressions import Expression, InputRef, walk
 from millstream.core.table.row_type import TimeAttribute
 from millstream.core.table.specs import JoinKind
-from millstream.sql.binder import table_functions
+from millstream.sql.binder import lateral, table_functions
 from millstream.sql.binder.columns import appended, joined_row
 from millstream.sql.binder.hints import table_options
 from millstream.sql.binder.literals import boolean_literal
@@ -31,10 +31,8 @@ def bind_from(binder: QueryBinder, select: exp.Select, parent: Scope | None) -> 
     relation = bind_item(binder, clause.this, parent)
     for join in [*(clause.this.args.get("joins") or []), *(select.args.get("joins") or [])]:
         relation = _joined(binder, relation, join, parent)
-    for lateral in select.args.get("laterals") or []:
-        relation = table_functions.bind_lateral(
-            binder, relation, lateral, parent, left_outer=bool(lateral.args.get("outer"))
-        )
+    for item in select.args.get("laterals") or []:
+        relation = lateral.bind_lateral(binder, relation, item, parent, left_outer=bool(item.args.get("outer")))
     return relation
 
 
@@ -59,7 +57,7 @@ def bind_item(binder: QueryBinder, item: exp.Expr, parent: Scope | None, *, vers
         return bind_item(binder, item.this, parent)
     if isinstance(item, exp.Unnest | exp.Lateral):
         single = Relation.of_one_row()
-        return table_functions.bind_lateral(binder, single, item, parent, left_outer=False)
+        return lateral.bind_lateral(binder, single, item, parent, left_outer=False)
     raise unsupported(f"{item.sql():.80} in FROM", item)
 
 
@@ -105,7 +103,7 @@ def _joined(binder: QueryBinder, left: Relation, join: exp.Join, parent: Scope |
     if isinstance(item, exp.Lateral | exp.Unnest):
         if kind not in (JoinKind.INNER, JoinKind.LEFT):
             raise unsupported(f"{kind.value} JOIN with a table function", join)
-        relation = table_functions.bind_lateral(binder, left, item, parent, left_outer=kind is JoinKind.LEFT)
+        relation = lateral.bind_lateral(binder, left, item, parent, left_outer=kind is JoinKind.LEFT)
         condition = _condition(binder, relation, join, parent)
         if condition is None or condition == boolean_literal(True):
             return relation

@@ -128,7 +128,7 @@ class QueryBinder:
         visible = len(parts.expressions)
         having = self._clause(select, "having", scope, parts, aggregates=grouped)
         qualify = self._clause(select, "qualify", scope, parts, aggregates=grouped)
-        order = self._order_items(select, scope, parts, visible, grouped)
+        order = self.order_items(select, scope, parts, visible, grouped)
         relation, expressions = scope.relation, parts.expressions
         if grouped:
             assert self._grouping is not None
@@ -221,7 +221,7 @@ class QueryBinder:
         parts.texts.append(clause.this)
         return len(parts.expressions) - 1
 
-    def _order_items(
+    def order_items(
         self, select: exp.Select, scope: Scope, parts: SelectParts, visible: int, grouped: bool
     ) -> list[tuple[int, OrderExpression]]:
         """ORDER BY items as positions among the expressions; new ones are added behind."""

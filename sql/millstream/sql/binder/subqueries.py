@@ -121,7 +121,7 @@ def equal_keys(conditions: list[Expression], query: exp.Expr) -> list[tuple[Expr
             if has_outer(right) and not has_outer(left) and not _has_inner(right):
                 pairs.append((_of_the_query_around(right), left))
                 continue
-        raise unsupported("a correlation other than by equalities, in a subquery that stands for a value,", query)
+        raise unsupported("a correlation other than by equalities in such a subquery", query)
     return pairs
 
 

@@ -1,34 +1,30 @@
-"""Table functions in FROM: windows, UNNEST, and those of users.
+"""Window table functions in FROM, and windows of the old syntax in GROUP BY.
 
-A window table function is a ``exp.Table`` whose ``this`` is a call with a ``TableArgument``; a table function of rows
-is a ``exp.Lateral`` around the call; UNNEST is sqlglot's own node.
+A window table function is a ``exp.Table`` whose ``this`` is a call with a ``TableArgument``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
 from millstream.core.table import logical_types as lt
-from millstream.core.table.expressions import Expression, InputRef, Literal
-from millstream.core.table.logical_types import LogicalType, TypeRoot
-from millstream.core.table.row_type import Column, RowType, TimeAttribute
+from millstream.core.table.expressions import InputRef, Literal
+from millstream.core.table.row_type import Column, TimeAttribute
 from millstream.core.table.specs import Window, WindowKind
-from millstream.sql.binder.columns import appended, nullable_columns
+from millstream.sql.binder.columns import appended
 from millstream.sql.binder.expressions import call_of
 from millstream.sql.binder.literals import interval_ms
 from millstream.sql.binder.scope import Relation, Scope
-from millstream.sql.binder.subqueries import has_outer
-from millstream.sql.errors import did_you_mean, query_error, unsupported
+from millstream.sql.errors import did_you_mean, query_error
 from millstream.sql.parser.query_nodes import TableArgument
-from millstream.sql.plan.nodes import Correlate, Node, WindowTable
+from millstream.sql.plan.nodes import Node, WindowTable
 
 if TYPE_CHECKING:
     from millstream.sql.binder.query import QueryBinder
 
-UNNEST: Final = "UNNEST"
 _PARAMETERS: Final = {
     WindowKind.TUMBLE: ("SIZE",),
     WindowKind.HOP: ("SLIDE", "SIZE"),
@@ -156,62 +152,3 @@ def _column(binder: QueryBinder, scope: Scope, node: exp.Expr, where: str) -> in
     if not isinstance(bound, InputRef):
         raise query_error(f"{where} takes a column, not {node.sql():.60}", node)
     return bound.index
-
-
-# -- rows of a row -------------------------------------------------------------------------------------------------
-
-
-def bind_lateral(
-    binder: QueryBinder, left: Relation, item: exp.Expr, parent: Scope | None, *, left_outer: bool
-) -> Relation:
-    """``left`` with the rows of a table function of its columns, or of UNNEST."""
-    scope = Scope(left, parent)
-    function: Any
-    arguments: tuple[Expression, ...]
-    ordinality = False
-    if isinstance(item, exp.Unnest):
-        arguments = tuple(binder.expressions(scope, UNNEST).bind(argument) for argument in item.expressions)
-        if len(arguments) != 1:
-            raise unsupported("UNNEST of several arrays", item)
-        function = UNNEST
-        ordinality = bool(item.args.get("offset"))
-        columns = _unnested(arguments[0].type, item)
-    else:
-        call = item.this if isinstance(item, exp.Lateral) else item
-        if isinstance(call, exp.Subquery | exp.Select):
-            raise unsupported("LATERAL with a subquery", item, "Use ROW_NUMBER() OVER (...) for the rows of a group.")
-        named = call_of(call)
-        if named is None:
-            raise unsupported(f"LATERAL {call.sql():.60}", item)
-        function = binder.services.table_function(named[0])
-        if function is None:
-            known = binder.services.function_names()
-            raise query_error(f"there is no table function {named[0]!r}.{did_you_mean(named[0], known)}", item)
-        arguments = tuple(binder.expressions(scope, named[0]).bind(argument) for argument in named[1])
-        columns = list(binder.services.table_function_row(function, arguments))
-    if any(has_outer(argument) for argument in arguments):
-        raise unsupported("a table function of columns of the query around the subquery", item)
-    if ordinality:
-        columns.append(("ordinality", lt.INT.with_nullable(False)))
-    made = RowType(tuple(Column(name, kind) for name, kind in columns))
-    shown = nullable_columns(made.columns) if left_outer else list(made.columns)
-    node = Correlate(appended(left.row, shown), left.node, function, arguments, left_outer, ordinality)
-    right = Relation.of(Correlate(made, left.node, function, arguments, left_outer, ordinality))
-    alias = item.args.get("alias")
-    if alias is not None and (alias.name or alias.columns):
-        right = right.aliased(alias.name, tuple(column.name for column in alias.columns))
-    return Relation(node, left.qualifiers + right.qualifiers, left.names + right.names, left.hidden)
-
-
-def _unnested(kind: LogicalType, item: exp.Expr) -> list[tuple[str, LogicalType]]:
-    if kind.root is TypeRoot.MAP:
-        assert kind.key is not None and kind.element is not None
-        return [("KEY", kind.key), ("VALUE", kind.element)]
-    if kind.root not in (TypeRoot.ARRAY, TypeRoot.MULTISET):
-        raise query_error(f"UNNEST takes an ARRAY, MULTISET or MAP, not {kind.text()}", item)
-    assert kind.element is not None
-    if kind.element.root is TypeRoot.ROW:
-        return [
-            (name, field.with_nullable(field.nullable or kind.element.nullable)) for name, field in kind.element.fields
-        ]
-    return [("EXPR$0", kind.element)]

@@ -53,6 +53,9 @@ REFUSED = [
     ("SELECT k IN (SELECT k, v FROM small) FROM small", "IN compares 1 values with a query of 2 columns"),
     ("SELECT (k, v) IN (SELECT k, v FROM small) FROM small", "may be NULL and stands outside of WHERE"),
     ("SELECT k FROM small WHERE v = 'a' OR EXISTS (SELECT 1 FROM bid WHERE price > k)", "a correlation other than by"),
+    ("SELECT k FROM small, LATERAL (SELECT price FROM bid WHERE auction < k LIMIT 1) b", "a correlation other than by"),
+    ("SELECT k FROM small, LATERAL (SELECT 1 FROM bid WHERE auction = k GROUP BY price) b", "GROUP BY in a correlated"),
+    ("SELECT k FROM small, LATERAL (SELECT price FROM bid WHERE auction = k) AS b(x, y)", "'b' names 2 columns"),
     (
         "SELECT (SELECT price FROM bid WHERE auction = k LIMIT 1) FROM small",
         "LIMIT in a correlated subquery that stands for a value",
