@@ -178,6 +178,19 @@ def test_databases_of_several_subtasks_become_one(tmp_path: Path) -> None:
         backend.close()
 
 
+def test_a_restored_database_has_the_memory_of_a_new_one(tmp_path: Path) -> None:
+    """RocksDB keeps settings of a database beside it, but a cache belongs to the slot."""
+    checkpoints, backend = Checkpoints(tmp_path), new_backend("rocksdb", memory_bytes=1 << 25)
+    restored = new_backend("rocksdb", memory_bytes=1 << 25)
+    assert isinstance(backend, RocksStateBackend) and isinstance(restored, RocksStateBackend)
+    Driven(backend).batch(random.Random(1))
+    restored.restore(checkpoints.read(checkpoints.store(backend, 1), 1))
+    for database in (backend.db, restored.db):
+        assert database.property_int_value("rocksdb.block-cache-capacity") == 1 << 24
+    backend.close()
+    restored.close()
+
+
 def test_rows_change_while_they_are_taken(kind: str) -> None:
     """What is taken is what was there at the barrier, whatever happens between the slices."""
     chance = random.Random(7)

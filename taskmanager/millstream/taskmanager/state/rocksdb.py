@@ -319,12 +319,15 @@ class RocksStateBackend(HeapStateBackend):
             else:
                 self._join(database)
         self._insert(restored.chunks)
+        if self._db is not None:
+            self._db.set_options({"disable_auto_compactions": "false"})
 
     def _adopt(self, database: StoredDatabase) -> None:
         """Go on with a database that holds rows of this subtask, and perhaps those of others."""
         target = self._directory / "db"
         fetch_database(database, target)
-        self._db = self._open(target)
+        # Removed ranges are worth a compaction, which must not take the processor while the job waits for its state.
+        self._db = self._open(target, compacts=False)
         groups = self._settings.groups
         saved = classes_in(self._db)
         if have_changed(saved):
@@ -370,8 +373,10 @@ class RocksStateBackend(HeapStateBackend):
             self._db = None
         shutil.rmtree(self._directory, ignore_errors=True)
 
-    def _open(self, path: Path) -> Rdict:
-        try:
-            return Rdict(str(path), self._memory.options())
+    def _open(self, path: Path, *, compacts: bool = True) -> Rdict:
+        options = self._memory.options()
+        options.set_disable_auto_compactions(not compacts)
+        try:  # a database that exists would take the settings of its columns, the cache among them, from its own file
+            return Rdict(str(path), options, column_families={"default": options})
         except Exception as error:
             raise ExternalError(f"RocksDB cannot open its database in {path}: {error}") from error

@@ -53,7 +53,7 @@ def fetched_database(database: StoredDatabase, work_directory: Path) -> Iterator
     directory = Path(tempfile.mkdtemp(prefix="rocksdb-read-", dir=work_directory))
     try:
         fetch_database(database, directory / "db")
-        opened = Rdict(str(directory / "db"), Options(raw_mode=True))
+        opened = _opened(directory / "db")
         try:
             yield opened
         finally:
@@ -79,11 +79,18 @@ def copy_rows(opened: Rdict, groups: range, target: Path, options: Options) -> i
 
 def rows_in_directory(directory: Path, groups: range) -> Iterator[RowChunk]:
     """The rows of some key groups of a database that nobody else has open."""
-    opened = Rdict(str(directory), Options(raw_mode=True))
+    opened = _opened(directory)
     try:
         yield from rows_in(opened, groups)
     finally:
         opened.close()
+
+
+def _opened(path: Path) -> Rdict:
+    """A database that is read once and then thrown away: to tidy it up would be wasted."""
+    options = Options(raw_mode=True)
+    options.set_disable_auto_compactions(True)
+    return Rdict(str(path), options, column_families={"default": options})
 
 
 def classes_in(opened: Rdict) -> ClassFields:
