@@ -49,7 +49,7 @@ NAMES = ("first", "second")
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resting_rows, "RESTING_ROWS_MIN", 1)
-    monkeypatch.setattr(capture, "CHUNK_ROWS", 16)
+    monkeypatch.setattr(capture, "CHUNK_ROWS", 13)
     monkeypatch.setattr(heap, "_DIVIDED_ROWS", 8)
 
 

@@ -131,7 +131,7 @@ class RestingRows:
 
     def part(self) -> RestingPart:
         """All rows that are here now, for a snapshot."""
-        return RestingPart(self._name, self._is_here.copy(), self._chunk)
+        return RestingPart(self._name, np.packbits(self._is_here), self._chunk)
 
     @property
     def _row_mask(self) -> np.uint64:
@@ -184,7 +184,8 @@ class RestingPart:
 
     spaced: Final = False
 
-    def __init__(self, table_name: str, is_here: npt.NDArray[np.bool_], chunk: Callable[[Rows], RowChunk]) -> None:
+    def __init__(self, table_name: str, is_here: npt.NDArray[np.uint8], chunk: Callable[[Rows], RowChunk]) -> None:
+        """``is_here`` has a bit a row: the task stands still while it is made."""
         self.table_name: Final = table_name
         self._is_here = is_here
         self._chunk = chunk
@@ -194,9 +195,10 @@ class RestingPart:
         """Nothing to do: encoded rows do not change."""
 
     def take(self, count: int) -> RowChunk | None:
-        while self._next < len(self._is_here):
+        while self._next < len(self._is_here) * 8:
             first, self._next = self._next, self._next + count
-            rows = np.flatnonzero(self._is_here[first : self._next]) + first
+            bits = np.unpackbits(self._is_here[first >> 3 : (self._next + 7) >> 3])
+            rows = np.flatnonzero(bits[first & 7 :][:count]) + first
             if len(rows):
                 return self._chunk(rows)
         return None
