@@ -163,7 +163,7 @@ class StreamExecutionEnvironment(ReadingEnvironment):
     def _submit(self, job_name: str | None) -> tuple[JobClient, Mapping[int, OperatorId]]:
         from millstream.client.submit import submit_graph
 
-        settings = self._effective().flatten()
+        settings = self._effective().flatten_for_job()
         settings[options.EXECUTION_BUFFER_TIMEOUT.key] = self.get_buffer_timeout()
         submitted = submit_graph(self.get_stream_graph(job_name), settings)
         self._program.start_next_job()

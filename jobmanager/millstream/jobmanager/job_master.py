@@ -118,7 +118,7 @@ class JobMaster:
         self._slots_deadline_s = clock.monotonic_s() + slot_timeout_s
         settings = CheckpointSettings.of_job(graph.configuration)
         store = CheckpointStore(open_storage(location_of(checkpoint_root, graph.job_id), cluster))
-        self._savepoint_root = savepoint_root(graph.configuration, cluster, checkpoint_root)
+        self._savepoint_root = savepoint_root(graph.configuration, checkpoint_root)
         self.checkpoints = CheckpointDriver(graph, settings, store, clock, self._executor, self, cluster)
         # Records that a client has fetched cannot be taken back: a job that collects is not started again.
         can_restart = not self.collectors

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from millstream.core.checkpoint.storage import open_storage
 from millstream.core.clock import Clock
-from millstream.core.config import load, options
+from millstream.core.config import options
+from millstream.core.config.configuration import OF_CLUSTER_UNLESS_OF_JOB
 from millstream.core.config.values import LocationKind
 from millstream.core.errors import InsufficientSlotsError, JobGraphError, MillstreamError, UserError
 from millstream.core.graph import PAYLOAD_FORMAT
@@ -67,6 +68,7 @@ class Jobs:
         if graph.job_id in self.masters:
             return ""
         self._check(graph)
+        self._complete(graph)
         master = JobMaster(
             graph,
             self._taskmanagers,
@@ -135,10 +137,14 @@ class Jobs:
 
     def _root_for(self, graph: job_graph_pb2.JobGraph) -> str:
         """Where the job asks its checkpoints to be, else where this cluster keeps them."""
-        key = options.CHECKPOINTING_DIRECTORY.key
-        asked = json.loads(graph.configuration.get(key, "null"))
-        default = load()[options.CHECKPOINTING_DIRECTORY]
-        return self._checkpoint_root if asked in (None, default) else LocationKind().parse(asked)
+        asked = json.loads(graph.configuration.get(options.CHECKPOINTING_DIRECTORY.key, "null"))
+        return LocationKind().parse(asked) if asked else self._checkpoint_root
+
+    def _complete(self, graph: job_graph_pb2.JobGraph) -> None:
+        """What the job leaves open is as this cluster has it."""
+        for key, value in self._cluster.items():
+            if key.startswith(OF_CLUSTER_UNLESS_OF_JOB) and key not in graph.configuration:
+                graph.configuration[key] = json.dumps(value)
 
     def _lost(self, taskmanager: TaskManagerId, error: MillstreamError) -> None:
         for master in self.running():

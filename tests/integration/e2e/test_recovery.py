@@ -165,6 +165,18 @@ def test_a_job_that_stops_without_committing_says_so_and_its_savepoint_commits(
     check_counts(out, 60_000)
 
 
+def test_a_job_that_sets_no_interval_takes_that_of_the_cluster(
+    shell: Any, start_cluster: Callable[..., Any], until: Callable[..., Any]
+) -> None:
+    start_cluster(1, 1, "-D", "execution.checkpointing.interval=100ms")
+    out = shell.directory / "out"
+    text = COUNT.format(records=10**9, rate=10_000, out=out).replace('env.enable_checkpointing("100 ms")', "")
+    assert "enable_checkpointing" not in text
+    shell.run("run", "-q", "-d", "-p", "1", shell.script(text)).expect(0)
+    until(lambda: list(out.glob("part-*")), "files committed by checkpoints")
+    shell.run("cancel", "count").expect(0)
+
+
 def test_what_a_cancelled_job_prepared_for_a_checkpoint_that_never_was_is_removed(
     shell: Any, start_cluster: Callable[..., Any], until: Callable[..., Any]
 ) -> None:

@@ -12,16 +12,13 @@ KEY = "execution.checkpointing.savepoint-dir"
 
 
 @pytest.mark.parametrize(
-    ("of_job", "of_cluster", "root"),
+    ("configuration", "root"),
     [
-        (None, None, "s3://bucket/checkpoints/savepoints"),
-        (None, "/shared/cluster", "/shared/cluster"),
-        ("/shared/job", None, "/shared/job"),
-        ("s3://bucket/job", "/shared/cluster", "s3://bucket/job"),
+        ({}, "s3://bucket/checkpoints/savepoints"),
+        ({KEY: json.dumps(None)}, "s3://bucket/checkpoints/savepoints"),
+        ({KEY: json.dumps("/shared/job")}, "/shared/job"),
+        ({KEY: json.dumps("s3://other/job")}, "s3://other/job"),
     ],
 )
-def test_the_directory_of_savepoints(of_job: str | None, of_cluster: str | None, root: str) -> None:
-    configuration = {KEY: json.dumps(of_job)}
-    assert savepoint_root(configuration, {KEY: of_cluster}, "s3://bucket/checkpoints") == root
-    if of_job is None:
-        assert savepoint_root({}, {KEY: of_cluster}, "s3://bucket/checkpoints/") == root
+def test_the_directory_of_savepoints(configuration: dict[str, str], root: str) -> None:
+    assert savepoint_root(configuration, "s3://bucket/checkpoints/") == root

@@ -29,7 +29,7 @@ SLOT_TIMEOUT_S = 30.0
 class Cluster:
     """The inside of a JobManager without its server; TaskManagers that nobody can call."""
 
-    def __init__(self, directory: Path, slots_max: int | None = None, history_max: int = 3) -> None:
+    def __init__(self, directory: Path, slots_max: int | None = None, history_max: int = 3, **settings: Any) -> None:
         self.clock = ManualClock(wall_ms=1_000_000)
         secret = ClusterSecret(b"a secret of sixteen")
         self.taskmanagers = TaskManagers(SlotPool(), secret, self.clock, timeout_s=50)
@@ -42,7 +42,7 @@ class Cluster:
             slots_max=slots_max,
             history_max=history_max,
             checkpoint_root=str(directory / "checkpoints"),
-            cluster={},
+            cluster=settings,
             generator=random.Random(1),
         )
 
@@ -103,6 +103,22 @@ def test_a_job_that_cannot_run_is_refused_and_leaves_nothing(
             cluster.jobs.submit(made)
         assert message in str(caught.value) and caught.value.blame.value == "USER"
         assert not cluster.jobs.masters
+
+    runner.run(run())
+
+
+def test_what_a_job_leaves_open_is_as_the_cluster_has_it(tmp_path: Path, runner: asyncio.Runner) -> None:
+    async def run() -> None:
+        checkpoints, pause, restarts = (
+            "execution.checkpointing.interval",
+            "execution.checkpointing.min-pause",
+            "restart-strategy.type",
+        )
+        cluster = Cluster(tmp_path, **{checkpoints: 700, pause: 50, restarts: "fixed-delay", "pipeline.name": "ours"})
+        made = job(configuration={checkpoints: "300", pause: "null"})
+        cluster.jobs.submit(made)
+        assert made.configuration == {checkpoints: "300", pause: "null", restarts: '"fixed-delay"'}
+        assert cluster.jobs.find(made.job_id).checkpoints.settings.interval_ms == 300
 
     runner.run(run())
 

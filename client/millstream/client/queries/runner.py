@@ -169,7 +169,7 @@ def _recovered_state(context: SessionContext, planned: PlannedJob) -> str:
 def job_settings(context: SessionContext, planned: PlannedJob, default_name: str) -> tuple[dict[str, Any], str, int]:
     """Settings, name and parallelism of the job that a session submits. Shows the warnings of the plan."""
     configuration = context.configuration
-    settings: dict[str, Any] = configuration.flatten()
+    settings: dict[str, Any] = configuration.flatten_for_job()
     settings[options.TABLE_LOCAL_TIME_ZONE.key] = session_zone(configuration).key
     name = configuration[options.PIPELINE_NAME] or default_name
     parallelism = configuration[options.TABLE_DEFAULT_PARALLELISM]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from millstream.core.config.options import OPTIONS, Option
 from millstream.core.errors import ConfigError
@@ -17,6 +17,9 @@ from millstream.core.errors import ConfigError
 T = TypeVar("T")
 
 DEFAULT_ORIGIN = "default"
+
+OF_CLUSTER_UNLESS_OF_JOB: Final = ("execution.checkpointing.", "restart-strategy.")
+"""Prefixes of settings of a job that the cluster decides when nobody has set them for the job."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,14 @@ class Configuration:
             key: OPTIONS[key].kind.flat(setting.value)
             for key, setting in self._settings.items()
             if not OPTIONS[key].secret or OPTIONS[key].for_slots
+        }
+
+    def flatten_for_job(self) -> dict[str, Any]:
+        """``flatten`` without what the cluster that runs the job decides, because nobody has set it here."""
+        return {
+            key: value
+            for key, value in self.flatten().items()
+            if self._settings[key].origin != DEFAULT_ORIGIN or not key.startswith(OF_CLUSTER_UNLESS_OF_JOB)
         }
 
     def changed(self, *, show_secrets: bool = False) -> dict[str, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from millstream.core.checkpoint.storage import location_of
 from millstream.core.config.options import CHECKPOINTING_SAVEPOINT_DIRECTORY
@@ -50,8 +49,7 @@ class CheckpointSettings:
         )
 
 
-def savepoint_root(configuration: Mapping[str, str], cluster: Mapping[str, Any], checkpoint_root: str) -> str:
-    """Where savepoints go that name no directory: where the job says, else the cluster, else below the checkpoints."""
-    key = CHECKPOINTING_SAVEPOINT_DIRECTORY.key
-    asked: str | None = json.loads(configuration.get(key, "null")) or cluster.get(key)
+def savepoint_root(configuration: Mapping[str, str], checkpoint_root: str) -> str:
+    """Where savepoints go that name no directory: where the job's settings say, else below the checkpoints."""
+    asked: str | None = json.loads(configuration.get(CHECKPOINTING_SAVEPOINT_DIRECTORY.key, "null"))
     return asked or location_of(checkpoint_root, "savepoints")
