@@ -261,3 +261,23 @@ def test_a_date_may_lack_its_day() -> None:
     assert column("CAST(CAST('2024-02' AS DATE) AS STRING)")[0] == "2024-02-01"
     assert column("CAST(TRY_CAST('2024' AS DATE) AS STRING)")[0] == "2024-01-01"
     assert column("TRY_CAST('2024-13' AS DATE)")[0] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("2024-01-01 00:00:00.000", 1704067200),
+        ("2024-01-01 00:00:00 xx", 1704067200),
+        ("2024-1-1 1:2:3", 1704070923),
+        ("2024-13-45 00:00:00", 1739491200),
+        ("x", -(2**63)),
+    ],
+)
+def test_unix_timestamp_reads_texts_as_leniently_as_java(text: str, seconds: int) -> None:
+    """As Flink 2.3 answered."""
+    assert set(column(f"UNIX_TIMESTAMP('{text}')")) == {seconds}
+
+
+def test_convert_tz_reads_texts_as_leniently_as_java() -> None:
+    assert column("CONVERT_TZ('1970-1-1 0:0:0.5', 'UTC', 'America/Los_Angeles')")[0] == "1969-12-31 16:00:00"
+    assert column("CONVERT_TZ('x', 'UTC', 'America/Los_Angeles')")[0] is None

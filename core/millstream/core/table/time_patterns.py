@@ -291,6 +291,36 @@ def _read_part(text: str, place: int, part: Part, adjacent: bool) -> tuple[Any, 
     return int(digits), end
 
 
+def parse_leniently(text: str, pattern: TimePattern, second: int) -> int | None:
+    """Ticks since 1970 as Java's ``SimpleDateFormat`` reads them: numbers have any number of digits where none follows
+    at once, what stands behind is not looked at, and the 32nd of January is the 1st of February."""
+    fields: dict[str, Any] = {}
+    place = 0
+    for index, part in enumerate(pattern.parts):
+        if not part.letter:
+            if not text.startswith(part.text, place):
+                return None
+            place += len(part.text)
+            continue
+        following = pattern.parts[index + 1] if index + 1 < len(pattern.parts) else None
+        limit = part.count if following is not None and following.letter else len(text)
+        end = place
+        while end < len(text) and end - place < limit and text[end].isdigit():
+            end += 1
+        if part.letter not in "yuMdHmsS" or end == place:
+            return None
+        number = int(text[place:end])
+        fields[part.letter] = 2000 + number if part.letter in "yu" and part.count == end - place == 2 else number
+        place = end
+    months = fields.get("y", fields.get("u", 1970)) * 12 + fields.get("M", 1) - 1
+    try:
+        days = datetime.date(months // 12, months % 12 + 1, 1).toordinal() - _EPOCH_ORDINAL + fields.get("d", 1) - 1
+    except (ValueError, OverflowError):
+        return None
+    clock = (fields.get("H", 0) * 60 + fields.get("m", 0)) * 60 + fields.get("s", 0)
+    return int((days * 86400 + clock) * second + fields.get("S", 0) * second // 1000)
+
+
 def _names_of(part: Part) -> dict[str, int] | None:
     if part.letter in "ML" and part.count >= 3:
         return _SHORT_MONTHS if part.count == 3 else _MONTHS

@@ -74,8 +74,7 @@ def _rows(binder: QueryBinder, query: exp.Expr, scope: Scope, select: bool) -> t
             query,
             "A single aggregate may be compared: x = (SELECT MAX(...) ...).",
         )
-    limit = query.args.get("limit")
-    limits = select or (limit is not None and row_limit(limit) == 0)
+    limits = select or row_limit(query.args.get("limit")) == 0
     refuse_clauses(query, "of IN or EXISTS", ("limit", "offset", "qualify") if limits else ("offset", "qualify"))
     relation, width = inner.relation, len(inner.relation.row)
     if select:

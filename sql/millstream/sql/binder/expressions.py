@@ -16,6 +16,7 @@ from millstream.core.errors import JobGraphError
 from millstream.core.table import logical_types as lt
 from millstream.core.table.expressions import Call, Expression, Literal
 from millstream.core.table.functions.registry import bind_call, cast_call, scalar_function
+from millstream.core.table.specs import WindowKind
 from millstream.sql.binder import aggregate_calls, over_calls
 from millstream.sql.binder.json_clauses import JSON_CALLS, json_arguments
 from millstream.sql.binder.literals import (
@@ -141,6 +142,11 @@ class ExpressionBinder:
         return bind_call(name, bound)
 
     def _unknown_function(self, name: str) -> QueryError:
+        window, _, end = name.rpartition("_")
+        if name in GROUPING_FUNCTIONS:
+            return query_error(f"{name} needs GROUP BY")
+        if window in WindowKind.__members__ and end in ("START", "END", "ROWTIME", "PROCTIME"):
+            return query_error(f"{name} needs GROUP BY {window}(...) of the same time and intervals")
         near = did_you_mean(name, self.functions.function_names()) or " SHOW FUNCTIONS lists all."
         return query_error(f"there is no function {name}.{near}")
 

@@ -72,6 +72,12 @@ def _nested(binder: QueryBinder, item: exp.Subquery, parent: Scope | None) -> Re
 def _table(binder: QueryBinder, table: exp.Table) -> Relation:
     if table.args.get("pattern_match") is not None:
         raise unsupported("MATCH_RECOGNIZE", table)
+    if isinstance(table.this, exp.Anonymous):
+        raise unsupported(
+            f"{table.sql():.60} in FROM",
+            table,
+            "A window stands over TABLE t or TABLE (SELECT ...); others are LATERAL.",
+        )
     path = [part.name for part in table.parts]
     cte = binder.ctes.get(path[0]) if len(path) == 1 else None
     if cte is not None:

@@ -63,11 +63,11 @@ def _selected(binder: QueryBinder, query: exp.Select, inner: Scope, conditions: 
     relation, expressions = attach_overs(relation, expressions)
     width = len(relation.row)
     node: Node = project(relation.node, [*identity(relation.row), *expressions], [*relation.row.names, *parts.names])
-    limit, offset = query.args.get("limit"), query.args.get("offset")
+    limit, offset = row_limit(query.args.get("limit")), query.args.get("offset")
     if limit is not None or offset is not None:
         keys = [SortKey(width + position, item.ascending, item.nulls_first) for position, item in order]
         skipped = 0 if offset is None else integer_of(offset.expression, "OFFSET")
-        last = None if limit is None else skipped + row_limit(limit)
+        last = None if limit is None else skipped + limit
         mine = [mine for _, mine in equal_keys(conditions, query)]
         node, partition = with_expressions(node, mine)
         node = Rank(node.row, node, "ROW_NUMBER", tuple(partition), tuple(keys), skipped + 1, last, False)

@@ -83,9 +83,14 @@ _EXAMPLES: Final = {
 }
 
 
-def row_limit(clause: exp.Expr) -> int:
-    """The number of rows of LIMIT and FETCH."""
-    return integer_of(clause.args.get("count") if isinstance(clause, exp.Fetch) else clause.expression, "LIMIT")
+def row_limit(clause: exp.Expr | None) -> int | None:
+    """The number of rows of LIMIT and FETCH; None for all."""
+    if isinstance(clause, exp.Fetch):
+        count = clause.args.get("count")
+        return 1 if count is None else integer_of(count, "FETCH")
+    if clause is None or (isinstance(clause.expression, exp.Column) and clause.expression.name.upper() == "ALL"):
+        return None
+    return integer_of(clause.expression, "LIMIT")
 
 
 def interval_literal(node: exp.Interval) -> Literal:

@@ -403,7 +403,7 @@ def _aliases_replaced(condition: exp.Expr, select: exp.Select) -> exp.Expr:
 
 def _sorted(node: Node, keys: tuple[SortKey, ...], query: exp.Expr) -> Node:
     limit, offset = query.args.get("limit"), query.args.get("offset")
-    fetch = None if limit is None else row_limit(limit)
+    fetch = row_limit(limit)
     skipped = integer_of(offset.expression, "OFFSET") if offset is not None else 0
     if not keys and fetch is None and not skipped:
         return node

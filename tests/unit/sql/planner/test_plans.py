@@ -60,6 +60,8 @@ PLANS = [
     ),
     ("SELECT price FROM bid ORDER BY price DESC LIMIT 3", "collect < SortLimit < single Calc"),
     ("SELECT price FROM bid LIMIT 3", "collect < Limit < single Calc"),
+    ("SELECT price FROM bid FETCH NEXT ROW ONLY", "collect < Limit < single Calc"),
+    ("SELECT k FROM small LIMIT ALL", "collect < Source(k)"),
     ("SELECT price, ts FROM bid ORDER BY ts", "collect < TemporalSort < single Source"),
     # joins
     (

@@ -33,6 +33,7 @@ from millstream.core.table.time_patterns import (
     format_column,
     format_tick,
     parse_column,
+    parse_leniently,
     parse_text,
     time_pattern,
 )
@@ -94,6 +95,20 @@ def parse_times(texts: Value, pattern: Value, unit: str, context: EvaluationCont
         lambda text, source: parse_text(text, time_pattern(source), TICKS[unit]), [texts, pattern], lt.BIGINT, context
     )
     return pc.cast(ticks, pa.timestamp(unit))
+
+
+def _parse_leniently(texts: Value, pattern: Value, context: EvaluationContext) -> Value:
+    """The same in milliseconds for functions of Flink that read texts with Java's ``SimpleDateFormat``."""
+    answer = column(parse_times(texts, pattern, "ms", context), context.rows)
+    if answer.null_count == column(texts, context.rows).null_count:
+        return answer
+    ticks = per_row(
+        lambda text, source: parse_leniently(text, time_pattern(source), TICKS["ms"]),
+        [column(texts, context.rows), pattern],
+        lt.BIGINT,
+        context,
+    )
+    return pc.coalesce(answer, pc.cast(ticks, answer.type))
 
 
 def _to_timestamp(arguments: Sequence[Value], kind: LogicalType, context: EvaluationContext) -> Value:
@@ -271,7 +286,7 @@ def _unix_timestamp(arguments: Sequence[Value], kind: LogicalType, context: Eval
     if not arguments:
         return pa.scalar(context.now_us // 1_000_000, pa.int64())
     pattern = arguments[1] if len(arguments) == 2 else pa.scalar(DEFAULT_PATTERN)
-    local = parse_times(arguments[0], pattern, "ms", context)
+    local = _parse_leniently(arguments[0], pattern, context)
     seconds = floor_divide(pc.cast(to_instant(column(local, context.rows), context), pa.int64()), 1000)
     return pc.fill_null(seconds, -(2**63))
 
@@ -285,7 +300,7 @@ def _from_unixtime(arguments: Sequence[Value], kind: LogicalType, context: Evalu
 def _convert_tz(arguments: Sequence[Value], kind: LogicalType, context: EvaluationContext) -> Value:
     text, source, target = arguments
     if all(isinstance(zone, pa.Scalar) and zone.is_valid for zone in (source, target)):
-        local = parse_times(text, pa.scalar(DEFAULT_PATTERN), "ms", context)
+        local = _parse_leniently(text, pa.scalar(DEFAULT_PATTERN), context)
         try:
             for zone in (source.as_py(), target.as_py()):
                 ZoneInfo(zone)
