@@ -416,7 +416,7 @@ def _sort(t: Translator, node: n.Sort, before: bool) -> PhysicalOperator:
             instead="Add LIMIT, or SET 'execution.runtime-mode' = 'batch' when all input is bounded.",
         )
     # Rows that are taken back leave their place to others: without an order, to those that came next.
-    spec = s.RankSpec(
+    top = s.RankSpec(
         node.input.row,
         node.row,
         "ROW_NUMBER",
@@ -429,8 +429,9 @@ def _sort(t: Translator, node: n.Sort, before: bool) -> PhysicalOperator:
         update_before=before,
         final_only=t.settings.batch,
     )
-    edges = t.keyed_by(node.input, (), before=True)
-    return t.operator(name, spec, node.row, edges, node=node, before=before, single=True)
+    parts = t.parts(node.input, before=True)
+    edges = t.keyed(local_rank(parts, top) if t.settings.local_parts else parts, ())
+    return t.operator(name, top, node.row, edges, node=node, before=before, single=True)
 
 
 def _event_time(node: n.Node, time: int, what: str) -> bool:

@@ -58,7 +58,7 @@ PLANS = [
         "WHERE n = 1",
         "Calc < Deduplicate < hash[auction] LocalDeduplicate < Source",
     ),
-    ("SELECT price FROM bid ORDER BY price DESC LIMIT 3", "collect < SortLimit < single Calc"),
+    ("SELECT price FROM bid ORDER BY price DESC LIMIT 3", "collect < SortLimit < single LocalRank < Calc"),
     ("SELECT price FROM bid LIMIT 3", "collect < Limit < single Calc"),
     ("SELECT price FROM bid FETCH NEXT ROW ONLY", "collect < Limit < single Calc"),
     ("SELECT k FROM small LIMIT ALL", "collect < Source(k)"),

@@ -7,6 +7,8 @@ then what follows must hear that the key is alive.
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import pyarrow as pa
 
@@ -19,8 +21,11 @@ from millstream.taskmanager.operators.table.aggregates.aggregate_set import Aggr
 from millstream.taskmanager.operators.table.aggregates.trial import trial
 from millstream.taskmanager.operators.table.changelog import BoolArray, Changes, Int64Array, equal_rows
 from millstream.taskmanager.operators.table.keyed_table_operator import KeyedTableOperator, columns_at, key_fields
-from millstream.taskmanager.operators.table.row_kinds import signs_of
+from millstream.taskmanager.operators.table.row_kinds import INSERT, UPDATE_AFTER, signs_of
 from millstream.taskmanager.operators.table.table_operator import ROWS_MAX, arrow_batch
+
+_CAME: Final = np.array([INSERT, UPDATE_AFTER], np.int8)
+"""By whether a key had a row: what its new one is."""
 
 
 class GroupAggregateOperator(KeyedTableOperator[GroupAggregateSpec]):
@@ -74,10 +79,15 @@ class GroupAggregateOperator(KeyedTableOperator[GroupAggregateSpec]):
         slots, groups = groups_of.place(keys, batch.num_rows)
         changed = groups.slots
         had = groups_of.row_counts(changed) > 0
-        compares = self.spec.update_before or self.spec.retracts or not (self._always_changes or self.ttl_ms > 0)
-        old = groups_of.results(changed) if compares and had.any() else None
         signs = signs_of(batch)
-        groups_of.add(AggregateRows(slots, groups, keys, batch.records.columns, ALL_ADDED if signs is None else signs))
+        rows = AggregateRows(slots, groups, keys, batch.records.columns, ALL_ADDED if signs is None else signs)
+        if not (self.spec.update_before or self.spec.retracts) and (self._always_changes or self.ttl_ms > 0):
+            groups_of.add(rows)
+            columns = [*groups_of.keys(changed), *groups_of.results(changed)]
+            self.emit_columns(self._typed(columns), _CAME[had.view(np.int8)])
+            return
+        old = groups_of.results(changed) if had.any() else None
+        groups_of.add(rows)
         has = groups_of.row_counts(changed) > 0 if self.spec.retracts else np.ones(len(changed), np.bool_)
         new = groups_of.results(changed)
         same = self._same(had & has, old, new)
