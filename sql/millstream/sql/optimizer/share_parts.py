@@ -1,15 +1,18 @@
 """Parts of a job that compute the same under other names run once.
 
 Equal relations run once anyway. Those that differ only in what their columns are called, as the same aggregate in two
-subqueries, become one relation and a projection that renames its columns.
+subqueries, become one relation and a projection that renames its columns. What gives other values each time it is
+computed, as RAND does, stays apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields, replace
 from typing import Final
 
+from millstream.core.table.evaluation import is_deterministic
+from millstream.core.table.expressions import Expression
 from millstream.core.table.row_type import RowType
 from millstream.sql.binder.columns import identity
 from millstream.sql.plan import nodes as n
@@ -43,7 +46,7 @@ class _Sharing:
         return self.shared(node) if isinstance(node, _CHEAP) else self._of(node)
 
     def _of(self, node: n.Node) -> n.Node:
-        key = _without_names(node)
+        key = _without_names(node) if _is_repeatable(node) else node
         first = self._first.get(key)
         if first is None:
             first = self._first[key] = node.with_inputs(tuple(self.shared(child) for child in node.inputs))
@@ -56,3 +59,18 @@ def _without_names(node: n.Node) -> n.Node:
         return node
     numbered = RowType(tuple(column.renamed(str(index)) for index, column in enumerate(node.row.columns)))
     return replace(node.with_inputs(tuple(_without_names(child) for child in node.inputs)), row=numbered)
+
+
+def _is_repeatable(node: n.Node) -> bool:
+    """Whether all that it is computed from, here and below, is the same for the same rows."""
+    parts = [getattr(node, field.name) for field in fields(node)]
+    expressions = [part for part in _flat(parts) if isinstance(part, Expression)]
+    return all(map(is_deterministic, expressions)) and all(map(_is_repeatable, node.inputs))
+
+
+def _flat(values: Iterable[object]) -> Iterator[object]:
+    for value in values:
+        if isinstance(value, tuple):
+            yield from _flat(value)
+        else:
+            yield value

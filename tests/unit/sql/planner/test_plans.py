@@ -124,6 +124,9 @@ def test_what_differs_in_names_alone_runs_once(plan: Callable[..., PlannedJob]) 
     other = COUNTED.replace("COUNT", "SUM").replace("*", "price")
     text = plan(f"SELECT * FROM ({COUNTED.format('a', 'n')}) JOIN ({other.format('b', 'm')}) ON a = b").explain()
     assert text.count("] GroupAggregate(") == 2, "another aggregate"
+    drawn = "SELECT {0}, COUNT(*) AS {1} FROM (SELECT RAND_INTEGER(9) AS {0} FROM bid) GROUP BY {0}"
+    text = plan(f"SELECT * FROM ({drawn.format('a', 'n')}) JOIN ({drawn.format('b', 'm')}) ON a = b").explain()
+    assert text.count("] GroupAggregate(") == 2, "other numbers"
 
 
 def test_updates_before_are_sent_where_somebody_counts_on_them(plan: Callable[..., PlannedJob]) -> None:
