@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from millstream.core.api.state import StateTtlConfig, ValueStateDescriptor
 from millstream.core.keys import key_group
+from millstream.core.serde import evolution
 from millstream.taskmanager.state import capture, heap, resting_rows
 from millstream.taskmanager.state.chunks import EncodedChunk
 from millstream.taskmanager.state.heap import HeapStateBackend
@@ -26,11 +27,18 @@ class Reading:
     degrees: float
 
 
+@dataclass(frozen=True)
+class Place:
+    row: int
+    name: str
+
+
 KEYS: dict[str, Callable[[int], Any]] = {
     "ints": lambda n: n - 40,  # with -1 and -2, whose hashes are equal
     "large ints": lambda n: (n - 100) * ((1 << 56) - 5),
     "texts": lambda n: f"key {n}",
     "tuples": lambda n: (n % 7, f"k{n}"),
+    "records": lambda n: Place(n % 7, f"k{n}"),
     "mixed": lambda n: n if n % 2 else f"k{n}",
 }
 VALUES: dict[str, Callable[[int], Any]] = {
@@ -41,7 +49,13 @@ VALUES: dict[str, Callable[[int], Any]] = {
     "sometimes texts": lambda n: n if n % 5 else "five",
 }
 COUNT = 60
-FORMS = [("ints", "tuples"), ("texts", "tuples"), ("tuples", "records"), ("large ints", "numbers")]
+FORMS = [
+    ("ints", "tuples"),
+    ("texts", "tuples"),
+    ("tuples", "records"),
+    ("large ints", "numbers"),
+    ("records", "records"),
+]
 """Of keys and values that can rest."""
 NAMES = ("first", "second")
 
@@ -211,3 +225,24 @@ def test_few_rows_wake_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     backend.table("reduced").update((n, n) for n in range(100))
     second = restored(checkpoints, checkpoints.store(backend, 1), 1)
     assert second.table("reduced") == {n: n for n in range(100)}
+
+
+def test_keys_of_a_class_that_the_script_defines_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a restart from another submission the job's class is not the one that was saved."""
+
+    def defined() -> type:
+        @dataclass(frozen=True)
+        class Seat:
+            row: int
+
+        return Seat
+
+    before, now = defined(), defined()
+    checkpoints, backend = Checkpoints(tmp_path), new_backend()
+    backend.touch([before(n) for n in range(100)])
+    backend.table("reduced").update((before(n), n) for n in range(100))
+    stored = checkpoints.store(backend, 1)
+    monkeypatch.setitem(evolution._script_classes, f"{now.__module__}:{now.__qualname__}", now)
+    second = restored(checkpoints, stored, 1)
+    second.touch([now(7)])
+    assert second.table("reduced") == {now(7): 7} and second.entries() == 100

@@ -90,7 +90,8 @@ class RestingRows:
         if chosen is not None:
             self._chosen.append((len(self._keys), len(self._keys) + keys.rows, chosen))
         if not self._keys.is_integers:
-            self._hashes.append(_hashes_of(decoded_values(keys.data)))
+            with reading_state(self._name, self._classes):
+                self._hashes.append(_hashes_of(decoded_values(keys.data)))
         self._keys.add(keys)
         self._stored.add(stored)
 
@@ -105,7 +106,7 @@ class RestingRows:
         hashes = _hashes_of(self._keys.integers()) if self._keys.is_integers else np.concatenate(self._hashes)
         self._is_here = np.ones(len(hashes), np.bool_)
         for first, end, chosen in self._chosen:
-            self._is_here[first:end] = chosen.holds(self._keys.values(np.arange(first, end)))
+            self._is_here[first:end] = chosen.holds(self._keys_of(np.arange(first, end)))
         self._row_bits = np.uint64(max(1, (len(hashes) - 1).bit_length()))
         index = _spread(hashes)
         index &= ~self._row_mask
@@ -143,7 +144,7 @@ class RestingRows:
         equal = np.flatnonzero(bits[1:] == bits[:-1])
         rows = np.unique(self._index[np.concatenate((equal, equal + 1))] & self._row_mask).astype(np.int64)
         rows = rows[self._is_here[rows]]
-        last = dict(zip(self._keys.values(rows), rows.tolist(), strict=True))
+        last = dict(zip(self._keys_of(rows), rows.tolist(), strict=True))
         self._is_here[rows] = False
         self._is_here[list(last.values())] = True
 
@@ -163,20 +164,25 @@ class RestingRows:
         rows = np.unique(np.concatenate(found)).astype(np.int64)
         rows = rows[self._is_here[rows]]
         asked = set(keys)
-        own = [key in asked for key in self._keys.values(rows)]
+        own = [key in asked for key in self._keys_of(rows)]
         return rows if all(own) else rows[own]
 
     def _leave(self, rows: Rows) -> tuple[list[Any], list[Any]]:
-        with reading_state(self._name, self._classes):
-            taken = self._keys.values(rows), self._stored.values(rows)
+        taken = self._keys_of(rows), self._stored_of(rows)
         self._is_here[rows] = False
         self._count -= len(rows)
         return taken
 
     def _chunk(self, rows: Rows) -> RowChunk:
+        return RowChunk(self._name, self.kind, False, False, self._keys_of(rows), self._stored_of(rows), [])
+
+    def _keys_of(self, rows: Rows) -> list[Any]:
         with reading_state(self._name, self._classes):
-            keys, stored = self._keys.values(rows), self._stored.values(rows)
-        return RowChunk(self._name, self.kind, False, False, keys, stored, [])
+            return self._keys.values(rows)
+
+    def _stored_of(self, rows: Rows) -> list[Any]:
+        with reading_state(self._name, self._classes):
+            return self._stored.values(rows)
 
 
 class RestingPart:
