@@ -27,7 +27,7 @@ from millstream.sql.plan.nodes import Node
 from millstream.sql.planner.execution_plan import execution_plan
 from millstream.sql.planner.physical import APPEND_ONLY
 from millstream.sql.planner.planner import InsertPlan, PlannedJob, Planner
-from millstream.sql.planner.services import CatalogServices
+from millstream.sql.planner.services import CURRENT_DATABASE, CatalogServices
 from millstream.sql.planner.settings import PlannerSettings
 from millstream.sql.planner.tables import check_columns
 from millstream.sql.planner.uids import operators_of
@@ -76,7 +76,7 @@ class ClusterRunner:
         self._located(statement, lambda: check_columns("of the statement", table, services.bind_expression))
 
     def built_in_functions(self) -> Sequence[str]:
-        return sorted({*function_names(), *AGGREGATES, *OVER_ONLY})
+        return sorted({*function_names(), *AGGREGATES, *OVER_ONLY, CURRENT_DATABASE})
 
     def _plan_inserts(self, context: SessionContext, inserts: Sequence[Insert]) -> tuple[PlannedJob, list[str]]:
         made = planner(context)

@@ -27,6 +27,7 @@ from millstream.sql.binder.literals import (
     number_literal,
     text_literal,
     typed_literal,
+    unicode_literal,
 )
 from millstream.sql.binder.names import resolve_column
 from millstream.sql.binder.scope import Scope
@@ -339,6 +340,7 @@ _HANDLERS: Final[dict[type, Callable[[ExpressionBinder, Any], Expression]]] = {
     exp.TryCast: ExpressionBinder._cast,
     TypedLiteral: ExpressionBinder._typed_literal,
     exp.Var: lambda binder, node: text_literal(node.name.upper()),
+    exp.UnicodeString: lambda binder, node: unicode_literal(node),
     exp.HexString: lambda binder, node: bytes_literal(bytes.fromhex(node.this)),
     exp.Tuple: ExpressionBinder._tuple,
     exp.Subquery: ExpressionBinder._subquery,

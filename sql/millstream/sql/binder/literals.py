@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime
 import decimal
 import re
+import string
+import sys
 from typing import Final
 
 from sqlglot import exp
@@ -81,6 +83,29 @@ _EXAMPLES: Final = {
     lt.TypeRoot.TIMESTAMP: "TIMESTAMP '2024-01-31 12:30:00.000'",
     lt.TypeRoot.TIMESTAMP_LTZ: "TIMESTAMP '2024-01-31 12:30:00.000'",
 }
+
+
+def unicode_literal(node: exp.UnicodeString) -> Literal:
+    """``U&'\\00e4 \\+01F600'``, perhaps with UESCAPE and another character than the backslash."""
+    escape = node.args.get("escape")
+    mark = str(escape.name) if isinstance(escape, exp.Expr) else "\\"
+    if len(mark) != 1 or mark in "+'\"" or mark.isspace() or mark in string.hexdigits:
+        raise query_error(f"UESCAPE takes one character that is no hexadecimal digit, not {mark!r}", node)
+    found = re.escape(mark)
+
+    def character(match: re.Match[str]) -> str:
+        digits = match[1] or match[2]
+        if digits is None and match[3] is None:
+            raise query_error(f"behind {mark} stand four hexadecimal digits, or + and six", node)
+        if digits is None:
+            return mark
+        code = int(digits, 16)
+        if 0xD800 <= code < 0xE000 or code > sys.maxunicode:
+            raise query_error(f"{match[0]} is no character of Unicode", node)
+        return chr(code)
+
+    pattern = rf"{found}(?:([0-9a-fA-F]{{4}})|\+([0-9a-fA-F]{{6}})|({found}))?"
+    return text_literal(re.sub(pattern, character, node.this))
 
 
 def row_limit(clause: exp.Expr | None) -> int | None:

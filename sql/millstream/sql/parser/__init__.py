@@ -26,6 +26,7 @@ them are sqlglot nodes. sqlglot rewrites nothing here: functions keep their name
 ``INTERVAL '1-2' YEAR TO MONTH``                 ``Interval(this=Literal, unit=Var or IntervalSpan(Var, Var))``;
                                                  ``INTERVAL -'1' DAY`` is the literal "-1"
 ``X'4142'``                                      ``HexString(this="4142")``
+``U&'\\00e4'``                                   ``UnicodeString(this="\\00e4", escape=...)``
 EXTRACT, TRIM, FLOOR(t TO u), JSON_VALUE, ...    ``Anonymous`` with plain arguments, see ``function_forms``
 ``a IS [NOT] NULL``, TRUE, FALSE                 ``Is(this, Null() or Boolean)``, in ``Not`` when negated
 ``a IS UNKNOWN``, ``a IS JSON OBJECT``           ``Is(this, Var("UNKNOWN"))``, ``Is(this, JSON(this="OBJECT"))``

@@ -55,6 +55,7 @@ ALLOWED: Final[dict[type[exp.Expr], tuple[str, ...]]] = {
     exp.IgnoreNulls: ("this",), exp.RespectNulls: ("this",),
     exp.Column: ("this", "table", "db", "catalog"),
     exp.Identifier: ("this", "quoted"), exp.Star: (), exp.Alias: ("this", "alias"),
+    exp.UnicodeString: ("this", "escape"),
     exp.Literal: ("this", "is_string"), exp.HexString: ("this",), exp.Null: (), exp.Boolean: ("this",),
     TypedLiteral: ("this", "kind"), exp.Interval: ("this", "unit"), exp.IntervalSpan: ("this", "expression"),
     exp.Var: ("this",), exp.Anonymous: ("this", "expressions"), exp.Kwarg: ("this", "expression"),

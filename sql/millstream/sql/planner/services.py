@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlglot import exp
 
@@ -18,6 +18,7 @@ from millstream.core.table.row_type import RowType
 from millstream.sql.binder.aggregate_calls import AGGREGATES
 from millstream.sql.binder.columns import identity
 from millstream.sql.binder.expressions import ExpressionBinder
+from millstream.sql.binder.literals import text_literal
 from millstream.sql.binder.query import QueryBinder
 from millstream.sql.binder.scope import Relation, Scope
 from millstream.sql.catalog.catalog_manager import CatalogError, CatalogManager, ResolvedRelation
@@ -34,6 +35,9 @@ from millstream.sql.planner.user_functions import (
     checked_arguments,
     load_function,
 )
+
+CURRENT_DATABASE: Final = "CURRENT_DATABASE"
+"""The only built-in function that the session answers."""
 
 Path = tuple[str, ...]
 T = TypeVar("T")
@@ -132,7 +136,7 @@ class CatalogServices:
     def bind_function(self, name: str, arguments: Sequence[Expression]) -> Expression | None:
         function = self._user_function(name)
         if function is None:
-            return None
+            return text_literal(self._catalogs.current_database) if name == CURRENT_DATABASE and not arguments else None
         if not isinstance(function, PythonScalarFunction):
             raise query_error(f"{name} is not a scalar function: it makes {_MAKES[type(function)]}")
         return call_scalar(function, arguments)
@@ -153,7 +157,7 @@ class CatalogServices:
     def function_names(self) -> Sequence[str]:
         catalog, database = self._defaults or (self._catalogs.current_catalog, self._catalogs.current_database)
         own = [*self._functions, *self._catalogs.functions(catalog, database)]
-        return sorted({*function_names(), *AGGREGATES, *own})
+        return sorted({*function_names(), *AGGREGATES, CURRENT_DATABASE, *own})
 
     def _user_function(self, name: str) -> UserFunction | None:
         """A temporary system function, else, where there is no built-in one, one of the catalog."""

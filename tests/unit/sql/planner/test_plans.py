@@ -208,6 +208,11 @@ def test_a_plan_has_the_keys_of_the_table_as_it_is() -> None:
     assert keys() == {frozenset([0])}
 
 
+def test_literals_in_unicode_and_the_current_database(plan: Callable[..., PlannedJob]) -> None:
+    text = plan(r"SELECT U&'\00e4\\\+01F600', U&'!00e4\' UESCAPE '!', CURRENT_DATABASE()").explain()
+    assert r"expressions=['ä\\😀', 'ä\\', 'default_database']" in text
+
+
 def test_changes_of_a_row_stay_in_one_subtask(plan: Callable[..., PlannedJob]) -> None:
     """What was before an update must not arrive behind what comes after it."""
 
