@@ -19,6 +19,7 @@ from millstream.core.table.row_type import Column, RowType, TimeAttribute
 from millstream.core.table.specs import (
     FrameKind,
     GeneralOverSpec,
+    GroupAggregateSpec,
     IntervalJoinSpec,
     JoinInput,
     JoinKind,
@@ -94,7 +95,12 @@ def over(call: AggregateCall) -> RowType:
 
 
 SUM = AggregateCall("SUM", (2,), (lt.INT,), lt.BIGINT)
+LIST = AggregateCall("ARRAY_AGG", (1,), (lt.STRING,), lt.array(lt.STRING))
 LOGS: dict[str, Any] = {
+    "lists": GroupAggregateSpec(ROW, RowType((ROW[0], Column("a", LIST.type))), (0,), (LIST,), False, True),
+    "lists of changelogs": GroupAggregateSpec(
+        ROW, RowType((ROW[0], Column("a", LIST.type))), (0,), (LIST,), True, True
+    ),
     "top-n": RankSpec(ROW, RANKED, "ROW_NUMBER", (0,), BEST, 1, 4, True, False, True),
     "top-n with expiry": RankSpec(ROW, ROW, "RANK", (0,), BEST, 1, 4, False, False, True, ttl_ms=1_000_000),
     "top-n of changelogs": RankSpec(ROW, RANKED, "ROW_NUMBER", (0,), BEST, 1, 3, True, True, True),

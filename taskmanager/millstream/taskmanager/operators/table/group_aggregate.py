@@ -17,13 +17,18 @@ from millstream.core.graph.specs import ChainedOperator
 from millstream.core.kernels.accumulating import ALL_ADDED
 from millstream.core.table.specs import GroupAggregateSpec
 from millstream.taskmanager.operators.table.aggregates.accumulator import AggregateRows
-from millstream.taskmanager.operators.table.aggregates.aggregate_set import AggregateSet, columns_only
+from millstream.taskmanager.operators.table.aggregates.aggregate_set import (
+    AggregateSet,
+    aggregate_logs,
+    columns_only,
+)
 from millstream.taskmanager.operators.table.aggregates.trial import trial
 from millstream.taskmanager.operators.table.changelog import BoolArray, Changes, Int64Array, equal_rows
 from millstream.taskmanager.operators.table.keyed_table_operator import KeyedTableOperator, columns_at, key_fields
 from millstream.taskmanager.operators.table.row_kinds import INSERT, UPDATE_AFTER, signs_of
 from millstream.taskmanager.operators.table.table_operator import ROWS_MAX, arrow_batch
 
+_GROUPS: Final = "groups"
 _CAME: Final = np.array([INSERT, UPDATE_AFTER], np.int8)
 """By whether a key had a row: what its new one is."""
 
@@ -33,6 +38,7 @@ class GroupAggregateOperator(KeyedTableOperator[GroupAggregateSpec]):
 
     def __init__(self, chained: ChainedOperator, spec: GroupAggregateSpec) -> None:
         super().__init__(chained, spec, spec.output, spec.ttl_ms)
+        self.logs = aggregate_logs(_GROUPS, spec.aggregates, spec.retracts)
         # Every row changes a plain count, so that the results need not be compared.
         self._always_changes = not spec.retracts and any(
             call.name == "COUNT" and not call.arguments and call.filter is None for call in spec.aggregates
@@ -43,7 +49,7 @@ class GroupAggregateOperator(KeyedTableOperator[GroupAggregateSpec]):
         keys = key_fields(spec.input, spec.keys)
         spillable = not spec.final_only and columns_only(spec.aggregates, spec.retracts)
         self._set = AggregateSet(
-            "groups",
+            _GROUPS,
             keys,
             spec.aggregates,
             spec.retracts,

@@ -22,7 +22,7 @@ from millstream.core.kernels.intervals import number_merged
 from millstream.core.table.specs import WindowAggregateSpec
 from millstream.taskmanager.operators.operator import OperatorContext, Output
 from millstream.taskmanager.operators.table.aggregates.accumulator import AggregateRows, BoolArray
-from millstream.taskmanager.operators.table.aggregates.aggregate_set import AggregateSet
+from millstream.taskmanager.operators.table.aggregates.aggregate_set import AggregateSet, aggregate_logs
 from millstream.taskmanager.operators.table.aggregates.trial import trial
 from millstream.taskmanager.operators.table.keyed_table_operator import KeyedTableOperator, columns_at, key_fields
 from millstream.taskmanager.operators.table.row_kinds import signs_of
@@ -32,6 +32,7 @@ from millstream.taskmanager.operators.table.window_properties import WindowTimes
 from millstream.taskmanager.operators.table.window_table import NULL_TIMES_DROPPED
 from millstream.taskmanager.state.columnar.key_index import KeyIndex, key_index_for
 
+_SESSIONS = "sessions"
 _NUMBER = "session"
 _START = "session_start"
 _END = "session_end"
@@ -42,6 +43,7 @@ class SessionAggregateOperator(KeyedTableOperator[WindowAggregateSpec]):
 
     def __init__(self, chained: ChainedOperator, spec: WindowAggregateSpec) -> None:
         super().__init__(chained, spec, spec.output)
+        self.logs = aggregate_logs(_SESSIONS, spec.aggregates, spec.retracts)
         self._gap_ms = spec.window.size_ms
         self._lists = EntryLists()
         self._grouping = Grouping()
@@ -58,7 +60,7 @@ class SessionAggregateOperator(KeyedTableOperator[WindowAggregateSpec]):
         self._keys = key_fields(self.spec.input, self.spec.keys)
         self._owners: KeyIndex = key_index_for(self._keys.types)
         self._set = AggregateSet(
-            "sessions",
+            _SESSIONS,
             pa.schema([*self._keys, pa.field(_NUMBER, pa.int64())]),
             self.spec.aggregates,
             self.spec.retracts,

@@ -20,7 +20,7 @@ from millstream.core.kernels.groups import Grouping
 from millstream.core.table.specs import WindowAggregateSpec, WindowKind
 from millstream.taskmanager.operators.operator import OperatorContext, Output
 from millstream.taskmanager.operators.table.aggregates.accumulator import AggregateRows
-from millstream.taskmanager.operators.table.aggregates.aggregate_set import AggregateSet
+from millstream.taskmanager.operators.table.aggregates.aggregate_set import AggregateSet, aggregate_logs
 from millstream.taskmanager.operators.table.aggregates.trial import trial
 from millstream.taskmanager.operators.table.keyed_table_operator import KeyedTableOperator, columns_at, key_fields
 from millstream.taskmanager.operators.table.row_kinds import signs_of
@@ -32,6 +32,7 @@ from millstream.taskmanager.operators.table.window_slices import Slices
 from millstream.taskmanager.operators.table.window_table import NULL_TIMES_DROPPED
 from millstream.taskmanager.state.columnar.table import ColumnTable
 
+_WINDOWS = "windows"
 _SLICE = "slice_end"
 _START = "window_start"
 
@@ -41,6 +42,7 @@ class WindowAggregateOperator(KeyedTableOperator[WindowAggregateSpec]):
 
     def __init__(self, chained: ChainedOperator, spec: WindowAggregateSpec) -> None:
         super().__init__(chained, spec, spec.output)
+        self.logs = aggregate_logs(_WINDOWS, spec.aggregates, spec.retracts)
         self._attached = spec.attached_start is not None
         self._slices = Slices(spec.window)
         self._shared = self._slices.shared and not self._attached
@@ -65,7 +67,7 @@ class WindowAggregateOperator(KeyedTableOperator[WindowAggregateSpec]):
         if self._attached:
             windows.append(pa.field(_START, pa.int64()))
         self._set = AggregateSet(
-            "windows", pa.schema([*self._keys, *windows]), self.spec.aggregates, self.spec.retracts, self._make_table
+            _WINDOWS, pa.schema([*self._keys, *windows]), self.spec.aggregates, self.spec.retracts, self._make_table
         )
         self._trial = trial(self.spec.input, self.spec.keys, self.spec.aggregates, self.context.clock)
         self._ends = self._set.table.fixed(_SLICE)

@@ -110,6 +110,10 @@ class Accumulator(ABC):
         """Its columns in the table of groups."""
         return []
 
+    def logs(self) -> list[str]:
+        """Those of its further tables that are logs: nobody looks their rows up by key."""
+        return []
+
     @abstractmethod
     def bind(self, stores: Stores) -> None:
         """Find its columns, once, after state was restored."""

@@ -50,6 +50,12 @@ def columns_only(calls: Sequence[AggregateCall], retracts: bool) -> bool:
     )
 
 
+def aggregate_logs(name: str, calls: Sequence[AggregateCall], retracts: bool) -> dict[str, list[str]]:
+    """For ``logs`` of an operator with an ``AggregateSet`` of this name."""
+    made = [accumulator_for(call, position, retracts) for position, call in enumerate(calls)]
+    return {f"{name}-{log}": [] for accumulator in made for log in accumulator.logs()}
+
+
 class AggregateSet:
     """``keys`` are the fields of a group, ``more`` fields that the operator keeps beside the aggregates.
 

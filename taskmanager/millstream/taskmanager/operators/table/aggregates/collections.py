@@ -32,9 +32,12 @@ class LoggedValues(Accumulator):
     columns_only = False
     skips_nulls = True
 
+    def logs(self) -> list[str]:
+        return [self._log_name]
+
     def bind(self, stores: Stores) -> None:
         kinds = [kind.arrow() for kind in self.call.argument_types]
-        self._log = ValueLog(stores, f"log-{self.position}", kinds)
+        self._log = ValueLog(stores, self._log_name, kinds)
 
     def add(self, rows: AggregateRows, valid: BoolArray) -> None:
         if self.skips_nulls:
@@ -59,6 +62,10 @@ class LoggedValues(Accumulator):
 
     def remove(self, slots: Int64Array) -> None:
         self._log.remove(slots)
+
+    @property
+    def _log_name(self) -> str:
+        return f"log-{self.position}"
 
     def lists(self, slots: Int64Array) -> tuple[list[pa.Array], Int64Array]:
         """``(columns, offsets)``: the values at ``slots[i]`` are those from ``offsets[i]`` to ``offsets[i + 1]``."""
