@@ -75,10 +75,19 @@ class LatestRows:
     ) -> list[pa.Array]:
         """Keep row ``i`` at ``slots[i]`` where ``put[i]``, forget it elsewhere; the changelog, in columns."""
         width = len(self._keys) + len(self._rest)
-        new = pa.array(changes.new)
         old = [self.column(index, slots[changes.old]) for index in range(width)]
-        emitted = [changes.combined(before, columns[index].take(new)) for index, before in enumerate(old)]
+        new = _at(columns, changes.new)
+        emitted = [changes.combined(before, after) for before, after in zip(old, new, strict=True)]
         kept = np.flatnonzero(put)
-        self.put(slots[kept], [column.take(pa.array(kept)) for column in columns])
-        self.table.remove(slots[~put])
+        self.put(slots[kept], _at(columns, kept))
+        if len(kept) < len(slots):
+            self.table.remove(slots[~put])
         return emitted
+
+
+def _at(columns: Sequence[pa.Array], positions: Int64Array) -> Sequence[pa.Array]:
+    """The values at ascending ``positions``, each once; not copied where that is all."""
+    if len(positions) == len(columns[0]):
+        return columns
+    chosen = pa.array(positions)
+    return [column.take(chosen) for column in columns]
