@@ -90,7 +90,8 @@ class ClusterRunner:
 
 def _insert_plan(services: CatalogServices, insert: Insert) -> InsertPlan:
     if insert.overwrite:
-        raise SqlValidationError.at(insert.source, insert.position.offset, "INSERT OVERWRITE is not supported")
+        hint = "INSERT INTO adds rows to those that are there."
+        raise SqlValidationError.at(insert.source, insert.position.offset, "INSERT OVERWRITE is not supported", hint)
     target = exp.Table(hints=list(insert.hints))
     sink = _located(insert.source, insert.position.offset, lambda: services.sink(insert.path, table_options(target)))
     return InsertPlan(insert.query, sink, insert.columns, insert.partition)
