@@ -368,6 +368,12 @@ class JobMaster:
             times = f"{SAME_FAILURES_MAX} times at this line with this record"
             error.message += f"\nThe job is not started again: it failed {times}."
             return False
+        if self.checkpoints.drained:
+            error.message += (
+                f"\nThe job is not started again: it was being stopped, and its savepoint {self.checkpoints.drained} "
+                f"is complete. An earlier checkpoint would write again what is committed with the savepoint."
+            )
+            return False
         deaths = self._slot_deaths.verdict()
         if deaths is not None:
             error.message += f"\nThe job is not started again: {deaths.describe(self._names(deaths.subtasks))}"

@@ -177,6 +177,22 @@ def test_a_job_that_sets_no_interval_takes_that_of_the_cluster(
     shell.run("cancel", "count").expect(0)
 
 
+def test_a_job_that_fails_after_the_savepoint_of_its_drain_is_not_started_again(
+    shell: Any, start_cluster: Callable[..., Any], until: Callable[..., Any]
+) -> None:
+    """From the checkpoint before the savepoint it would write again what sinks have committed with the savepoint."""
+    shell.environment["MILLSTREAM_FAILPOINTS"] = f"commit.published=error:{shell.directory / 'failed'}"
+    cluster = start_cluster(1, 1)
+    out = shell.directory / "out"
+    text = COUNT.format(records=10**9, rate=10_000, out=out).replace('"100 ms"', '"1 h"')
+    shell.run("run", "-q", "-d", "-p", "1", shell.script(text)).expect(0)
+    until(lambda: out.exists() and hidden_files(out), "results on their way")
+    stopped = shell.run("stop", "count", "--drain", "--savepoint", str(shell.directory / "kept")).expect(1)
+    assert "The savepoint is complete, but the job is FAILED" in stopped.err
+    assert "not started again: it was being stopped" in stopped.err and stopped.out.strip() in stopped.err
+    assert cluster.jobs()[0]["status"] == "FAILED" and len(list(out.glob("part-*"))) == 1
+
+
 def test_what_a_cancelled_job_prepared_for_a_checkpoint_that_never_was_is_removed(
     shell: Any, start_cluster: Callable[..., Any], until: Callable[..., Any]
 ) -> None:

@@ -81,6 +81,8 @@ class CheckpointDriver:
         self._running = False
         self.given_up: list[int] = []
         """Checkpoints that were under way when the attempt stopped, and never will be: who is cancelled may know."""
+        self.drained = ""
+        """The savepoint with which the input was ended: what sinks commit from then on is in no earlier checkpoint."""
         self._completed = asyncio.Event()
         """Set by each completed checkpoint, and when the attempt ends."""
         self.settings = settings
@@ -256,6 +258,8 @@ class CheckpointDriver:
         if announce.savepoint:
             savepoint = self._savepoints.popleft()
             savepoint.checkpoint_id = announce.checkpoint_id
+            if savepoint.drain:
+                self.drained = savepoint.location
             if savepoint.is_end:
                 self.coordinator.hold()
             _answer(savepoint.done, savepoint)
