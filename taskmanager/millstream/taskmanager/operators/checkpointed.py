@@ -98,6 +98,9 @@ class CheckpointedOperator(Operator):
     def is_ready(self) -> bool:
         return self.inner.is_ready()
 
+    def rows_together(self) -> int:
+        return self.inner.rows_together()
+
     def has_pending(self) -> bool:
         return self.inner.has_pending()
 
