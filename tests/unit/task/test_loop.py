@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from millstream.core.clock import ManualClock
-from millstream.taskmanager.task.loop import SNAPSHOT_S_MAX, TaskLoop
+from millstream.taskmanager.task.loop import SNAPSHOT_S_MAX, SOURCE_REST_S, TaskLoop
 from millstream.taskmanager.task.phase import TaskPhase
 from millstream.taskmanager.task.time_account import TimeAccount, Waiting
 
@@ -35,8 +35,11 @@ def new_loop(clock: ManualClock) -> tuple[TaskLoop, QuietNetwork]:
 class TimedTask:
     """A task whose steps and slices take a known time, and do nothing else."""
 
-    def __init__(self, clock: ManualClock, step_ms: int, slices: int) -> None:
+    def __init__(self, clock: ManualClock, step_ms: int, slices: int, is_source: bool = False) -> None:
         self.phase = TaskPhase.RUNNING
+        self.is_source = is_source
+        self.stepped_s = float("-inf")
+        self.steps = 0
         self.time = TimeAccount(since_s=0.0)
         self.slices_left = slices
         self._clock = clock
@@ -47,8 +50,10 @@ class TimedTask:
 
     def step(self, now_ms: int) -> None:
         self._clock.advance(self._step_ms)
+        self.steps += 1
 
     def account(self, started_s: float, ended_s: float) -> None:
+        self.stepped_s = ended_s
         self.time.step(started_s, ended_s)
 
     def waiting(self) -> Waiting:
@@ -87,3 +92,22 @@ def test_looks_at_the_network_after_each_long_step_of_a_round() -> None:
     loop.step()
     loop.step()
     assert network.looks == 4
+
+
+def test_a_source_lets_the_others_go_on_first_for_a_while() -> None:
+    """It would else make small batches as fast as they are processed, and those that wait would go on waiting."""
+    clock = ManualClock(0)
+    loop, _ = new_loop(clock)
+    source, other = TimedTask(clock, 1, 0, is_source=True), TimedTask(clock, 1, 0)
+    loop.tasks += [cast("Any", source), cast("Any", other)]
+    for _ in range(60):
+        assert loop.step()
+    rounds = round(SOURCE_REST_S * 1000) + 1  # of 1 ms while the source rests, and one with its own step
+    assert abs(source.steps - 60 // rounds) <= 2
+    assert other.steps == 60
+    other.phase = TaskPhase.FINISHED
+    alone = TimedTask(clock, 1, 0, is_source=True)
+    loop.tasks = [cast("Any", alone)]
+    for _ in range(10):
+        assert loop.step()
+    assert alone.steps >= 9, "nobody else has work"

@@ -21,6 +21,12 @@ LOOK_INTERVAL_S: Final = 0.0005
 
 Slots that send to each other wait for one another for as long as one of them does not look.
 """
+SOURCE_REST_S: Final = 0.005
+"""A source that would read again sooner lets the other tasks of the slot go on first, while they have work.
+
+Each of its small batches costs them as much as a larger one would: a source that reads a few rows a millisecond could
+keep them a queue behind for ever.
+"""
 SNAPSHOT_S_MAX: Final = 0.01
 """After each step of a task its snapshot takes rows for as long as the step took: at least a slice, at most this long.
 
@@ -48,6 +54,8 @@ class TaskLoop:
         self._clock = clock
         self._events = events
         self._stopped = False
+        self._has_inner_work = False
+        """Whether a task that is no source did something in the last round."""
         self._look_s = clock.monotonic_s()
         """When to look at the network again."""
         self._periodic: list[tuple[float, Callable[[], None]]] = []
@@ -72,14 +80,17 @@ class TaskLoop:
 
     def step(self) -> bool:
         """One round over all tasks. True when at least one did something."""
-        progressed = False
+        progressed = inner_work = False
         clock = self._clock
         now_ms = clock.wall_ms()
         now_s = clock.monotonic_s()
         ended = False
         for task in list(self.tasks):
             started_s = now_s
-            if task.is_runnable(now_ms):
+            if task.is_source and self._has_inner_work and now_s < task.stepped_s + SOURCE_REST_S:
+                progressed = True  # it is looked at again in the next round
+            elif task.is_runnable(now_ms):
+                inner_work = inner_work or not task.is_source
                 task.step(now_ms)
                 after_s = clock.monotonic_s()
                 task.account(now_s, after_s)
@@ -101,6 +112,7 @@ class TaskLoop:
             ended = ended or task.phase in ENDED
         if ended:
             self.tasks = [task for task in self.tasks if task.phase not in ENDED]
+        self._has_inner_work = inner_work
         return progressed
 
     # -- called by tasks ----------------------------------------------------------------------------------------

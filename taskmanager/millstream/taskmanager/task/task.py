@@ -68,6 +68,8 @@ class Task:
         """``(gate, edge, producer, batch)`` to be processed before anything else is polled: rows of the last batch that
         its step did not take, and what was in flight in the checkpoint that the task starts from."""
         self._rows_of_step = 0
+        self.stepped_s = float("-inf")
+        """When its last step ended, in seconds of the monotonic clock."""
         self._poll_wanted = True
         self._opened = 0
         self._source: SourceOperator | None = None
@@ -108,6 +110,11 @@ class Task:
         self._loop.reactor.wake_up()
 
     # -- running ------------------------------------------------------------------------------------------------
+
+    @property
+    def is_source(self) -> bool:
+        """It reads from outside, not from other tasks."""
+        return self._source is not None
 
     def is_runnable(self, now_ms: int) -> bool:
         """True when a step would do something now."""
@@ -157,6 +164,7 @@ class Task:
 
     def account(self, started_s: float, ended_s: float) -> None:
         """The last step ran between these two times of the monotonic clock."""
+        self.stepped_s = ended_s
         self.time.step(started_s, ended_s)
         self.pace.observe(self._rows_of_step, ended_s - started_s)
         self._rows_of_step = 0
