@@ -149,7 +149,7 @@ def emitted(spec: Any, inputs: list[list[list[Change]]], mode: RunMode, director
         for step, changes in enumerate(zip(*inputs, strict=True)):
             for index, each in enumerate(changes):
                 harness.push_batch(changelog_of(ROW, each), input_index=index)
-                on_disk = 0
+                on_disk = max(on_disk, pages_on_disk(harness))
             harness.watermark(step * STEP_MS - 50)
         harness.end()
         # Rarely so few rows are kept at once that all are in memory; if that is always so, no example is left.
