@@ -29,6 +29,7 @@ from millstream.core.errors import (
 from millstream.core.ids import JobId, SlotId, SubtaskId, TaskManagerId, VertexId
 from millstream.core.rpc.channel import RetryPolicy
 from millstream.core.rpc.error_info import from_proto
+from millstream.core.subtask_names import shown_names, subtask_name
 from millstream.jobmanager.blob_store import BlobStore
 from millstream.jobmanager.checkpointing.driver import CheckpointDriver
 from millstream.jobmanager.checkpointing.settings import CheckpointSettings, savepoint_root
@@ -63,7 +64,7 @@ from millstream.jobmanager.scheduling.adaptive import AdaptiveSettings
 from millstream.jobmanager.scheduling.placement import place
 from millstream.jobmanager.scheduling.regions import one_region, regions_of
 from millstream.jobmanager.scheduling.rescaling import Parallelism, apply
-from millstream.jobmanager.slot_deaths import SlotDeaths, shown_names
+from millstream.jobmanager.slot_deaths import SlotDeaths
 from millstream.jobmanager.taskmanagers import TaskManagers
 from millstream.proto.v1 import checkpoint_pb2, common_pb2, job_graph_pb2, jobmanager_pb2, taskmanager_pb2
 
@@ -511,7 +512,7 @@ class JobMaster:
     def _names(self, subtasks: Sequence[SubtaskId]) -> list[str]:
         """As messages call them: "map -> sink (2/4)"."""
         vertices = {vertex.vertex_id: vertex for vertex in self.graph.vertices}
-        return [f"{vertices[s.vertex].name} ({s.index + 1}/{vertices[s.vertex].parallelism})" for s in subtasks]
+        return [subtask_name(vertices[s.vertex].name, s.index, vertices[s.vertex].parallelism) for s in subtasks]
 
     def _collector(self, operator_id: str) -> CollectCoordinator:
         collector = self.collectors.get(operator_id)

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from millstream.core.ids import SubtaskId
+from millstream.core.subtask_names import shown_names
 from millstream.jobmanager.restart import SAME_FAILURES_MAX
 
 DEATHS_FROM_OUTSIDE_MAX: Final = 2 * SAME_FAILURES_MAX
 FROM_OUTSIDE: Final = frozenset({"SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "SIGSTOP"})
 """Ends that somebody else may have brought about."""
-NAMED_MAX: Final = 4
 LONG_S: Final = 3600.0
 """Deaths further apart do not count together: a job that takes no checkpoints, or reads nothing, shows no progress."""
 
@@ -85,9 +85,3 @@ class SlotDeaths:
                 same = tuple(sorted(subtask for (subtask, how), n in self._counts.items() if (how, n) == (end, times)))
                 return RepeatedDeath(same, end, times)
         return None
-
-
-def shown_names(names: Sequence[str]) -> str:
-    """Of subtasks, for a message; only the first ones of many."""
-    more = f" and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else ""
-    return ", ".join(names[:NAMED_MAX]) + more

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Final
 
 from millstream.core.errors import ExternalError
+from millstream.core.subtask_names import shown_names, subtask_name
 from millstream.proto.v1 import common_pb2, jobmanager_pb2, taskmanager_pb2
 from millstream.taskmanager.pulse import Pulse
 from millstream.taskmanager.slot.framing import Unpacker, pack
 
 _READ_BYTES: Final = 256 * 1024
-NAMED_MAX: Final = 4
 SubtaskKey = tuple[str, str, int, int]
 
 ENDED: Final = frozenset(
@@ -98,7 +98,7 @@ class SlotProcess:
         """A subtask is on its way to the process."""
         key = subtask_key(deployment.subtask)
         self.subtasks[key] = deployment.subtask
-        self.names[key] = f"{deployment.vertex_name} ({deployment.subtask.index + 1}/{deployment.parallelism})"
+        self.names[key] = subtask_name(deployment.vertex_name, deployment.subtask.index, deployment.parallelism)
 
     def drop(self, ref: common_pb2.SubtaskRef) -> None:
         """A subtask has ended."""
@@ -112,9 +112,7 @@ class SlotProcess:
 
     def work(self) -> str:
         """The subtasks it runs, by name; only the first ones of many."""
-        names = list(self.names.values())
-        more = f" and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else ""
-        return ", ".join(names[:NAMED_MAX]) + more
+        return shown_names(list(self.names.values()))
 
     def report(self) -> jobmanager_pb2.SlotReport:
         """For the JobManager."""

@@ -9,6 +9,7 @@ from millstream.core.api.functions import Counter, Distribution, Meter, MetricGr
 from millstream.core.api.state import StateDescriptor
 from millstream.core.errors import JobGraphError
 from millstream.core.graph.specs import ChainedOperator
+from millstream.core.subtask_names import subtask_name
 from millstream.taskmanager.operators.declared_types import DeclaredTypes
 from millstream.taskmanager.operators.operator import OperatorContext
 from millstream.taskmanager.operators.user_code import wrap_user_error
@@ -56,7 +57,7 @@ class OperatorRuntimeContext(RuntimeContext):
 
     def get_task_name_with_subtasks(self) -> str:
         context = self._context
-        return f"{context.chained.name} ({context.subtask_index + 1}/{context.parallelism})"
+        return subtask_name(context.chained.name, context.subtask_index, context.parallelism)
 
     def get_job_parameter(self, key: str, default_value: str) -> str:
         parameters = self._context.configuration.get("pipeline.global-job-parameters") or {}

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from millstream.core.clock import Clock
 from millstream.core.graph.specs import ChainedOperator
 from millstream.core.metrics.registry import OperatorMetricGroup
+from millstream.core.subtask_names import subtask_name
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class SubtaskInfo:
     max_parallelism: int
 
     def __str__(self) -> str:
-        return f"{self.vertex_name} ({self.subtask_index + 1}/{self.parallelism})"
+        return subtask_name(self.vertex_name, self.subtask_index, self.parallelism)
 
 
 class TaskServices(Protocol):
