@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from millstream.common.completable_future import CompletableFuture
@@ -113,10 +112,9 @@ class JobClient:
         return _known(path)
 
     def _take_savepoint(self, directory: str | None, *, stop: bool, drain: bool) -> str:
-        from millstream.core.checkpoint.storage import is_remote
+        from millstream.core.checkpoint.storage import absolute_location
 
-        target = directory or ""
-        target = target if not target or is_remote(target) else str(Path(target).absolute())
+        target = absolute_location(directory) if directory else ""
         take = partial(self._connection.take_savepoint, self.job_id, target, stop=stop, drain=drain)
         return str(self._guarded(take).path)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from millstream.client.translation.operator_ids import id_of_uid
 from millstream.core.checkpoint.manifest import read_manifest
-from millstream.core.checkpoint.storage import is_remote, open_storage
+from millstream.core.checkpoint.storage import absolute_location, open_storage
 from millstream.core.clock import Clock, SystemClock
 from millstream.core.config import load
 from millstream.core.errors import UserError
@@ -85,8 +85,7 @@ class Savepoint:
 
         Raises ``CheckpointError`` when there is none, or it is damaged.
         """
-        location = str(path) if is_remote(str(path)) else str(Path(path).absolute())
-        return cls(location, {**load().flatten(), **(settings or {})})
+        return cls(absolute_location(path), {**load().flatten(), **(settings or {})})
 
     def operators(self) -> list[OperatorInfo]:
         """All operators of the job, in the order of the plan."""

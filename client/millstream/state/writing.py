@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from millstream.client.translation.operator_ids import id_of_uid
 from millstream.core.api.state import StateDescriptor
 from millstream.core.checkpoint.manifest import MANIFEST_NAME, write_manifest
-from millstream.core.checkpoint.storage import is_remote, location_of, open_storage
+from millstream.core.checkpoint.storage import absolute_location, location_of, open_storage
 from millstream.core.clock import SystemClock
 from millstream.core.config import load
 from millstream.core.errors import CheckpointError, UserError
@@ -64,7 +64,7 @@ class SavepointWriter:
 
     def write(self, path: str | Path, settings: Mapping[str, Any] | None = None) -> str:
         """Write the savepoint to a new directory, or a URL; its location. Raises ``CheckpointError``."""
-        location = str(path) if is_remote(str(path)) else str(Path(path).absolute())
+        location = absolute_location(path)
         storage = open_storage(location, {**load().flatten(), **(settings or {})})
         manifest = checkpoint_pb2.CheckpointManifest(
             job_name="written", checkpoint_id=1, savepoint=True, completed_ms=SystemClock().wall_ms()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -37,6 +36,8 @@ def with_recovery(
 ) -> Configuration:
     """``configuration`` with the settings that these options stand for."""
     if from_savepoint is not None:
+        from millstream.core.checkpoint.storage import absolute_location
+
         path = absolute_location(from_savepoint)
         configuration = configuration.with_values({options.STATE_RECOVERY_PATH.key: path}, "--from-savepoint")
     if claim is not None:
@@ -46,8 +47,3 @@ def with_recovery(
         key = options.STATE_RECOVERY_IGNORE_UNCLAIMED.key
         configuration = configuration.with_values({key: True}, "--allow-non-restored-state")
     return configuration
-
-
-def absolute_location(path: str) -> str:
-    """The location for a cluster, whose directory is another."""
-    return path if "://" in path else str(Path(path).absolute())

@@ -8,7 +8,7 @@ import click
 
 from millstream.client.cli.cancel import WAIT_TIMEOUT_S
 from millstream.client.cli.exit_codes import ExitCode
-from millstream.client.cli.recovery import absolute_location, with_recovery
+from millstream.client.cli.recovery import with_recovery
 from millstream.client.cli.settings import (
     jobmanager_option,
     load_settings,
@@ -121,8 +121,8 @@ def diff_command(
     """Show what the first job of SCRIPT, run with ARGS, would start with of the savepoint in PATH; nothing runs.
 
     SCRIPT is a program in Python, or SQL if its name ends with '.sql': what stands before its first execute, query or
-    INSERT is executed. State by state: kept, new, no longer there, or
-    of another type. PATH is a directory or a URL that the cluster can read.
+    INSERT is executed. State by state: kept, new, no longer there, or of another type. PATH is a directory or a URL
+    that the cluster can read.
     """
     from millstream.client.cli.info import planned_job
     from millstream.client.cli.run import choose_cluster
@@ -170,7 +170,7 @@ def delete_command(path: str, settings: tuple[str, ...]) -> None:
 
 
 def _open(path: str, settings: tuple[str, ...]) -> Storage:
-    from millstream.core.checkpoint.storage import open_storage
+    from millstream.core.checkpoint.storage import absolute_location, open_storage
 
     return open_storage(absolute_location(path), load_settings(settings).flatten())
 
@@ -233,13 +233,12 @@ def take(
 ) -> int:
     configuration = require_jobmanager(load_settings(settings, jobmanager))
     from millstream.client.connection import ClusterConnection
+    from millstream.core.checkpoint.storage import absolute_location
     from millstream.core.config.options import CHECKPOINTING_SAVEPOINT_DIRECTORY
 
     if directory is None and any(setting.startswith(CHECKPOINTING_SAVEPOINT_DIRECTORY.key) for setting in settings):
         directory = configuration[CHECKPOINTING_SAVEPOINT_DIRECTORY]
-    target = (
-        absolute_location(directory) if directory else ""
-    )  # empty: the settings of the job or the cluster say where
+    target = absolute_location(directory) if directory else ""  # the settings of the job or the cluster say where
     connection = ClusterConnection(configuration)
     try:
         response = connection.take_savepoint(job, target, stop=stop, drain=drain)

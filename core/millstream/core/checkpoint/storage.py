@@ -250,6 +250,12 @@ def open_storage(location: str, settings: Mapping[str, Any]) -> Storage:
     return RemoteStorage(location, settings)
 
 
+def absolute_location(location: str | Path) -> str:
+    """As another process means it, whose directory is another: a URL as it is, a path from the root on."""
+    text = str(location)
+    return text if "://" in text else str(Path(text).absolute())
+
+
 def location_of(parent: str, *names: str) -> str:
     """The location ``names`` below ``parent``."""
     return "/".join([parent.rstrip("/"), *names])
