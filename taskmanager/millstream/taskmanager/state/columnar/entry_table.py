@@ -53,11 +53,7 @@ class EntryTable(ColumnTable):
             return
         slots = known.slots_of(rows.column(0), rows.column(chunk.first_key + number))
         self._index.extend(known.end)
-        self._reserve()
-        self._columns.put(slots, self.row_schema.names, rows.columns[chunk.first_key :])
-        self.changes.restored(slots)
-        if self.expiry is not None:
-            self.expiry.restored(slots, rows.column(1) if chunk.with_ttl else None)
+        self._put_restored(slots, chunk)
 
     def loaded(self) -> None:
         """All chunks are in."""

@@ -208,11 +208,15 @@ class ColumnTable:
             return
         keys = rows.columns[chunk.first_key : chunk.first_key + chunk.keys]
         slots, _ = self._index.slots_of(keys, rows.num_rows)
+        self._put_restored(slots, chunk)
+
+    def _put_restored(self, slots: Int64Array, chunk: ColumnChunk) -> None:
+        """The rows of a chunk, whose slots are known."""
         self._reserve()
-        self._columns.put(slots, self.row_schema.names, rows.columns[chunk.first_key :])
+        self._columns.put(slots, self.row_schema.names, chunk.rows.columns[chunk.first_key :])
         self.changes.restored(slots)
         if self.expiry is not None:
-            self.expiry.restored(slots, rows.column(1) if chunk.with_ttl else None)
+            self.expiry.restored(slots, chunk.rows.column(1) if chunk.with_ttl else None)
 
     def loaded(self) -> None:
         """All chunks are in."""
