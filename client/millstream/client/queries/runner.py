@@ -60,8 +60,9 @@ class ClusterRunner:
 
     def insert_plan(self, context: SessionContext, insert: Insert) -> InsertPlan:
         """What an INSERT writes where, for a job that is planned elsewhere. Raises ``SqlError`` with the place."""
-        plan = _insert_plan(planner(context).services, insert)
-        bound = self._located(insert, lambda: planner(context).bind(insert.query))
+        made = planner(context)
+        plan = _insert_plan(made.services, insert)
+        bound = self._located(insert, lambda: made.bind(insert.query))
         return replace(plan, query=bound)
 
     def query_node(self, context: SessionContext, query: Query) -> Node:

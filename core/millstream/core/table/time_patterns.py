@@ -9,6 +9,7 @@ from __future__ import annotations
 import calendar
 import datetime
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -248,6 +249,18 @@ def parse_column(texts: pa.Array, pattern: TimePattern, unit: str) -> pa.Array:
 
 def parse_text(text: str, pattern: TimePattern, second: int) -> int | None:
     """Ticks since 1970 of one text; None where it does not follow the pattern or names no day."""
+    read = _read_fields(text, pattern, _read_part)
+    return None if read is None or read[1] != len(text) else _ticks_of(read[0], second)
+
+
+Reading = tuple[Any, int]
+"""A value, and the place behind it."""
+
+
+def _read_fields(
+    text: str, pattern: TimePattern, read_part: Callable[[str, int, Part, Part | None], Reading | None]
+) -> tuple[dict[str, Any], int] | None:
+    """By letter what ``read_part`` makes of each part, given the one that follows it, and the place behind them all."""
     fields: dict[str, Any] = {}
     place = 0
     for index, part in enumerate(pattern.parts):
@@ -257,15 +270,22 @@ def parse_text(text: str, pattern: TimePattern, second: int) -> int | None:
             place += len(part.text)
             continue
         following = pattern.parts[index + 1] if index + 1 < len(pattern.parts) else None
-        adjacent = following is not None and following.letter in frozenset("yuMdHhmsS")
-        read = _read_part(text, place, part, adjacent)
+        read = read_part(text, place, part, following)
         if read is None:
             return None
         fields[part.letter], place = read
-    return _ticks_of(fields, second) if place == len(text) else None
+    return fields, place
 
 
-def _read_part(text: str, place: int, part: Part, adjacent: bool) -> tuple[Any, int] | None:
+def _end_of_digits(text: str, place: int, limit: int) -> int:
+    """Behind at most ``limit`` digits from ``place`` on."""
+    end = place
+    while end < len(text) and end - place < limit and text[end].isdigit():
+        end += 1
+    return end
+
+
+def _read_part(text: str, place: int, part: Part, following: Part | None) -> Reading | None:
     if part.letter == "a":
         half = text[place : place + 2].upper()
         return (half, place + 2) if half in ("AM", "PM") else None
@@ -275,12 +295,11 @@ def _read_part(text: str, place: int, part: Part, adjacent: bool) -> tuple[Any, 
             if text.startswith(name, place):
                 return names[name], place + len(name)
         return None
+    adjacent = following is not None and following.letter in frozenset("yuMdHhmsS")
     limit = part.count if adjacent or part.count > 1 or part.letter == "S" else 19
     if part.letter in "yu" and part.count == 4 and not adjacent:
         limit = 9
-    end = place
-    while end < len(text) and end - place < limit and text[end].isdigit():
-        end += 1
+    end = _end_of_digits(text, place, limit)
     if end - place < part.count:
         return None
     digits = text[place:end]
@@ -294,24 +313,10 @@ def _read_part(text: str, place: int, part: Part, adjacent: bool) -> tuple[Any, 
 def parse_leniently(text: str, pattern: TimePattern, second: int) -> int | None:
     """Ticks since 1970 as Java's ``SimpleDateFormat`` reads them: numbers have any number of digits where none follows
     at once, what stands behind is not looked at, and the 32nd of January is the 1st of February."""
-    fields: dict[str, Any] = {}
-    place = 0
-    for index, part in enumerate(pattern.parts):
-        if not part.letter:
-            if not text.startswith(part.text, place):
-                return None
-            place += len(part.text)
-            continue
-        following = pattern.parts[index + 1] if index + 1 < len(pattern.parts) else None
-        limit = part.count if following is not None and following.letter else len(text)
-        end = place
-        while end < len(text) and end - place < limit and text[end].isdigit():
-            end += 1
-        if part.letter not in "yuMdHmsS" or end == place:
-            return None
-        number = int(text[place:end])
-        fields[part.letter] = 2000 + number if part.letter in "yu" and part.count == end - place == 2 else number
-        place = end
+    read = _read_fields(text, pattern, _read_number)
+    if read is None:
+        return None
+    fields, _ = read
     months = fields.get("y", fields.get("u", 1970)) * 12 + fields.get("M", 1) - 1
     try:
         days = datetime.date(months // 12, months % 12 + 1, 1).toordinal() - _EPOCH_ORDINAL + fields.get("d", 1) - 1
@@ -319,6 +324,15 @@ def parse_leniently(text: str, pattern: TimePattern, second: int) -> int | None:
         return None
     clock = (fields.get("H", 0) * 60 + fields.get("m", 0)) * 60 + fields.get("s", 0)
     return int((days * 86400 + clock) * second + fields.get("S", 0) * second // 1000)
+
+
+def _read_number(text: str, place: int, part: Part, following: Part | None) -> Reading | None:
+    limit = part.count if following is not None and following.letter else len(text)
+    end = _end_of_digits(text, place, limit)
+    if part.letter not in "yuMdHmsS" or end == place:
+        return None
+    number = int(text[place:end])
+    return 2000 + number if part.letter in "yu" and part.count == end - place == 2 else number, end
 
 
 def _names_of(part: Part) -> dict[str, int] | None:
