@@ -82,6 +82,17 @@ BLOB_STORAGE_DIRECTORY = Option("blob.storage.directory", _OPTIONAL_PATH)
 HEARTBEAT_INTERVAL = Option("heartbeat.interval", _DURATION)
 HEARTBEAT_TIMEOUT = Option("heartbeat.timeout", _DURATION)
 
+# -- several JobManagers ----------------------------------------------------------------------------------------------
+HA_TYPE = Option("high-availability.type", Choice(("NONE", "file", "zookeeper")))
+HA_STORAGE_DIR = Option("high-availability.storageDir", _OPTIONAL_LOCATION)
+HA_CLUSTER_ID = Option("high-availability.cluster-id", Text())
+HA_LEASE_TIMEOUT = Option("high-availability.lease-timeout", _DURATION)
+HA_RECONCILIATION_TIMEOUT = Option("high-availability.reconciliation-timeout", _DURATION)
+HA_ZOOKEEPER_QUORUM = Option("high-availability.zookeeper.quorum", _OPTIONAL_TEXT)
+HA_ZOOKEEPER_ROOT = Option("high-availability.zookeeper.path.root", Text())
+HA_ZOOKEEPER_SESSION_TIMEOUT = Option("high-availability.zookeeper.client.session-timeout", _DURATION)
+HA_ZOOKEEPER_CONNECTION_TIMEOUT = Option("high-availability.zookeeper.client.connection-timeout", _DURATION)
+
 # -- TaskManager ------------------------------------------------------------------------------------------------------
 TASKMANAGER_HOST = Option("taskmanager.host", Text())
 TASKMANAGER_BIND_HOST = Option("taskmanager.bind-host", Text())

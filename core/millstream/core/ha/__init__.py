@@ -1,0 +1,1 @@
+"""Several JobManagers of which one leads: what clients and TaskManagers need to find it."""

@@ -1,0 +1,26 @@
+"""Who leads the cluster now, as clients, TaskManagers and standby JobManagers may ask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class LeaderRecord:
+    """What a JobManager wrote down when it began to lead."""
+
+    epoch: int
+    """Grows with each change of leadership; 0 is a cluster with a single JobManager."""
+    address: str
+    """``host:port`` where it serves."""
+
+
+class LeaderFinder(Protocol):
+    """Where leaders write themselves down. The answer may be out of date when it arrives: calls find out."""
+
+    def find(self) -> LeaderRecord | None:
+        """The last one that began to lead, None when nobody has yet or the records cannot be read. Blocks."""
+        ...
+
+    def close(self) -> None: ...
