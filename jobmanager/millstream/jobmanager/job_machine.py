@@ -11,7 +11,7 @@ is deployed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -102,6 +102,22 @@ class Replanned:
     slot_subtasks: tuple[tuple[SubtaskId, ...], ...]
 
 
+@dataclass(frozen=True)
+class Recovered:
+    """This JobManager has taken the job over from another one: what of it still runs is being found out."""
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """That is known: ``found`` runs, or has ended in a slot that the job still has. The rest is lost.
+
+    ``attempt``: the highest that any subtask may have had.
+    """
+
+    found: Mapping[SubtaskId, Execution]
+    attempt: int
+
+
 Event = (
     SlotsGranted
     | SubtaskReported
@@ -114,6 +130,8 @@ Event = (
     | RestartDue
     | RescaleRequested
     | Replanned
+    | Recovered
+    | Reconciled
 )
 
 
@@ -194,7 +212,9 @@ class JobMachine:
         self._awaiting_cause = False
         self._asked = False
         self._stopping = False
-        """Being rescaled: subtasks of the former plan are being cancelled."""
+        """Without a failure: subtasks of a former plan or of a broken region of a former leader are being cancelled."""
+        self._cancel_wanted = False
+        """As soon as it is known what there is to cancel."""
         self._has_savepoint = False
         """Being cancelled because a savepoint has everything."""
         self._attempt = 0
@@ -222,7 +242,8 @@ class JobMachine:
             case JobFailed():
                 return self._fail(event.error, now_ms)
             case CancelRequested():
-                return self._cancel(now_ms)
+                self._cancel_wanted = self.status is JobStatus.RECONCILING
+                return [] if self._cancel_wanted else self._cancel(now_ms)
             case StopRequested():
                 # One that does not run has subtasks that cannot commit: it is cancelled, for its savepoint is there.
                 self._has_savepoint = self._has_savepoint or self.status is JobStatus.RUNNING
@@ -240,6 +261,16 @@ class JobMachine:
                 if self.wants_slots and self.is_down:
                     self._replan(event.slot_subtasks)
                 return []
+            case Recovered():
+                self.story.become(JobStatus.RECONCILING, now_ms)
+                return []
+            case Reconciled():
+                return self._reconciled(event, now_ms)
+
+    def whole(self, found: Mapping[SubtaskId, Execution]) -> frozenset[VertexId]:
+        """The vertices of regions that go on, if these are all executions there are."""
+        broken = [s.vertex for s in self.executions if s not in found or found[s].status not in _WHOLE]
+        return frozenset(self._regions).difference(*map(self._regions.__getitem__, broken))
 
     @property
     def wants_slots(self) -> bool:
@@ -291,9 +322,8 @@ class JobMachine:
         if event.status == common_pb2.SUBTASK_STATUS_FAILED:
             error = event.error or MillstreamError(f"subtask {event.subtask} failed")
             return self._fail(error, now_ms, [event.subtask.vertex])
-        statuses = {execution.status for execution in self.executions.values()}
-        started = {common_pb2.SUBTASK_STATUS_RUNNING, common_pb2.SUBTASK_STATUS_FINISHED}
-        if self.status is JobStatus.INITIALIZING and statuses <= started:
+        started = all(execution.status in _STARTED for execution in self.executions.values())
+        if self.status is JobStatus.INITIALIZING and started:
             self.story.become(JobStatus.RUNNING, now_ms)
         return self._check_end(now_ms)
 
@@ -317,6 +347,8 @@ class JobMachine:
         if self.status is JobStatus.CANCELLING or self._stopping:
             if self._has_savepoint and vertices is not None and not _is_consequence(error):
                 self.error = self.error or error
+            if self._stopping:
+                self._take_down(*map(self._regions.__getitem__, self._regions if vertices is None else vertices))
             return [*self._cancel_subtasks(), *self._check_end(now_ms)]
         self._take_down(*map(self._regions.__getitem__, self._regions if vertices is None else vertices))
         self._asked = False  # more is to stop first, or the question comes again
@@ -451,6 +483,36 @@ class JobMachine:
         self._stopping = True
         return [*self._cancel_subtasks(), *self._check_end(now_ms)]
 
+    def _reconciled(self, event: Reconciled, now_ms: int) -> list[Instruction]:
+        """Regions of which everything is found go on; the others start again, and that is nobody's fault."""
+        if self.status is not JobStatus.RECONCILING:
+            return []
+        self._attempt = event.attempt
+        self._down = self._due = frozenset()
+        for position, subtasks in enumerate(self._slot_subtasks):
+            for subtask in subtasks:
+                lost = Execution(subtask, event.attempt, common_pb2.SUBTASK_STATUS_CANCELED)
+                execution = self.executions[subtask] = event.found.get(subtask, lost)
+                self._slots[position] = self._slots[position] or execution.slot
+        broken = self._regions.keys() - self.whole(self.executions)
+        failed = [execution for execution in self.executions.values() if execution.error is not None]
+        self._take_down(broken)
+        if failed:
+            errors = [execution.error for execution in failed if execution.error is not None]
+            told = next((error for error in errors if not _is_consequence(error)), errors[0])
+            instructions = self._fail(told, now_ms, [execution.subtask.vertex for execution in failed])
+        elif broken:
+            self.story.become(JobStatus.RESTARTING, now_ms)
+            self._stopping = True
+            instructions = [*self._cancel_subtasks(), *self._check_end(now_ms)]
+        else:
+            self.story.become(JobStatus.INITIALIZING, now_ms)
+            started = all(e.status in _STARTED for e in self.executions.values())
+            if started:
+                self.story.become(JobStatus.RUNNING, now_ms)
+            instructions = self._check_end(now_ms)
+        return [*instructions, *(self._cancel(now_ms) if self._cancel_wanted else [])]
+
     def _replan(self, slot_subtasks: tuple[tuple[SubtaskId, ...], ...]) -> None:
         self._slot_subtasks = slot_subtasks
         self._slots = [None] * len(slot_subtasks)
@@ -478,6 +540,9 @@ class JobMachine:
 
 
 FAILURES_KEPT: Final = 16
+_STARTED: Final = frozenset({common_pb2.SUBTASK_STATUS_RUNNING, common_pb2.SUBTASK_STATUS_FINISHED})
+_WHOLE: Final = _STARTED | {common_pb2.SUBTASK_STATUS_DEPLOYING, common_pb2.SUBTASK_STATUS_INITIALIZING}
+"""What a subtask is whose region can go on."""
 
 
 def _is_consequence(error: MillstreamError) -> bool:

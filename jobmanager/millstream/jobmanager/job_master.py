@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from millstream.core.api.job import JobStatus
+from millstream.core.checkpoint import events
 from millstream.core.checkpoint.storage import is_remote, location_of, open_storage
 from millstream.core.clock import Clock
 from millstream.core.config.options import FAILOVER_STRATEGY
@@ -274,7 +275,7 @@ class JobMaster:
                 if accepted and coordinator is not None:
                     vertex = VertexId(request.subtask.vertex_id)
                     self.spawn(lambda: coordinator.request_split(index), vertices=[vertex])
-            case "await_commit":
+            case events.AWAIT_COMMIT:
                 self.checkpoints.awaits_commit(_subtask(request.subtask))
                 accepted = True
             case "collect":

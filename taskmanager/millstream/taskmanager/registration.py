@@ -41,7 +41,10 @@ class Registration:
         clock: Clock,
         give_up_s: float,
         on_given_up: Callable[[MillstreamError], None],
+        *,
+        outlives_leader: bool = False,
     ) -> None:
+        """``outlives_leader``: another JobManager may take over, so that subtasks run on without one."""
         self._taskmanager_id = taskmanager_id
         self._request = jobmanager_pb2.RegisterTaskManagerRequest(
             taskmanager_id=taskmanager_id,
@@ -59,7 +62,8 @@ class Registration:
         self._reports: asyncio.Queue[taskmanager_pb2.SubtaskReport] = asyncio.Queue(REPORTS_MAX)
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._registered = False
+        self._outlives_leader = outlives_leader
+        self._registered = asyncio.Event()
         slots.on_report = self._reports.put_nowait
         slots.on_event = self._relay_event
         slots.on_checkpoint = lambda report: self._spawn(self._send_checkpoint(report))
@@ -74,7 +78,7 @@ class Registration:
         """Say good-bye if there is somebody to say it to."""
         for task in list(self._tasks):
             task.cancel()
-        if self._registered:
+        if self._registered.is_set():
             request = jobmanager_pb2.UnregisterTaskManagerRequest(taskmanager_id=self._taskmanager_id, reason=reason)
             with contextlib.suppress(MillstreamError):
                 await self._jobmanager.call(self._stub.UnregisterTaskManager, request, deadline_s=1.0)
@@ -86,12 +90,15 @@ class Registration:
             response = await self._register()
             if response is None:
                 return
-            self._registered = True
+            self._registered.set()
             log.info("registered at the JobManager %s", self._jobmanager.address)
-            await self._beat(response.heartbeat_interval_ms / 1000, response.heartbeat_timeout_ms / 1000)
-            self._registered = False
-            log.warning("lost the JobManager %s: all subtasks are dropped", self._jobmanager.address)
-            self._slots.free_all()
+            runs_on = await self._beat(response)
+            self._registered.clear()
+            if runs_on:
+                log.warning("lost the JobManager %s: subtasks run on until there is another", self._jobmanager.address)
+            else:
+                log.warning("lost the JobManager %s: all subtasks are dropped", self._jobmanager.address)
+                self._slots.free_all()
 
     async def _register(self) -> jobmanager_pb2.RegisterTaskManagerResponse | None:
         """Until it works; None when it cannot or takes too long."""
@@ -99,6 +106,8 @@ class Registration:
         while True:
             del self._request.slots[:]
             self._request.slots.extend(process.report() for process in self._slots.processes.values())
+            del self._request.subtasks[:]
+            self._request.subtasks.extend(self._slots.known_subtasks())
             try:
                 response: jobmanager_pb2.RegisterTaskManagerResponse = await self._jobmanager.call(
                     self._stub.RegisterTaskManager, self._request, deadline_s=5.0
@@ -119,8 +128,12 @@ class Registration:
             await self._pause(wait_s)
             wait_s = min(REGISTER_WAIT_S_MAX, wait_s * 1.5)
 
-    async def _beat(self, interval_s: float, timeout_s: float) -> None:
-        """Heartbeats until the JobManager does not know us or does not answer for ``timeout_s``."""
+    async def _beat(self, registered: jobmanager_pb2.RegisterTaskManagerResponse) -> bool:
+        """Heartbeats until the JobManager does not know us or does not answer for its timeout.
+
+        Whether the subtasks run on: not when the leader that we were registered at has given us up.
+        """
+        interval_s, timeout_s = registered.heartbeat_interval_ms / 1000, registered.heartbeat_timeout_ms / 1000
         answered_s = self._clock.monotonic_s()
         while True:
             slots = [process.report() for process in self._slots.processes.values()]
@@ -132,11 +145,11 @@ class Registration:
             try:
                 response = await self._jobmanager.call(self._stub.Heartbeat, request, deadline_s=timeout_s)
                 if not response.known:
-                    return
+                    return self._outlives_leader and response.leader_epoch != registered.leader_epoch
                 answered_s = self._clock.monotonic_s()
             except MillstreamError as error:
                 if self._clock.monotonic_s() - answered_s > timeout_s:
-                    return
+                    return self._outlives_leader
                 log.warning("a heartbeat was not answered: %s", error)
                 await self._pause(min(interval_s, 1.0))
                 continue
@@ -160,12 +173,23 @@ class Registration:
                 request.error.CopyFrom(report.error)
             if report.HasField("final_metrics"):
                 request.final_metrics.CopyFrom(report.final_metrics)
+            await self._send_report(request)
+
+    async def _send_report(self, request: jobmanager_pb2.ReportSubtaskRequest) -> None:
+        """Again and again where subtasks outlive the leader: the next one may not learn of it otherwise."""
+        while True:
+            if self._outlives_leader:
+                await self._registered.wait()
             try:
                 response = await self._jobmanager.call(self._stub.ReportSubtask, request, retry=_RETRY)
-                if not response.accepted and report.status not in ENDED:  # of a former attempt, or of no job any more
-                    self._slots.cancel([report.subtask], timeout_s=10.0)
+                if not response.accepted and request.status not in ENDED:  # of a former attempt, or of no job any more
+                    self._slots.cancel([request.subtask], timeout_s=10.0)
+                return
             except MillstreamError as error:
                 log.warning("a report did not reach the JobManager: %s", error)
+                if not (self._outlives_leader and isinstance(error, UnavailableError)):
+                    return
+            await self._pause(REGISTER_WAIT_S)
 
     async def _send_checkpoint(self, report: checkpoint_pb2.CheckpointReport) -> None:
         """A lost one costs a checkpoint, which times out."""

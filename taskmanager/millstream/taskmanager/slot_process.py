@@ -46,6 +46,10 @@ class SlotProcess:
     metrics: dict[SubtaskKey, common_pb2.SubtaskMetrics] = field(default_factory=dict)
     names: dict[SubtaskKey, str] = field(default_factory=dict)
     """What messages call the subtasks: "map -> sink (2/4)"."""
+    reported: dict[SubtaskKey, taskmanager_pb2.SubtaskReport] = field(default_factory=dict)
+    """The last report of the newest attempt of each subtask, also of those that have ended here."""
+    awaiting: set[SubtaskKey] = field(default_factory=set)
+    """Those that can only finish after a checkpoint, and have said so to their coordinator."""
     being_replaced: bool = False
     kill_reason: str = ""
     """Why the TaskManager itself killed the process; empty when it did not."""
@@ -97,18 +101,46 @@ class SlotProcess:
     def take(self, deployment: taskmanager_pb2.SubtaskDeployment) -> None:
         """A subtask is on its way to the process."""
         key = subtask_key(deployment.subtask)
+        for former in [other for other in self.reported if other[:3] == key[:3]]:
+            del self.reported[former]
+            self.awaiting.discard(former)
+        status = common_pb2.SUBTASK_STATUS_DEPLOYING
+        self.reported[key] = taskmanager_pb2.SubtaskReport(subtask=deployment.subtask, status=status)
         self.subtasks[key] = deployment.subtask
         self.names[key] = subtask_name(deployment.vertex_name, deployment.subtask.index, deployment.parallelism)
 
-    def drop(self, ref: common_pb2.SubtaskRef) -> None:
-        """A subtask has ended."""
-        for held in (self.subtasks, self.metrics, self.names):
-            held.pop(subtask_key(ref), None)
+    def note(self, report: taskmanager_pb2.SubtaskReport) -> None:
+        """A subtask says how it is."""
+        key = subtask_key(report.subtask)
+        if key in self.reported:
+            self.reported[key] = report
+        if report.status in ENDED:
+            for held in (self.subtasks, self.metrics, self.names):
+                held.pop(key, None)
+
+    def known_subtasks(self) -> list[jobmanager_pb2.KnownSubtask]:
+        """What a new leader has to know of the subtasks here; nothing of a process that is being replaced."""
+        reports = {} if self.being_replaced else self.reported
+        return [
+            jobmanager_pb2.KnownSubtask(
+                slot=self.index,
+                report=jobmanager_pb2.ReportSubtaskRequest(
+                    subtask=report.subtask,
+                    status=report.status,
+                    error=report.error if report.HasField("error") else None,
+                    final_metrics=report.final_metrics if report.HasField("final_metrics") else None,
+                    process_end=report.process_end,
+                ),
+                awaits_commit=key in self.awaiting,
+            )
+            for key, report in reports.items()
+        ]
 
     def drop_all(self) -> None:
         """The process has ended."""
-        for held in (self.subtasks, self.metrics, self.names):
+        for held in (self.subtasks, self.metrics, self.names, self.reported):
             held.clear()
+        self.awaiting.clear()
 
     def work(self) -> str:
         """The subtasks it runs, by name; only the first ones of many."""

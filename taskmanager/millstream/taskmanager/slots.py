@@ -14,15 +14,16 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
+from millstream.core.checkpoint.events import AWAIT_COMMIT
 from millstream.core.clock import Clock
 from millstream.core.config import options
 from millstream.core.errors import ErrorPlace, ExternalError, MillstreamError, SlotDiedError
 from millstream.core.rpc.error_info import to_proto
-from millstream.proto.v1 import checkpoint_pb2, common_pb2, taskmanager_pb2
+from millstream.proto.v1 import checkpoint_pb2, common_pb2, jobmanager_pb2, taskmanager_pb2
 from millstream.taskmanager.fork_server import MESSAGE_BYTES_MAX, PRELOAD_TABLES, request_bytes
 from millstream.taskmanager.pulse import Pulse
 from millstream.taskmanager.slot.bootstrap import SlotBootstrap
-from millstream.taskmanager.slot_process import ENDED, SlotProcess, describe_exit, name_of_end, subtask_key
+from millstream.taskmanager.slot_process import SlotProcess, describe_exit, name_of_end, subtask_key
 
 RESTART_WAIT_S: Final = 0.2
 RESTART_WAIT_S_MAX: Final = 30.0
@@ -208,10 +209,11 @@ class Slots:
                 process.ready = True
                 self.on_change()
             case "report":
-                if message.report.status in ENDED:
-                    process.drop(message.report.subtask)
+                process.note(message.report)
                 self.on_report(message.report)
             case "event":
+                if message.event.kind == AWAIT_COMMIT:
+                    process.awaiting.add(subtask_key(message.event.subtask))
                 self.on_event(process, message.event)
             case "checkpoint":
                 self.on_checkpoint(message.checkpoint)
@@ -287,6 +289,10 @@ class Slots:
         """The slot that runs a subtask."""
         key = subtask_key(ref)
         return next((process for process in self.processes.values() if key in process.subtasks), None)
+
+    def known_subtasks(self) -> list[jobmanager_pb2.KnownSubtask]:
+        """What a new leader has to know of all that was deployed here."""
+        return [known for process in self.processes.values() for known in process.known_subtasks()]
 
     def metrics(self) -> list[common_pb2.SubtaskMetrics]:
         """The last reading of every running subtask."""

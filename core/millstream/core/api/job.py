@@ -23,6 +23,8 @@ class JobStatus(enum.IntEnum):
     FINISHED = 8
     RESTARTING = 9
     SUSPENDED = 10
+    RECONCILING = 11
+    """A JobManager that has just become the leader asks what of it still runs."""
 
     def is_globally_terminal_state(self) -> bool:
         """The job has ended and will not run again."""

@@ -75,9 +75,19 @@ class SlotPool:
             chosen.append(slot)
         return chosen
 
+    def find(self, slot_id: SlotId) -> Slot | None:
+        """None for one that is not registered, or not any more."""
+        return self.slots.get(slot_id.taskmanager, {}).get(slot_id.index)
+
+    def claim(self, slot_id: SlotId, job: JobId) -> None:
+        """The job has it already, from a former leader."""
+        slot = self.find(slot_id)
+        if slot is not None:
+            slot.allocated_to = job
+
     def release(self, slot_id: SlotId) -> None:
         """The job is done with the slot; it is free when its TaskManager reports a fresh process."""
-        slot = self.slots.get(slot_id.taskmanager, {}).get(slot_id.index)
+        slot = self.find(slot_id)
         if slot is not None:
             slot.allocated_to = None
             slot.ready = False

@@ -55,6 +55,7 @@ class _JobStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobStatus.V
     JOB_STATUS_FINISHED: _JobStatus.ValueType  # 8
     JOB_STATUS_RESTARTING: _JobStatus.ValueType  # 9
     JOB_STATUS_SUSPENDED: _JobStatus.ValueType  # 10
+    JOB_STATUS_RECONCILING: _JobStatus.ValueType  # 11
 
 class JobStatus(_JobStatus, metaclass=_JobStatusEnumTypeWrapper): ...
 
@@ -69,6 +70,7 @@ JOB_STATUS_CANCELED: JobStatus.ValueType  # 7
 JOB_STATUS_FINISHED: JobStatus.ValueType  # 8
 JOB_STATUS_RESTARTING: JobStatus.ValueType  # 9
 JOB_STATUS_SUSPENDED: JobStatus.ValueType  # 10
+JOB_STATUS_RECONCILING: JobStatus.ValueType  # 11
 Global___JobStatus: _TypeAlias = JobStatus  # noqa: Y015
 
 class _SubtaskStatus:

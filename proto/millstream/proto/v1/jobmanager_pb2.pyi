@@ -772,6 +772,7 @@ class RegisterTaskManagerRequest(_message.Message):
     SLOTS_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     METRICS_ADDRESS_FIELD_NUMBER: _builtins.int
+    SUBTASKS_FIELD_NUMBER: _builtins.int
     taskmanager_id: _builtins.str
     rpc_address: _builtins.str
     """host:port of its TaskExecutor service"""
@@ -780,6 +781,10 @@ class RegisterTaskManagerRequest(_message.Message):
     metrics_address: _builtins.str
     @_builtins.property
     def slots(self) -> _containers.RepeatedCompositeFieldContainer[Global___SlotReport]: ...
+    @_builtins.property
+    def subtasks(self) -> _containers.RepeatedCompositeFieldContainer[Global___KnownSubtask]:
+        """those in its slots, for a JobManager that has just become the leader"""
+
     def __init__(
         self,
         *,
@@ -789,14 +794,46 @@ class RegisterTaskManagerRequest(_message.Message):
         slots: _abc.Iterable[Global___SlotReport] | None = ...,
         version: _builtins.str = ...,
         metrics_address: _builtins.str = ...,
+        subtasks: _abc.Iterable[Global___KnownSubtask] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["host_id", b"host_id", "metrics_address", b"metrics_address", "rpc_address", b"rpc_address", "slots", b"slots", "taskmanager_id", b"taskmanager_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["host_id", b"host_id", "metrics_address", b"metrics_address", "rpc_address", b"rpc_address", "slots", b"slots", "subtasks", b"subtasks", "taskmanager_id", b"taskmanager_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RegisterTaskManagerRequest: _TypeAlias = RegisterTaskManagerRequest  # noqa: Y015
+
+@_typing.final
+class KnownSubtask(_message.Message):
+    """A subtask in a slot process, which may have ended there."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SLOT_FIELD_NUMBER: _builtins.int
+    REPORT_FIELD_NUMBER: _builtins.int
+    AWAITS_COMMIT_FIELD_NUMBER: _builtins.int
+    slot: _builtins.int
+    awaits_commit: _builtins.bool
+    """it has said so to its coordinator"""
+    @_builtins.property
+    def report(self) -> Global___ReportSubtaskRequest:
+        """the last one"""
+
+    def __init__(
+        self,
+        *,
+        slot: _builtins.int = ...,
+        report: Global___ReportSubtaskRequest | None = ...,
+        awaits_commit: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["awaits_commit", b"awaits_commit", "report", b"report", "slot", b"slot"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KnownSubtask: _TypeAlias = KnownSubtask  # noqa: Y015
 
 @_typing.final
 class RegisterTaskManagerResponse(_message.Message):
@@ -805,19 +842,23 @@ class RegisterTaskManagerResponse(_message.Message):
     HEARTBEAT_INTERVAL_MS_FIELD_NUMBER: _builtins.int
     HEARTBEAT_TIMEOUT_MS_FIELD_NUMBER: _builtins.int
     JOBMANAGER_ID_FIELD_NUMBER: _builtins.int
+    LEADER_EPOCH_FIELD_NUMBER: _builtins.int
     heartbeat_interval_ms: _builtins.int
     heartbeat_timeout_ms: _builtins.int
     jobmanager_id: _builtins.str
+    leader_epoch: _builtins.int
+    """grows with each change of the leader"""
     def __init__(
         self,
         *,
         heartbeat_interval_ms: _builtins.int = ...,
         heartbeat_timeout_ms: _builtins.int = ...,
         jobmanager_id: _builtins.str = ...,
+        leader_epoch: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["heartbeat_interval_ms", b"heartbeat_interval_ms", "heartbeat_timeout_ms", b"heartbeat_timeout_ms", "jobmanager_id", b"jobmanager_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["heartbeat_interval_ms", b"heartbeat_interval_ms", "heartbeat_timeout_ms", b"heartbeat_timeout_ms", "jobmanager_id", b"jobmanager_id", "leader_epoch", b"leader_epoch"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -855,15 +896,19 @@ class HeartbeatResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     KNOWN_FIELD_NUMBER: _builtins.int
+    LEADER_EPOCH_FIELD_NUMBER: _builtins.int
     known: _builtins.bool
+    """false: register again"""
+    leader_epoch: _builtins.int
     def __init__(
         self,
         *,
         known: _builtins.bool = ...,
+        leader_epoch: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["known", b"known"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["known", b"known", "leader_epoch", b"leader_epoch"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -12,6 +12,7 @@ from millstream.core.api.sink import CommittingSink, CommittingSinkWriter, SinkC
 from millstream.core.elements.batch import Batch
 from millstream.core.elements.control import LatencyMarker, Watermark
 from millstream.core.errors import MillstreamError
+from millstream.core.checkpoint.events import AWAIT_COMMIT
 from millstream.core.failpoints import failpoint
 from millstream.core.graph.specs import ChainedOperator, SinkSpec
 from millstream.taskmanager.operators.operator import Operator, OperatorContext, Output
@@ -105,7 +106,7 @@ class SinkOperator(Operator):
             raise self._failed(error) from error
         self._finished = True
         if self._must_commit():
-            self.context.send_to_coordinator("await_commit", b"", lambda accepted, payload: None)
+            self.context.send_to_coordinator(AWAIT_COMMIT, b"", lambda accepted, payload: None)
 
     def has_pending(self) -> bool:
         """What was written last is not visible before a checkpoint says so."""

@@ -1,0 +1,125 @@
+"""What a new leader does with a job that another JobManager has led, until it is known what of it runs.
+
+Meanwhile the job's checkpoints are taken over (``checkpointing/ledger.py``) and its TaskManagers register again, with
+what they have of the job. Then the machine decides (``Reconciled``): what is whole goes on as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from typing import Protocol
+
+from millstream.core.clock import Clock
+from millstream.core.errors import MillstreamError
+from millstream.core.ids import JobId, SlotId, SubtaskId, TaskManagerId, VertexId
+from millstream.core.rpc.error_info import from_proto
+from millstream.jobmanager.checkpointing.driver import CheckpointDriver
+from millstream.jobmanager.execution import Execution
+from millstream.jobmanager.job_machine import Event, JobFailed, JobMachine, Recovered
+from millstream.jobmanager.reconciliation import Reconciliation
+from millstream.jobmanager.scheduling.slot_pool import Slot
+from millstream.proto.v1 import common_pb2, jobmanager_pb2
+
+log = logging.getLogger("millstream.jobmanager")
+
+
+class TakenOverJob(Protocol):
+    """What a takeover needs of its job."""
+
+    job_id: JobId
+    machine: JobMachine
+    checkpoints: CheckpointDriver
+
+    def handle(self, event: Event) -> None: ...
+
+    def spawn(self, action: Callable[[], Awaitable[None]]) -> None: ...
+
+    def adopt(self, slots: Collection[SlotId], vertices: Collection[VertexId]) -> None: ...
+
+    def give_back(self, slot_id: SlotId) -> None: ...
+
+
+class Takeover:
+    """Of one job. It is over when ``is_over``."""
+
+    def __init__(self, job: TakenOverJob, reconciliation: Reconciliation, attempt: int, clock: Clock) -> None:
+        """``attempt``: the highest that the former leader may have deployed."""
+        self.is_over = False
+        self._job = job
+        self._reconciliation = reconciliation
+        self._attempt = attempt
+        self._clock = clock
+        self._has_checkpoints = False
+        self._failure: MillstreamError | None = None
+
+    def begin(self) -> None:
+        """Take over the checkpoints, and wait for TaskManagers."""
+        self._job.handle(Recovered())
+        self._job.spawn(self._take_checkpoints)
+
+    def found(self, slot: Slot, subtasks: Iterable[jobmanager_pb2.KnownSubtask]) -> None:
+        """A TaskManager has a slot that serves the job, with these subtasks."""
+        self._reconciliation.hold(slot.slot_id)
+        for known in subtasks:
+            report = known.report
+            subtask = SubtaskId(VertexId(report.subtask.vertex_id), report.subtask.index)
+            execution = Execution(subtask, report.subtask.attempt, report.status, slot, _error(report))
+            if report.HasField("final_metrics"):
+                execution.metrics.CopyFrom(report.final_metrics)
+            self._reconciliation.take(execution, known.awaits_commit)
+        self.check()
+
+    def reported(self, subtask: SubtaskId, request: jobmanager_pb2.ReportSubtaskRequest) -> bool:
+        """A subtask's status; False when it was not found, or is of another attempt."""
+        known = self._reconciliation.update(subtask, request.subtask.attempt, request.status, _error(request))
+        self.check()
+        return known
+
+    def lost(self, taskmanager: TaskManagerId) -> None:
+        """It is gone again."""
+        self._reconciliation.forget(taskmanager)
+
+    def check(self) -> None:
+        """Go on, if everything is found or it is time."""
+        if self.is_over or not self._has_checkpoints:
+            return
+        is_complete = self._reconciliation.is_complete()
+        if not is_complete and self._clock.monotonic_s() < self._reconciliation.deadline_s:
+            return
+        self.is_over = True
+        result = self._reconciliation.result(self._attempt)
+        for slot_id in self._reconciliation.useless(result):
+            self._job.give_back(slot_id)
+        used = {execution.slot.slot_id for execution in result.found.values() if execution.slot is not None}
+        whole = self._job.machine.whole(result.found)
+        log.info(
+            "job %s: %d of %d subtasks were found running or finished; %d of %d vertices go on",
+            self._job.job_id,
+            len(result.found),
+            len(self._job.machine.executions),
+            len(whole),
+            len({subtask.vertex for subtask in self._job.machine.executions}),
+        )
+        self._job.adopt(used, whole)
+        for subtask, execution in result.found.items():
+            if subtask.vertex in whole and execution.status == common_pb2.SUBTASK_STATUS_FINISHED:
+                self._job.checkpoints.subtask_finished(subtask)
+        for subtask in self._reconciliation.awaiting_commit & result.found.keys():
+            if subtask.vertex in whole and not result.found[subtask].has_ended():
+                self._job.checkpoints.awaits_commit(subtask)
+        self._job.handle(result)
+        if self._failure is not None:
+            self._job.handle(JobFailed(self._failure))
+
+    async def _take_checkpoints(self) -> None:
+        try:
+            await self._job.checkpoints.take_over()
+        except MillstreamError as error:
+            self._failure = error  # when it is known what is to be stopped
+        self._has_checkpoints = True
+        self.check()
+
+
+def _error(report: jobmanager_pb2.ReportSubtaskRequest) -> MillstreamError | None:
+    return from_proto(report.error) if report.HasField("error") else None
