@@ -59,6 +59,7 @@ from millstream.jobmanager.job_machine import (
     SubtaskReported,
     TaskManagerGone,
 )
+from millstream.jobmanager.reconciliation import Reconciliation
 from millstream.jobmanager.restart import SAME_FAILURES_MAX, CrashLoop, NoRestart, restart_strategy, why_never
 from millstream.jobmanager.scaling import JobScaling
 from millstream.jobmanager.scheduling.adaptive import AdaptiveSettings
@@ -66,6 +67,7 @@ from millstream.jobmanager.scheduling.placement import place
 from millstream.jobmanager.scheduling.regions import one_region, regions_of
 from millstream.jobmanager.scheduling.rescaling import Parallelism, apply
 from millstream.jobmanager.slot_deaths import SlotDeaths
+from millstream.jobmanager.takeover import Takeover
 from millstream.jobmanager.taskmanagers import TaskManagers
 from millstream.proto.v1 import checkpoint_pb2, common_pb2, job_graph_pb2, jobmanager_pb2, taskmanager_pb2
 
@@ -90,14 +92,16 @@ class JobMaster:
         checkpoint_root: str,
         cluster: Mapping[str, Any],
         generator: random.Random,
+        submitted_ms: int = 0,
     ) -> None:
+        """``submitted_ms``: when, of a job that another JobManager accepted."""
         self.graph = graph
         self.job_id = JobId(graph.job_id)
         self.placement = place(graph)
         # The adaptive scheduler starts with the slots there are, so it stops everything first.
         whole = cluster.get(FAILOVER_STRATEGY.key) == "full" or AdaptiveSettings.of_cluster(cluster).is_on
-        regions = one_region(graph) if whole else regions_of(graph)
-        self.machine = JobMachine(graph.job_id, self.placement.slots, regions, clock.wall_ms())
+        self._regions = one_region(graph) if whole else regions_of(graph)
+        self.machine = JobMachine(graph.job_id, self.placement.slots, self._regions, submitted_ms or clock.wall_ms())
         self.version = 1
         self.ended = asyncio.Event()
         self.collectors = {
@@ -131,6 +135,7 @@ class JobMaster:
         self._slot_deaths = SlotDeaths()
         self._restart_delay_s = 0.0
         self._scaling = JobScaling(self, clock, cluster)
+        self._takeover: Takeover | None = None
 
     # -- questions ------------------------------------------------------------------------------------------------
 
@@ -177,6 +182,8 @@ class JobMaster:
 
     def check_slots(self) -> None:
         """Now and then: run with what there is, if the scheduler may; fail when the job has waited long enough."""
+        if self.takeover is not None:
+            self.takeover.check()
         self._scaling.adapt()
         self.try_start()
         if not self.machine.wants_slots or self._clock.monotonic_s() < self._slots_deadline_s:
@@ -214,7 +221,24 @@ class JobMaster:
     def cancel(self) -> None:
         self.handle(CancelRequested())
 
+    def take_over(self, attempt: int, timeout_s: float) -> None:
+        """The job was another JobManager's: wait at most ``timeout_s`` for what of it runs, and go on with that.
+
+        ``attempt``: the highest that may have been deployed.
+        """
+        deadline_s = self._clock.monotonic_s() + timeout_s
+        reconciliation = Reconciliation(self.placement.slots, self._regions, deadline_s)
+        self._takeover = Takeover(self, reconciliation, attempt, self._clock)
+        self._takeover.begin()
+
+    @property
+    def takeover(self) -> Takeover | None:
+        """While it is not known what of the job runs."""
+        return None if self._takeover is None or self._takeover.is_over else self._takeover
+
     def taskmanager_lost(self, taskmanager: TaskManagerId, error: MillstreamError) -> None:
+        if self.takeover is not None:
+            self.takeover.lost(taskmanager)
         lost = [
             execution.subtask
             for execution in self.machine.executions.values()
@@ -232,6 +256,8 @@ class JobMaster:
     def report(self, request: jobmanager_pb2.ReportSubtaskRequest) -> bool:
         """A subtask's status. False when the attempt is not current."""
         subtask = _subtask(request.subtask)
+        if self.takeover is not None:
+            return self.takeover.reported(subtask, request)
         execution = self.machine.executions.get(subtask)
         if execution is None or execution.attempt != request.subtask.attempt:
             return False
@@ -304,6 +330,18 @@ class JobMaster:
         for instruction in instructions:
             self._perform(instruction)
         self._touch()
+
+    # -- for its takeover -----------------------------------------------------------------------------------------
+
+    def adopt(self, slots: Collection[SlotId], vertices: Collection[VertexId]) -> None:
+        """These slots serve the job, and these vertices go on in them."""
+        for slot_id in slots:
+            self._taskmanagers.pool.claim(slot_id, self.job_id)
+        self._slots = list(slots)
+
+    def give_back(self, slot_id: SlotId) -> None:
+        """The slot has nothing of use for the job."""
+        self.spawn(lambda: self._taskmanagers.free(slot_id, self.job_id), fails_job=False)
 
     # -- for its scaling -------------------------------------------------------------------------------------------
 
@@ -446,7 +484,7 @@ class JobMaster:
                 source.close()
         for slot_id in slots:
             self._taskmanagers.pool.release(slot_id)
-            self.spawn(lambda s=slot_id: self._free(s), fails_job=False)  # type: ignore[misc]
+            self.give_back(slot_id)
         self._slots = [slot_id for slot_id in self._slots if slot_id not in slots]
 
     def _finish(self) -> None:
@@ -457,12 +495,6 @@ class JobMaster:
         for collector in self.collectors.values():
             collector.wake()
         self.ended.set()
-
-    async def _free(self, slot_id: SlotId) -> None:
-        known = self._taskmanagers.registered.get(slot_id.taskmanager)
-        if known is not None:
-            request = taskmanager_pb2.FreeSlotRequest(job_id=self.job_id, slot=slot_id.index)
-            await known.peer.call(known.executor.FreeSlot, request, retry=_RETRY)
 
     # -- small things ---------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from millstream.core.config.configuration import OF_CLUSTER_UNLESS_OF_JOB
 from millstream.core.config.values import LocationKind
 from millstream.core.errors import InsufficientSlotsError, JobGraphError, MillstreamError, UserError
 from millstream.core.graph import PAYLOAD_FORMAT
-from millstream.core.ids import JobId, TaskManagerId
+from millstream.core.ids import JobId, SlotId, TaskManagerId
 from millstream.core.rpc.secret import ClusterSecret
 from millstream.jobmanager.blob_store import BlobStore
 from millstream.jobmanager.checkpointing.comparison import compare_state, refuse_changed
@@ -131,6 +131,23 @@ class Jobs:
     def check_slots(self) -> None:
         for master in self.running():
             master.check_slots()
+
+    async def registered(self, request: jobmanager_pb2.RegisterTaskManagerRequest) -> None:
+        """A TaskManager is new here: what it has of jobs of a former leader goes on, or is given back."""
+        taskmanager = TaskManagerId(request.taskmanager_id)
+        subtasks: dict[int, list[jobmanager_pb2.KnownSubtask]] = {}
+        for known in request.subtasks:
+            subtasks.setdefault(known.slot, []).append(known)
+        for report in request.slots:
+            slot = self._taskmanagers.pool.find(SlotId(taskmanager, report.index))
+            if slot is None or not report.job_id:
+                continue
+            master = self.masters.get(JobId(report.job_id))
+            if master is not None and master.takeover is not None:
+                own = [known for known in subtasks.get(report.index, []) if known.report.subtask.job_id == report.job_id]
+                master.takeover.found(slot, own)
+            else:
+                await self._taskmanagers.free(slot.slot_id, report.job_id)
 
     def _savepoint_of(self, graph: job_graph_pb2.JobGraph) -> checkpoint_pb2.CheckpointManifest:
         return read_checkpoint(open_storage(graph.restore_path, self._cluster))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from millstream.core.clock import Clock
 from millstream.core.errors import MillstreamError, TaskManagerLostError
-from millstream.core.ids import TaskManagerId
-from millstream.core.rpc.channel import Peer
+from millstream.core.ids import SlotId, TaskManagerId
+from millstream.core.rpc.channel import Peer, RetryPolicy
 from millstream.core.rpc.secret import ClusterSecret
 from millstream.jobmanager.scheduling.slot_pool import SlotPool
-from millstream.proto.v1 import jobmanager_pb2
+from millstream.proto.v1 import jobmanager_pb2, taskmanager_pb2
 from millstream.proto.v1.taskmanager_pb2_grpc import TaskExecutorStub
+
+_RETRY: Final = RetryPolicy(attempts_max=3)
 
 
 @dataclass
@@ -73,6 +76,13 @@ class TaskManagers:
         if taskmanager in self.registered:
             self.pool.report(taskmanager, slots)
             self.on_slots()
+
+    async def free(self, slot_id: SlotId, job_id: str) -> None:
+        """The job has no use of the slot any more: it gets a fresh process. Raises ``MillstreamError``."""
+        known = self.registered.get(slot_id.taskmanager)
+        if known is not None:
+            request = taskmanager_pb2.FreeSlotRequest(job_id=job_id, slot=slot_id.index)
+            await known.peer.call(known.executor.FreeSlot, request, retry=_RETRY)
 
     async def check(self) -> None:
         """Give up those that were not heard of for too long."""
