@@ -144,7 +144,9 @@ class Jobs:
                 continue
             master = self.masters.get(JobId(report.job_id))
             if master is not None and master.takeover is not None:
-                own = [known for known in subtasks.get(report.index, []) if known.report.subtask.job_id == report.job_id]
+                own = [
+                    known for known in subtasks.get(report.index, []) if known.report.subtask.job_id == report.job_id
+                ]
                 master.takeover.found(slot, own)
             else:
                 await self._taskmanagers.free(slot.slot_id, report.job_id)

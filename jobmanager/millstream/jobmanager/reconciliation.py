@@ -25,6 +25,8 @@ class Reconciliation:
         """``slot_subtasks``: of each slot, as they were deployed; ``deadline_s``: monotonic, when to stop waiting."""
         self.deadline_s = deadline_s
         self.awaiting_commit: set[SubtaskId] = set()
+        self.triggered_checkpoint = 0
+        """The highest whose barriers may be on their way."""
         self._slot_subtasks = slot_subtasks
         self._regions = regions
         self._held: set[SlotId] = set()
@@ -35,9 +37,14 @@ class Reconciliation:
         """The slot serves the job, whatever is in it."""
         self._held.add(slot_id)
 
-    def take(self, execution: Execution, awaits_commit: bool) -> None:
-        """A TaskManager says that it has this subtask in the execution's slot; of two attempts the newer counts."""
+    def take(self, execution: Execution, awaits_commit: bool = False, triggered_checkpoint: int = 0) -> None:
+        """A TaskManager says that it has this subtask in the execution's slot; of two attempts the newer counts.
+
+        ``awaits_commit``: it can only finish after a checkpoint. ``triggered_checkpoint``: the highest that its slot was
+        told to start, 0 for none.
+        """
         self._attempt = max(self._attempt, execution.attempt)
+        self.triggered_checkpoint = max(self.triggered_checkpoint, triggered_checkpoint)
         if execution.subtask.vertex not in self._regions:
             return
         known = self._found.get(execution.subtask)

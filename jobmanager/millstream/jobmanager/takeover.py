@@ -67,7 +67,7 @@ class Takeover:
             execution = Execution(subtask, report.subtask.attempt, report.status, slot, _error(report))
             if report.HasField("final_metrics"):
                 execution.metrics.CopyFrom(report.final_metrics)
-            self._reconciliation.take(execution, known.awaits_commit)
+            self._reconciliation.take(execution, known.awaits_commit, known.triggered_checkpoint)
         self.check()
 
     def reported(self, subtask: SubtaskId, request: jobmanager_pb2.ReportSubtaskRequest) -> bool:

@@ -51,5 +51,5 @@ class TaskExecutorService(TaskExecutorServicer):
         process = self._slots.find(request.subtask)
         if process is None:
             return taskmanager_pb2.SubtaskEventResponse(delivered=False)
-        process.send(taskmanager_pb2.ToSlot(event=request))
+        process.deliver(request)
         return taskmanager_pb2.SubtaskEventResponse(delivered=True)

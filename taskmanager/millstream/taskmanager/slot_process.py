@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from millstream.core.checkpoint.events import TRIGGER
 from millstream.core.errors import ExternalError
 from millstream.core.subtask_names import shown_names, subtask_name
-from millstream.proto.v1 import common_pb2, jobmanager_pb2, taskmanager_pb2
+from millstream.proto.v1 import checkpoint_pb2, common_pb2, jobmanager_pb2, taskmanager_pb2
 from millstream.taskmanager.pulse import Pulse
 from millstream.taskmanager.slot.framing import Unpacker, pack
 
@@ -50,6 +51,8 @@ class SlotProcess:
     """The last report of the newest attempt of each subtask, also of those that have ended here."""
     awaiting: set[SubtaskKey] = field(default_factory=set)
     """Those that can only finish after a checkpoint, and have said so to their coordinator."""
+    triggered_checkpoint: int = 0
+    """The highest that any of them was told to start: its barrier may be on its way."""
     being_replaced: bool = False
     kill_reason: str = ""
     """Why the TaskManager itself killed the process; empty when it did not."""
@@ -109,6 +112,13 @@ class SlotProcess:
         self.subtasks[key] = deployment.subtask
         self.names[key] = subtask_name(deployment.vertex_name, deployment.subtask.index, deployment.parallelism)
 
+    def deliver(self, event: taskmanager_pb2.SubtaskEventRequest) -> None:
+        """An event for a subtask here."""
+        if event.kind == TRIGGER:
+            trigger = checkpoint_pb2.TriggerCheckpoint.FromString(event.payload)
+            self.triggered_checkpoint = max(self.triggered_checkpoint, trigger.checkpoint_id)
+        self.send(taskmanager_pb2.ToSlot(event=event))
+
     def note(self, report: taskmanager_pb2.SubtaskReport) -> None:
         """A subtask says how it is."""
         key = subtask_key(report.subtask)
@@ -132,6 +142,7 @@ class SlotProcess:
                     process_end=report.process_end,
                 ),
                 awaits_commit=key in self.awaiting,
+                triggered_checkpoint=self.triggered_checkpoint,
             )
             for key, report in reports.items()
         ]

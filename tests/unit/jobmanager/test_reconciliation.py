@@ -59,7 +59,7 @@ def reconciliation(*found: Execution) -> Reconciliation:
     for execution in found:
         assert execution.slot is not None
         made.hold(execution.slot.slot_id)
-        made.take(execution, awaits_commit=False)
+        made.take(execution)
     return made
 
 

@@ -813,9 +813,12 @@ class KnownSubtask(_message.Message):
     SLOT_FIELD_NUMBER: _builtins.int
     REPORT_FIELD_NUMBER: _builtins.int
     AWAITS_COMMIT_FIELD_NUMBER: _builtins.int
+    TRIGGERED_CHECKPOINT_FIELD_NUMBER: _builtins.int
     slot: _builtins.int
     awaits_commit: _builtins.bool
     """it has said so to its coordinator"""
+    triggered_checkpoint: _builtins.int
+    """the highest that it was told to start"""
     @_builtins.property
     def report(self) -> Global___ReportSubtaskRequest:
         """the last one"""
@@ -826,10 +829,11 @@ class KnownSubtask(_message.Message):
         slot: _builtins.int = ...,
         report: Global___ReportSubtaskRequest | None = ...,
         awaits_commit: _builtins.bool = ...,
+        triggered_checkpoint: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["awaits_commit", b"awaits_commit", "report", b"report", "slot", b"slot"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["awaits_commit", b"awaits_commit", "report", b"report", "slot", b"slot", "triggered_checkpoint", b"triggered_checkpoint"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
