@@ -40,8 +40,8 @@ class Reconciliation:
     def take(self, execution: Execution, awaits_commit: bool = False, triggered_checkpoint: int = 0) -> None:
         """A TaskManager says that it has this subtask in the execution's slot; of two attempts the newer counts.
 
-        ``awaits_commit``: it can only finish after a checkpoint. ``triggered_checkpoint``: the highest that its slot was
-        told to start, 0 for none.
+        ``awaits_commit``: it can only finish after a checkpoint. ``triggered_checkpoint``: the highest that its slot
+        was told to start, 0 for none.
         """
         self._attempt = max(self._attempt, execution.attempt)
         self.triggered_checkpoint = max(self.triggered_checkpoint, triggered_checkpoint)

@@ -140,6 +140,11 @@ class CheckpointDriver:
         }
         return redistribute(self._graph, manifest, location, allow), enumerators
 
+    async def take_over(self) -> None:
+        """The job was another JobManager's: become the leader of its checkpoints. Raises ``MillstreamError``."""
+        if self.coordinator.is_on:
+            await self._beside(self._store.lead)
+
     def rescaled(self) -> None:
         """The graph has other numbers of subtasks now; the next attempt begins with them."""
         self.coordinator.rescaled(producers(self._graph))

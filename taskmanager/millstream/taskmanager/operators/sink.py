@@ -9,10 +9,10 @@ from typing import Any, Final
 import cloudpickle
 
 from millstream.core.api.sink import CommittingSink, CommittingSinkWriter, SinkContext, SinkWriter
+from millstream.core.checkpoint.events import AWAIT_COMMIT
 from millstream.core.elements.batch import Batch
 from millstream.core.elements.control import LatencyMarker, Watermark
 from millstream.core.errors import MillstreamError
-from millstream.core.checkpoint.events import AWAIT_COMMIT
 from millstream.core.failpoints import failpoint
 from millstream.core.graph.specs import ChainedOperator, SinkSpec
 from millstream.taskmanager.operators.operator import Operator, OperatorContext, Output
