@@ -28,6 +28,7 @@ from millstream.core.errors import (
     UserError,
 )
 from millstream.core.ids import JobId, SlotId, SubtaskId, TaskManagerId, VertexId
+from millstream.core.protocol_log import record
 from millstream.core.rpc.channel import RetryPolicy
 from millstream.core.rpc.error_info import from_proto
 from millstream.core.subtask_names import shown_names, subtask_name
@@ -60,6 +61,7 @@ from millstream.jobmanager.job_machine import (
     TaskManagerGone,
 )
 from millstream.jobmanager.reconciliation import Reconciliation
+from millstream.jobmanager.recording import record_deployed, record_job, record_left
 from millstream.jobmanager.restart import SAME_FAILURES_MAX, CrashLoop, NoRestart, restart_strategy, why_never
 from millstream.jobmanager.scaling import JobScaling
 from millstream.jobmanager.scheduling.adaptive import AdaptiveSettings
@@ -136,6 +138,7 @@ class JobMaster:
         self._restart_delay_s = 0.0
         self._scaling = JobScaling(self, clock, cluster)
         self._takeover: Takeover | None = None
+        record_job(graph)
 
     # -- questions ------------------------------------------------------------------------------------------------
 
@@ -239,15 +242,17 @@ class JobMaster:
     def taskmanager_lost(self, taskmanager: TaskManagerId, error: MillstreamError) -> None:
         if self.takeover is not None:
             self.takeover.lost(taskmanager)
-        lost = [
-            execution.subtask
+        gone = [
+            execution
             for execution in self.machine.executions.values()
             if execution.slot is not None
             and execution.slot.slot_id.taskmanager == taskmanager
             and not execution.has_ended()
         ]
-        if lost:
-            work = shown_names(self._names(lost))
+        for execution in gone:
+            record_left(self.job_id, execution, lost=True)
+        if gone:
+            work = shown_names(self._names([execution.subtask for execution in gone]))
             place = ErrorPlace(operator=work)
             story = f"{error.message.rstrip('.')}. It ran {work} of job {self.graph.name!r}."
             error = TaskManagerLostError(story, place=place)
@@ -268,6 +273,8 @@ class JobMaster:
             progress = self.checkpoints.coordinator.progress
             self._slot_deaths.died(subtask, request.process_end, progress, self._clock.monotonic_s())
         self.handle(SubtaskReported(subtask, request.subtask.attempt, request.status, error))
+        if execution.has_ended():
+            record_left(self.job_id, execution)
         return True
 
     def checkpoint_reported(self, report: checkpoint_pb2.CheckpointReport) -> None:
@@ -319,6 +326,7 @@ class JobMaster:
         instructions = self.machine.handle(event, self._clock.wall_ms())
         if self.status is not before:
             log.info("job %s (%s) is %s", self.job_id, self.graph.name, self.status)
+            record("job.status", job=self.job_id, status=self.status.name)
             if self.status is JobStatus.RUNNING:
                 self.checkpoints.started(dict(self._sources))
             elif before is JobStatus.RUNNING:
@@ -443,6 +451,9 @@ class JobMaster:
         requests = deployments(
             self.graph, vertices, self.machine.executions, self._job_token, directory, generation, restored
         )
+        for execution in self.machine.executions.values():
+            if execution.subtask.vertex in vertices:
+                record_deployed(self.job_id, execution)
         await asyncio.gather(
             *(source.start() for source in started),
             *(self._deploy_at(taskmanager, request) for taskmanager, request in requests.items()),

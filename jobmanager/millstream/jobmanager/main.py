@@ -18,6 +18,7 @@ from pathlib import Path
 
 import grpc.aio
 
+from millstream.core import protocol_log
 from millstream.core.clock import SystemClock
 from millstream.core.config import Configuration, load, options
 from millstream.core.errors import MillstreamError
@@ -182,6 +183,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="millstream jobmanager", description=__doc__)
     parser.add_argument("--address-file", type=Path, help="write HOST:PORT there when listening")
     parsed = parser.parse_args(arguments)
+    protocol_log.name_process("jobmanager")
     logging.basicConfig(format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", level=logging.INFO)
     try:
         asyncio.run(run(load(environ=os.environ), parsed.address_file))

@@ -164,7 +164,7 @@ def test_a_request_needs_no_interval() -> None:
     coordinator = running(interval_ms=0)
     assert coordinator.tick(10_000) == []
     coordinator.request_savepoint()
-    assert coordinator.tick(10_001) == [SnapshotEnumerators(1)]
+    assert coordinator.tick(10_001) == [SnapshotEnumerators(1, savepoint=True)]
     assert coordinator.enumerators_copied(1) == [TriggerSubtasks(1, 10_001, (SOURCE,), 0, savepoint=True)]
     coordinator.stopped(10_002)
     assert coordinator.tick(20_000) == []
@@ -270,7 +270,7 @@ def test_a_savepoint_is_taken_alone_and_not_used_for_restarts() -> None:
     for subtask in (MIDDLE, SINK):
         coordinator.reported(subtask, report(1, subtask), None, 2001)
     coordinator.sealed(1, "path", 2002)
-    assert coordinator.tick(2003) == [SnapshotEnumerators(2)]
+    assert coordinator.tick(2003) == [SnapshotEnumerators(2, savepoint=True)]
     coordinator.enumerators_copied(2)
     for subtask in (SOURCE, MIDDLE, SINK):
         sealing = coordinator.reported(subtask, report(2, subtask), None, 2004)

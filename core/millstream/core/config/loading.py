@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from millstream.core import failpoints
+from millstream.core import failpoints, protocol_log
 from millstream.core.config.configuration import DEFAULT_ORIGIN, Configuration, Setting, nearest, parse_setting
 from millstream.core.config.options import OPTIONS
 from millstream.core.config.values import TextMap
@@ -19,6 +19,8 @@ FILE_NAME = "millstream.toml"
 FILE_VARIABLE = "MILLSTREAM_CONF_FILE"
 PREFIX = "MILLSTREAM_"
 COMMAND_LINE_ORIGIN = "-D on the command line"
+NOT_SETTINGS = frozenset({failpoints.VARIABLE, protocol_log.VARIABLE})
+"""For tests: handed on to every process as they are."""
 
 
 def load(
@@ -64,9 +66,7 @@ def flatten_tables(tables: Mapping[str, object], prefix: str = "") -> dict[str, 
 
 def environment_without_settings() -> dict[str, str]:
     """The environment for a process that is given its settings otherwise."""
-    return {
-        name: value for name, value in os.environ.items() if not name.startswith(PREFIX) or name == failpoints.VARIABLE
-    }
+    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX) or name in NOT_SETTINGS}
 
 
 @cache
@@ -105,7 +105,7 @@ def _read_environment(environ: Mapping[str, str]) -> dict[str, Setting]:
     by_variable = {option.environment_variable: option.key for option in OPTIONS.values()}
     settings: dict[str, Setting] = {}
     for variable, raw in sorted(environ.items()):
-        if not variable.startswith(PREFIX) or variable in (FILE_VARIABLE, failpoints.VARIABLE):
+        if not variable.startswith(PREFIX) or variable == FILE_VARIABLE or variable in NOT_SETTINGS:
             continue
         key = by_variable.get(variable)
         if key is None:

@@ -46,6 +46,7 @@ class AbortReason(enum.Enum):
 @dataclass(frozen=True)
 class SnapshotEnumerators:
     checkpoint_id: int
+    savepoint: bool = False
 
 
 @dataclass(frozen=True)
@@ -169,6 +170,11 @@ class CheckpointCoordinator:
     def waiting(self) -> frozenset[SubtaskId]:
         """Subtasks that have not answered a checkpoint under way."""
         return frozenset().union(*(pending.waiting for pending in self._pending.values()))
+
+    def waiting_for(self, checkpoint_id: int) -> frozenset[SubtaskId]:
+        """Those of them that have not answered this one; none when it is not under way."""
+        pending = self._of(checkpoint_id)
+        return frozenset() if pending is None else frozenset(pending.waiting)
 
     @property
     def live(self) -> frozenset[int]:
@@ -339,7 +345,7 @@ class CheckpointCoordinator:
         self.statistics.triggered += 1
         self.statistics.history.insert(0, summary)
         del self.statistics.history[HISTORY_MAX:]
-        return [SnapshotEnumerators(checkpoint_id)]
+        return [SnapshotEnumerators(checkpoint_id, savepoint)]
 
     def _trigger(self, pending: _Pending) -> list[Instruction]:
         """At subtasks that wait and whose producers have all ended their output, each once."""

@@ -21,6 +21,7 @@ from millstream.core.clock import Clock
 from millstream.core.errors import CheckpointError, MillstreamError
 from millstream.core.failpoints import failpoint
 from millstream.core.ids import SubtaskId, VertexId
+from millstream.core.protocol_log import record
 from millstream.core.rpc.error_info import from_proto
 from millstream.jobmanager.checkpointing.coordinator import (
     Abandon,
@@ -131,6 +132,9 @@ class CheckpointDriver:
 
         manifest = await self._beside(read)
         self.coordinator.restored(manifest.checkpoint_id)
+        record(
+            "restore.began", job=self._graph.job_id, checkpoint=manifest.checkpoint_id, path=location, own=bool(latest)
+        )
         log.info("job %s starts from checkpoint %d in %s", self._graph.job_id, manifest.checkpoint_id, location)
         enumerators = {
             operator_id: vertex.enumerator
@@ -216,6 +220,9 @@ class CheckpointDriver:
     def reported(self, subtask: SubtaskId, report: checkpoint_pb2.CheckpointReport) -> None:
         """From a subtask of the current attempt."""
         error = from_proto(report.error) if report.HasField("error") else None
+        if error is None and subtask in self.coordinator.waiting_for(report.checkpoint_id):
+            attempt = report.subtask.attempt
+            self._record("checkpoint.acknowledged", report.checkpoint_id, subtask=str(subtask), attempt=attempt)
         self._perform(self.coordinator.reported(subtask, report, error, self._clock.wall_ms()))
         waiting = {other.vertex for other in self.coordinator.waiting}
         for vertex in self._holding - waiting:
@@ -234,6 +241,13 @@ class CheckpointDriver:
         for instruction in instructions:
             match instruction:
                 case SnapshotEnumerators():
+                    expected = sorted(map(str, self.coordinator.waiting_for(instruction.checkpoint_id)))
+                    self._record(
+                        "checkpoint.triggered",
+                        instruction.checkpoint_id,
+                        savepoint=instruction.savepoint,
+                        expected=expected,
+                    )
                     self._job.spawn(lambda i=instruction: self._copy_enumerators(i.checkpoint_id))  # type: ignore[misc]
                 case TriggerSubtasks():
                     self._tell(TRIGGER, instruction.subtasks, self._trigger(instruction))
@@ -260,6 +274,13 @@ class CheckpointDriver:
 
     def _announce(self, announce: Announce) -> None:
         failpoint("checkpoint.announce")
+        self._record(
+            "checkpoint.announced",
+            announce.checkpoint_id,
+            savepoint=announce.savepoint,
+            drain=announce.savepoint and self._savepoints[0].drain,
+            retained=list(self.coordinator.retained),
+        )
         if announce.savepoint:
             savepoint = self._savepoints.popleft()
             savepoint.checkpoint_id = announce.checkpoint_id
@@ -278,6 +299,8 @@ class CheckpointDriver:
         self._release_all()
 
     def _abandon(self, abandon: Abandon) -> None:
+        told = {"savepoint": abandon.savepoint, "reason": abandon.failure}
+        self._record("checkpoint.abandoned", abandon.checkpoint_id, **told)
         if not abandon.sealing:
             self._tell(ABORTED, self._job.running_subtasks(), _message(abandon.checkpoint_id))
         self._release_all()
@@ -330,6 +353,14 @@ class CheckpointDriver:
             write_manifest(open_storage(location, self._cluster), manifest)
         except OSError as error:
             raise CheckpointError(f"cannot write the savepoint {location}: {error.strerror or error}") from error
+        self._record(
+            "checkpoint.sealed",
+            manifest.checkpoint_id,
+            savepoint=True,
+            parent=manifest.parent_id,
+            path=location,
+            files=[],
+        )
         return location
 
     def _fail_savepoints(self, error: MillstreamError) -> None:
@@ -361,6 +392,9 @@ class CheckpointDriver:
         self._later(lambda: failpoint("discard.begin"))
         self._later(self._store.ledger.collect, retained, self.coordinator.live - retained)
         self._later(lambda: failpoint("discard.end"))
+
+    def _record(self, event: str, checkpoint_id: int, **fields: Any) -> None:
+        record(event, job=self._graph.job_id, generation=self.generation, checkpoint=checkpoint_id, **fields)
 
     async def _beside(self, work: Callable[[], R]) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)

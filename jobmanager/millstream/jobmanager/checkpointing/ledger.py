@@ -14,6 +14,7 @@ from typing import Any, Final
 from millstream.core.checkpoint.manifest import MANIFEST_NAME, SHARED, checkpoint_name, parse_manifest, state_files
 from millstream.core.checkpoint.storage import Storage, location_of
 from millstream.core.errors import DamagedStateError, FencedError
+from millstream.core.protocol_log import record
 from millstream.jobmanager.checkpointing.garbage import collect_garbage
 from millstream.jobmanager.checkpointing.history import (
     COMMITTED,
@@ -53,6 +54,8 @@ class Ledger:
     def __init__(self, storage: Storage) -> None:
         self.generation = 0
         """0 until ``lead``."""
+        self.job = posixpath.basename(storage.location.rstrip("/"))
+        """Whose directory it is, for the protocol log."""
         self._storage = storage
         self._manifests: dict[Candidate, Manifest] = {}
         """Those that were sealed or read here: a manifest never changes."""
@@ -68,26 +71,40 @@ class Ledger:
                 self.generation = generation
         self._storage.create(start_name(self.generation), _record(kept=[]))
         self._ask(may_start(self.observe(), self.generation))
+        record("generation.began", job=self.job, generation=self.generation, kept=[])
         return self.generation
 
     def sealed(self, manifest: checkpoint_pb2.CheckpointManifest) -> None:
         """Remember what a manifest refers to, that was just written."""
         candidate = Candidate(manifest.checkpoint_id, self.generation)
-        self._manifests[candidate] = _manifest(candidate, manifest)
+        known = self._manifests[candidate] = _manifest(candidate, manifest)
+        record(
+            "checkpoint.sealed",
+            job=manifest.job_id,
+            generation=self.generation,
+            checkpoint=manifest.checkpoint_id,
+            savepoint=False,
+            parent=manifest.parent_id,
+            path=location_of(self._storage.location, checkpoint_name(*candidate)),
+            files=sorted(known.files),
+        )
 
     def claim(self, checkpoint_id: int, parent: int) -> bool:
         """Make a sealed checkpoint the one of its number; from then on it counts, and sinks may commit.
 
         False when it never will. Raises ``FencedError`` when this generation does not lead any more.
         """
-        record = _record(generation=self.generation, parent=parent)
-        self._storage.create(epoch_name(checkpoint_id), record)
+        self._storage.create(epoch_name(checkpoint_id), _record(generation=self.generation, parent=parent))
         candidate = Candidate(checkpoint_id, self.generation)
-        return self._ask(may_commit(self.observe(), self.generation, checkpoint_id)) == candidate
+        counts = self._ask(may_commit(self.observe(), self.generation, checkpoint_id)) == candidate
+        if counts:
+            record("checkpoint.claimed", job=self.job, generation=self.generation, checkpoint=checkpoint_id)
+        return counts
 
     def committed(self, checkpoint_id: int) -> None:
         """The sinks have been told to commit it."""
         self._storage.create(f"{checkpoint_name(checkpoint_id, self.generation)}/{COMMITTED}", b"{}")
+        record("checkpoint.committed", job=self.job, generation=self.generation, checkpoint=checkpoint_id)
 
     def abandon(self, checkpoint_id: int) -> None:
         """Before sinks drop a checkpoint whose manifest may be there."""
@@ -102,6 +119,9 @@ class Ledger:
             for mark in decision.retire:
                 self._storage.create(mark_name(mark), b"{}")
             decision = collect_garbage(self.observe(), retained, in_use, self.generation)
+        if decision.delete:
+            paths = list(decision.delete)
+            record("files.discarded", job=self.job, generation=self.generation, paths=paths)
         for path in decision.delete:
             directory = _DIRECTORY.fullmatch(path)
             if directory:
@@ -112,6 +132,7 @@ class Ledger:
 
     def _ask(self, permit: Any) -> Candidate | None:
         if isinstance(permit, StopOrphaned):
+            record("generation.fenced", job=self.job, generation=self.generation, reason=permit.reason)
             raise FencedError(
                 f"another JobManager has taken over the job's checkpoints in {self._storage.location}: {permit.reason}"
             )
@@ -170,15 +191,15 @@ class Ledger:
 
     def _read_start(self, generation: int) -> Start | Unreadable:
         try:
-            record = json.loads(self._storage.read(start_name(generation)))
-            return Start(generation, tuple(Candidate(int(n), int(g)) for n, g in record["kept"]))
+            content = json.loads(self._storage.read(start_name(generation)))
+            return Start(generation, tuple(Candidate(int(n), int(g)) for n, g in content["kept"]))
         except (OSError, ValueError, KeyError, TypeError) as error:
             return Unreadable(str(error))
 
     def _read_epoch(self, checkpoint_id: int) -> Epoch | Unreadable:
         try:
-            record = json.loads(self._storage.read(epoch_name(checkpoint_id)))
-            return Epoch(Candidate(checkpoint_id, int(record["generation"])), int(record["parent"]))
+            content = json.loads(self._storage.read(epoch_name(checkpoint_id)))
+            return Epoch(Candidate(checkpoint_id, int(content["generation"])), int(content["parent"]))
         except (OSError, ValueError, KeyError, TypeError) as error:
             return Unreadable(str(error))
 

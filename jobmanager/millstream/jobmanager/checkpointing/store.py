@@ -15,6 +15,7 @@ from millstream.core.checkpoint.storage import Storage, location_of
 from millstream.core.errors import CheckpointError, ConfigError
 from millstream.core.failpoints import failpoint
 from millstream.core.ids import SubtaskId, VertexId
+from millstream.core.protocol_log import record
 from millstream.jobmanager.checkpointing.ledger import Ledger
 from millstream.proto.v1 import checkpoint_pb2, job_graph_pb2
 
@@ -67,6 +68,7 @@ class CheckpointStore:
     def discard_all(self) -> None:
         """The job needs none of its checkpoints any more."""
         failpoint("discard.all")
+        record("files.discarded", job=self.ledger.job, generation=self.ledger.generation, paths=[])
         for name in self.storage.list():
             if name.startswith("chk-"):
                 self.storage.delete(f"{name}/{MANIFEST_NAME}")

@@ -13,6 +13,7 @@ from millstream.core.checkpoint.storage import Storage, location_of, open_storag
 from millstream.core.clock import Clock
 from millstream.core.errors import CheckpointError, ErrorPlace, MillstreamError
 from millstream.core.failpoints import failpoint
+from millstream.core.protocol_log import record
 from millstream.core.rpc.error_info import to_proto
 from millstream.proto.v1 import checkpoint_pb2
 from millstream.taskmanager.checkpointing.state_files import store_snapshot
@@ -88,6 +89,8 @@ class SnapshotWriter:
                     own = f"-{info.vertex_id[:16]}-{info.subtask_index}-"
                     self.copies.keep(own, [location_of(place_of_files, file.path) for file in report.state.files])
                 failpoint("files.written")
+                number = snapshot.checkpoint_id
+                record("snapshot.durable", **info.identity(), generation=self.generation, checkpoint=number)
                 report.in_flight_bytes = sum(flight.length for flight in report.state.in_flight)
             except OSError as error:
                 told = f"{info} cannot write its state to {place}: {error.strerror or error}"

@@ -67,6 +67,16 @@ class OperatorContext(Protocol):
         ...
 
 
+def identity_of(context: OperatorContext) -> dict[str, Any]:
+    """As ``core/protocol_log`` names it."""
+    return {
+        "job": context.job_id,
+        "operator": context.chained.operator_id,
+        "index": context.subtask_index,
+        "attempt": context.attempt,
+    }
+
+
 class Operator(ABC):
     """One operator of a chain."""
 

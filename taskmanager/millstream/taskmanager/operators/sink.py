@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable
 from typing import Any, Final
@@ -15,7 +16,8 @@ from millstream.core.elements.control import LatencyMarker, Watermark
 from millstream.core.errors import MillstreamError
 from millstream.core.failpoints import failpoint
 from millstream.core.graph.specs import ChainedOperator, SinkSpec
-from millstream.taskmanager.operators.operator import Operator, OperatorContext, Output
+from millstream.core.protocol_log import is_on, record
+from millstream.taskmanager.operators.operator import Operator, OperatorContext, Output, identity_of
 from millstream.taskmanager.operators.snapshots import OperatorSnapshot
 from millstream.taskmanager.operators.user_code import wrap_connector_error
 
@@ -118,7 +120,9 @@ class SinkOperator(Operator):
                 self.writer.flush()
                 return
             failpoint("commit.prepare")
-            self._prepared += [(checkpoint_id, committable) for committable in self.writer.prepare_commit()]
+            prepared = self.writer.prepare_commit()
+            self._prepared += [(checkpoint_id, committable) for committable in prepared]
+            self._record("sink.prepared", prepared, checkpoint=checkpoint_id)
             failpoint("commit.prepared")
         except Exception as error:
             raise self._failed(error) from error
@@ -160,10 +164,12 @@ class SinkOperator(Operator):
         return self._has_checkpoints and isinstance(self._sink, CommittingSink)
 
     def _commit(self, committables: list[Any], commit: Callable[[Any], None]) -> None:
+        self._record("sink.commits", committables)
         for committable in committables:
             failpoint("commit.publish")
             commit(committable)
             failpoint("commit.published")
+        self._record("sink.committed", committables)
 
     def close(self) -> None:
         try:
@@ -181,6 +187,7 @@ class SinkOperator(Operator):
         held_until = max(self._undecided, default=0)
         lost = [committable for prepared_in, committable in self._prepared if prepared_in > held_until]
         self._prepared = []
+        self._record("sink.aborted", lost)
         for committable in lost:
             assert isinstance(self._sink, CommittingSink)
             try:
@@ -188,5 +195,15 @@ class SinkOperator(Operator):
             except Exception as error:  # the others go on: what stays is hidden, and the next attempt looks for it
                 log.warning("sink %r cannot give up %r: %s", self.chained.name, committable, error)
 
+    def _record(self, event: str, committables: list[Any], **fields: Any) -> None:
+        if committables and is_on():
+            ids = [_id_of(committable) for committable in committables]
+            record(event, **identity_of(self.context), ids=ids, **fields)
+
     def _failed(self, error: Exception) -> MillstreamError:
         return wrap_connector_error(error, chained=self.chained, connector=self._sink)
+
+
+def _id_of(committable: Any) -> str:
+    """The same in every process for one that says by ``repr`` what it is."""
+    return hashlib.blake2s(repr(committable).encode(), digest_size=8).hexdigest()

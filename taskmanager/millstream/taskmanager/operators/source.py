@@ -12,7 +12,8 @@ from millstream.core.elements.control import MAX_WATERMARK_MS, Watermark
 from millstream.core.errors import MillstreamError
 from millstream.core.event_time.splits import SplitWatermarks
 from millstream.core.graph.specs import ChainedOperator, SourceSpec
-from millstream.taskmanager.operators.operator import OperatorContext, Output, SourceOperator
+from millstream.core.protocol_log import record
+from millstream.taskmanager.operators.operator import OperatorContext, Output, SourceOperator, identity_of
 from millstream.taskmanager.operators.snapshots import OperatorSnapshot
 from millstream.taskmanager.operators.user_code import wrap_connector_error, wrap_user_error
 
@@ -63,6 +64,7 @@ class ReadOperator(SourceOperator):
         self._ask_again_ms: int | None = None
         """When to stop waiting for a split and ask again; None while the answer is still to come."""
         self._no_more_splits = False
+        self._event_time_over = False
         self._splits_held = 0
         self._restored: list[Any] = []
 
@@ -118,7 +120,7 @@ class ReadOperator(SourceOperator):
         return self._finished
 
     def drain(self) -> None:
-        self.output.emit_watermark(Watermark(MAX_WATERMARK_MS))
+        self._end_event_time()
         self._finished = True
 
     def handle_event(self, kind: str, payload: bytes) -> None:
@@ -141,7 +143,14 @@ class ReadOperator(SourceOperator):
         self._emit_watermarks()
 
     def finish(self) -> None:
-        self.output.emit_watermark(Watermark(MAX_WATERMARK_MS))
+        self._end_event_time()
+
+    def _end_event_time(self) -> None:
+        """Once: a source that was drained finishes too."""
+        if not self._event_time_over:
+            self._event_time_over = True
+            self.output.emit_watermark(Watermark(MAX_WATERMARK_MS))
+            record("event-time.ended", **identity_of(self.context))
 
     def snapshot(self, checkpoint_id: int, full: bool = True) -> OperatorSnapshot:
         return OperatorSnapshot(items={_SPLITS: [cloudpickle.dumps(split) for split in self.reader.snapshot_state()]})

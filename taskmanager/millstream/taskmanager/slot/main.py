@@ -17,6 +17,7 @@ import traceback
 from pathlib import Path
 from typing import NoReturn
 
+from millstream.core import protocol_log
 from millstream.core.clock import SystemClock
 from millstream.taskmanager.network.environment import NetworkEnvironment, NetworkSettings
 from millstream.taskmanager.network.reactor import Reactor
@@ -54,6 +55,7 @@ def _serve(connection: socket.socket, bootstrap: SlotBootstrap) -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(line_buffering=True)
+    protocol_log.name_process("slot")
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     clock = SystemClock()

@@ -14,6 +14,7 @@ from millstream.core.checkpoint.storage import Storage, open_storage
 from millstream.core.clock import Clock
 from millstream.core.elements.control import Barrier
 from millstream.core.errors import InvariantViolation
+from millstream.core.protocol_log import record
 from millstream.core.rpc.error_info import to_proto
 from millstream.proto.v1 import checkpoint_pb2, common_pb2, taskmanager_pb2
 from millstream.taskmanager.checkpointing.writer import BarrierSettings, SnapshotWriter
@@ -24,7 +25,7 @@ from millstream.taskmanager.task.context import SubtaskInfo
 from millstream.taskmanager.task.deploy import start_task, subtask_info
 from millstream.taskmanager.task.figures import TaskFigures, subtask_ref
 from millstream.taskmanager.task.loop import TaskLoop
-from millstream.taskmanager.task.phase import ENDED, REPORTED
+from millstream.taskmanager.task.phase import ENDED, REPORTED, TaskPhase
 from millstream.taskmanager.task.task import Task
 
 Reply = Callable[[bool, bytes], None]
@@ -191,7 +192,10 @@ class SlotServer:
         report = taskmanager_pb2.SubtaskReport(subtask=subtask_ref(task.info), status=status)
         if task.error is not None:
             report.error.CopyFrom(to_proto(task.error))
+        if task.phase is TaskPhase.RUNNING:
+            record("subtask.began", **task.info.identity(), reads=task.reads)
         if task.phase in ENDED:
+            record("subtask.ended", **task.info.identity(), status=task.phase.name)
             report.final_metrics.CopyFrom(self._figures.pop(task).report(self._clock.monotonic_s()))
             self._tasks.pop((task.info.vertex_id, task.info.subtask_index, task.info.attempt), None)
         self.control.send(taskmanager_pb2.FromSlot(report=report))

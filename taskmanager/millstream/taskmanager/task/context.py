@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from millstream.core.clock import Clock
 from millstream.core.graph.specs import ChainedOperator
+from millstream.core.ids import SubtaskId, VertexId
 from millstream.core.metrics.registry import OperatorMetricGroup
 from millstream.core.subtask_names import subtask_name
 
@@ -27,6 +28,11 @@ class SubtaskInfo:
 
     def __str__(self) -> str:
         return subtask_name(self.vertex_name, self.subtask_index, self.parallelism)
+
+    def identity(self) -> dict[str, Any]:
+        """As ``core/protocol_log`` names it."""
+        subtask = SubtaskId(VertexId(self.vertex_id), self.subtask_index)
+        return {"job": self.job_id, "subtask": str(subtask), "attempt": self.attempt}
 
 
 class TaskServices(Protocol):

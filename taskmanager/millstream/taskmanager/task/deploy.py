@@ -19,6 +19,7 @@ from millstream.core.failpoints import failpoint
 from millstream.core.graph.specs import ChainedOperator, VertexPayload
 from millstream.core.ids import PartitionId
 from millstream.core.keys import KeyGroupCache, key_group_range, key_groups
+from millstream.core.protocol_log import record
 from millstream.core.serde.evolution import loading_code, saved_with
 from millstream.core.table.specs import ColumnKey
 from millstream.proto.v1 import taskmanager_pb2
@@ -168,9 +169,13 @@ def start_task(
                 snapshot = restored.get(member.chained.operator_id)
                 if snapshot is not None:
                     member.operator.restore(snapshot)
+            record("state.restored", **task.info.identity(), path=deployment.restored.directory)
             failpoint("restore.done")
         task.partitions = connect_outputs(chain, deployment, payload, network)
         task.gates = connect_inputs(deployment, network)
+        task.reads = [
+            (edge.edge_id, channel.producer, channel.attempt) for edge in deployment.inputs for channel in edge.channels
+        ]
         if reader is not None:
             task.restore_in_flight(reader.in_flight(_own_rows(chain, task, groups)))
         with saved_with({}):  # operators read what they restore when they are opened

@@ -25,6 +25,7 @@ from millstream.core.elements.control import (
     WatermarkStatus,
 )
 from millstream.core.event_time.merger import WatermarkMerger
+from millstream.core.protocol_log import record
 from millstream.taskmanager.checkpointing.services import CheckpointServices
 from millstream.taskmanager.checkpointing.task_checkpoints import TaskCheckpoints
 from millstream.taskmanager.network.gate import InputGate
@@ -71,6 +72,8 @@ class Task:
         self.stepped_s = float("-inf")
         """When its last step ended, in seconds of the monotonic clock."""
         self._poll_wanted = True
+        self.reads: list[tuple[int, int, int]] = []
+        """Edge, producer and attempt of all that it is connected to."""
         self._opened = 0
         self._source: SourceOperator | None = None
 
@@ -366,6 +369,8 @@ class Task:
         if isinstance(result, Watermark):
             head.context.metrics.current_watermark_ms = result.timestamp_ms
             head.operator.process_watermark(result)
+            if result.timestamp_ms == MAX_WATERMARK_MS:
+                record("event-time.passed", **self.info.identity())
         elif result is not None:
             head.operator.process_status(result)
 
