@@ -46,6 +46,15 @@ FAILPOINTS: Final[Mapping[str, str]] = {
     "discard.begin": "before the files that nobody needs are removed",
     "discard.end": "after they were removed",
     "discard.all": "before all checkpoints of a job that needs none are removed",
+    "jobstore.lead": "a new leader has read nothing of the jobs, and earlier ones may still write",
+    "jobstore.leads": "what earlier leaders decide now counts no more, and nothing is read",
+    "jobstore.adopted": "each job has a record of the new leader, and earlier ones are not void",
+    "jobstore.recovered": "they are void, and nothing of them is removed",
+    "jobstore.accept": "the blobs of a submitted job are in the job store, and the job is not",
+    "jobstore.accepted": "the job is in the job store, and its client does not know",
+    "jobstore.write": "before a record of a job is written: a deployment, a journal, its end",
+    "jobstore.written": "the record is written, and nobody acts upon it",
+    "jobstore.forget": "a job has ended and its checkpoints are gone, the rest is still in the job store",
 }
 """What each one is; those from ``enumerators.copied`` on are in the JobManager, the others in slots."""
 

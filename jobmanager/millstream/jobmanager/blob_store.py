@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, Final
 
 import grpc.aio
 
-from millstream.core.errors import ExternalError, MillstreamError, UserError
+from millstream.core.errors import DamagedStateError, ExternalError, MillstreamError, UserError
 from millstream.core.ids import BlobKey
-from millstream.core.rpc.blobs import CHUNK_BYTES, is_blob_key, receive_blob
+from millstream.core.rpc.blobs import CHUNK_BYTES, blob_key_of_file, is_blob_key, receive_blob
 from millstream.core.rpc.server import abort, answering
-from millstream.proto.v1 import jobmanager_pb2
+from millstream.proto.v1 import job_graph_pb2, jobmanager_pb2
 from millstream.proto.v1.jobmanager_pb2_grpc import BlobStoreServicer
 
 TOTAL_BYTES_MAX: Final = 16 * 1024 * 1024 * 1024
+
+
+def blob_keys(graph: job_graph_pb2.JobGraph) -> set[str]:
+    """The blobs that a job needs."""
+    keys = {graph.modules_blob}
+    for vertex in graph.vertices:
+        keys |= {vertex.payload_blob, vertex.enumerator_blob}
+    return keys - {""}
 
 
 class BlobStore:
@@ -42,6 +50,20 @@ class BlobStore:
         except FileNotFoundError:
             return False
         return True
+
+    def bring(self, key: str, fetch: Callable[[Path], None], place: str) -> None:
+        """Take a blob from ``place``, of which ``fetch`` makes a file here. Raises ``DamagedStateError``."""
+        draft = self._directory / f".{key}.brought"
+        draft.unlink(missing_ok=True)
+        try:
+            fetch(draft)
+            if blob_key_of_file(draft) != key:
+                raise DamagedStateError(f"{place} is damaged: its bytes do not have the hash of its name")
+            draft.replace(self.path(key))
+        except FileNotFoundError:
+            raise DamagedStateError(f"{place} is missing") from None
+        finally:
+            draft.unlink(missing_ok=True)
 
     def check_room(self, size: int) -> None:
         total = sum(file.stat().st_size for file in self._directory.iterdir())

@@ -17,7 +17,7 @@ from millstream.core.errors import InsufficientSlotsError, JobGraphError, Millst
 from millstream.core.graph import PAYLOAD_FORMAT
 from millstream.core.ids import JobId, SlotId, TaskManagerId
 from millstream.core.rpc.secret import ClusterSecret
-from millstream.jobmanager.blob_store import BlobStore
+from millstream.jobmanager.blob_store import BlobStore, blob_keys
 from millstream.jobmanager.checkpointing.comparison import compare_state, refuse_changed
 from millstream.jobmanager.checkpointing.redistribution import redistribute
 from millstream.jobmanager.checkpointing.store import read_checkpoint
@@ -183,15 +183,13 @@ class Jobs:
             )
         if not graph.job_id or not graph.vertices:
             raise JobGraphError("a job needs an id and at least one vertex")
-        keys = {graph.modules_blob} - {""}
         for vertex in graph.vertices:
             if not 0 < vertex.parallelism <= vertex.max_parallelism:
                 raise JobGraphError(
                     f"vertex {vertex.name!r} has parallelism {vertex.parallelism} and max parallelism "
                     f"{vertex.max_parallelism}; the first must be between 1 and the second"
                 )
-            keys |= {vertex.payload_blob, vertex.enumerator_blob} - {""}
-        missing = [key for key in keys if not self._blobs.has(key)]
+        missing = [key for key in blob_keys(graph) if not self._blobs.has(key)]
         if missing:
             raise JobGraphError(f"job {graph.name!r} refers to blobs that were not uploaded: {', '.join(missing)}")
 
@@ -199,12 +197,5 @@ class Jobs:
         ended = [job_id for job_id, master in self.masters.items() if master.status.is_terminal_state()]
         for job_id in ended[: max(0, len(ended) - self._history_max)]:
             del self.masters[job_id]
-        self._blobs.retain_only(
-            {
-                key
-                for master in self.running()
-                for vertex in master.graph.vertices
-                for key in (vertex.payload_blob, vertex.enumerator_blob, master.graph.modules_blob)
-            },
-            self._clock.wall_ms() - UPLOAD_GRACE_MS,
-        )
+        needed = {key for master in self.running() for key in blob_keys(master.graph)}
+        self._blobs.retain_only(needed, self._clock.wall_ms() - UPLOAD_GRACE_MS)

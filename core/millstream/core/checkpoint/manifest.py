@@ -1,18 +1,18 @@
 """The manifest of a checkpoint: written last, checked before it is believed.
 
-``MANIFEST`` is ``b"MSCK" | u32 format | u32 length | u32 CRC-32C | CheckpointManifest``, little-endian.
+``MANIFEST`` is a ``CheckpointManifest`` behind the head of ``framing``, with the mark ``MSCK``.
 """
 
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Iterator
 from typing import Final
 
 from google.protobuf.message import DecodeError
 
 from millstream.core.checkpoint.files import crc32c
+from millstream.core.checkpoint.framing import Framing
 from millstream.core.checkpoint.storage import Storage, location_of
 from millstream.core.errors import DamagedStateError
 from millstream.core.keys import KEY_HASH_VERSION
@@ -23,9 +23,7 @@ MANIFEST_NAME: Final = "MANIFEST"
 SHARED: Final = "shared"
 """The directory of a job for files that several checkpoints refer to."""
 
-_HEAD: Final = struct.Struct("<4sIII")
-_MARK: Final = b"MSCK"
-_BYTES_MAX: Final = 1 << 30
+_FRAMING: Final = Framing(b"MSCK", FORMAT_VERSION, "the manifest of a checkpoint")
 _STATE_FILE: Final = re.compile(rf"(\.\./{SHARED}/)?[\w-][\w.=-]*(/[\w-][\w.=-]*)?")
 
 
@@ -39,8 +37,7 @@ def write_manifest(storage: Storage, manifest: checkpoint_pb2.CheckpointManifest
     manifest.format_version = FORMAT_VERSION
     manifest.key_hash_version = KEY_HASH_VERSION
     body = manifest.SerializeToString()
-    head = _HEAD.pack(_MARK, FORMAT_VERSION, len(body), crc32c(body))
-    storage.write(_in(directory, MANIFEST_NAME), [head, body])
+    storage.write(_in(directory, MANIFEST_NAME), _FRAMING.seal(body))
 
 
 def read_manifest(storage: Storage, directory: str = "") -> checkpoint_pb2.CheckpointManifest:
@@ -67,18 +64,7 @@ def read_manifest(storage: Storage, directory: str = "") -> checkpoint_pb2.Check
 
 def parse_manifest(data: bytes, path: str) -> checkpoint_pb2.CheckpointManifest:
     """The manifest of its bytes; ``path`` is for messages. Raises ``DamagedStateError``."""
-    if len(data) < _HEAD.size or data[:4] != _MARK:
-        raise DamagedStateError(f"{path} is not the manifest of a checkpoint")
-    _, version, length, checksum = _HEAD.unpack_from(data)
-    if version != FORMAT_VERSION:
-        raise DamagedStateError(
-            f"{path} has format {version}; this release reads format {FORMAT_VERSION}. Use the release that wrote it."
-        )
-    body = data[_HEAD.size :]
-    if len(body) != length or length > _BYTES_MAX:
-        raise DamagedStateError(f"{path} is torn: it holds {len(body)} bytes of {length}")
-    if crc32c(body) != checksum:
-        raise DamagedStateError(f"{path} is damaged: its checksum does not fit")
+    body = _FRAMING.open(data, path)
     try:
         manifest = checkpoint_pb2.CheckpointManifest.FromString(body)
     except DecodeError as error:

@@ -43,6 +43,12 @@ def chunks_of(data: bytes, key: BlobKey) -> Iterator[BlobChunk]:
         yield BlobChunk(key=key, total_bytes=len(data), data=data[start : start + CHUNK_BYTES])
 
 
+def blob_key_of_file(path: Path) -> BlobKey:
+    """The name that a blob in a file should have."""
+    with path.open("rb") as stream:
+        return BlobKey(hashlib.file_digest(stream, "sha256").hexdigest())
+
+
 def put_blob(peer: BlockingPeer, data: bytes) -> BlobKey:
     """Upload ``data``."""
     key = blob_key(data)
