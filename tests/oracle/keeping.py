@@ -1,0 +1,72 @@
+"""Keeps the checkpoints of running jobs, which remove them soon: by links, so that it costs next to nothing."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from millstream.core.checkpoint.manifest import MANIFEST_NAME, parse_manifest, state_files
+
+INTERVAL_S: Final = 0.02
+
+
+class Keeper:
+    """Links what is complete below ``source`` (``<job>/chk-*``) into ``target``, which is on the same disk.
+
+    ``problems``: checkpoints that count and lack files.
+    """
+
+    def __init__(self, source: Path, target: Path) -> None:
+        self.problems: list[str] = []
+        self._source = source
+        self._target = target
+
+    def look(self) -> None:
+        """Keep what has come since the last time."""
+        for manifest in sorted(self._source.glob(f"*/chk-*/{MANIFEST_NAME}")):
+            kept = self._target / manifest.relative_to(self._source)
+            if not kept.exists():
+                self._keep(manifest, kept)
+
+    def _keep(self, manifest: Path, kept: Path) -> None:
+        try:
+            data = manifest.read_bytes()
+        except FileNotFoundError:
+            return
+        for _, file in state_files(parse_manifest(data, str(manifest))):
+            target = Path(os.path.normpath(kept.parent / file.path))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(os.path.normpath(manifest.parent / file.path), target)
+            except FileExistsError:
+                continue
+            except FileNotFoundError as error:
+                if manifest.exists():  # a checkpoint goes by its manifest first
+                    self.problems.append(f"{manifest.parent.name} counts and lacks a file: {error.filename}")
+                return
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_bytes(data)
+
+
+@contextmanager
+def kept_checkpoints(source: Path, target: Path) -> Iterator[Keeper]:
+    """While the block runs, a thread keeps every checkpoint that it sees."""
+    keeper = Keeper(source, target)
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(INTERVAL_S):
+            keeper.look()
+
+    thread = threading.Thread(target=watch, name="keeper of checkpoints")
+    thread.start()
+    try:
+        yield keeper
+    finally:
+        over.set()
+        thread.join()
+        keeper.look()
