@@ -95,6 +95,7 @@ class TaskManager:
                 clock,
                 configuration[options.TASKMANAGER_REGISTRATION_TIMEOUT].total_seconds(),
                 self._give_up,
+                outlives_leader=configuration[options.HA_TYPE] != "NONE",
             )
             registration.start()
             log.info("Millstream TaskManager %s listening on %s:%d", self._id, bind_host, port)
