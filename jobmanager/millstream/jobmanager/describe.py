@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from millstream.core.api.job import JobStatus
 from millstream.core.rpc.error_info import to_proto
-from millstream.jobmanager.job_master import JobMaster
 from millstream.jobmanager.taskmanagers import TaskManagers
 from millstream.proto.v1 import common_pb2, jobmanager_pb2
+
+if TYPE_CHECKING:
+    from millstream.jobmanager.job_master import JobMaster
 
 _RUNNING: Final = common_pb2.SUBTASK_STATUS_RUNNING
 _FINISHED: Final = common_pb2.SUBTASK_STATUS_FINISHED
@@ -25,14 +27,22 @@ def summary(master: JobMaster) -> jobmanager_pb2.JobSummary:
     return jobmanager_pb2.JobSummary(
         job_id=master.job_id,
         name=master.graph.name,
-        status=status_to_proto(master.status),
+        status=status_to_proto(master.shown_status),
         started_ms=master.machine.story.started_ms,
-        ended_ms=master.machine.story.ended_ms,
+        ended_ms=master.machine.story.ended_ms if master.shown_status is master.status else 0,
         subtasks_total=len(executions),
         subtasks_running=sum(execution.status == _RUNNING for execution in executions),
         subtasks_finished=sum(execution.status == _FINISHED for execution in executions),
         waiting_for=master.waiting_for(),
     )
+
+
+def result(master: JobMaster) -> jobmanager_pb2.JobDetails:
+    """Everything about a job that has ended, before anybody is told of that."""
+    described = details(master)
+    described.summary.status = status_to_proto(master.status)
+    described.summary.ended_ms = master.machine.story.ended_ms
+    return described
 
 
 def details(master: JobMaster) -> jobmanager_pb2.JobDetails:

@@ -20,25 +20,27 @@ from millstream.core.clock import Clock
 from millstream.core.config.options import FAILOVER_STRATEGY
 from millstream.core.errors import (
     ErrorPlace,
+    ExternalError,
     FencedError,
     InsufficientSlotsError,
     MillstreamError,
     TaskManagerLostError,
-    UnavailableError,
     UserError,
 )
 from millstream.core.ids import JobId, SlotId, SubtaskId, TaskManagerId, VertexId
 from millstream.core.protocol_log import record
-from millstream.core.rpc.channel import RetryPolicy
 from millstream.core.rpc.error_info import from_proto
 from millstream.core.subtask_names import shown_names, subtask_name
+from millstream.jobmanager import describe
 from millstream.jobmanager.blob_store import BlobStore
 from millstream.jobmanager.checkpointing.driver import CheckpointDriver
-from millstream.jobmanager.checkpointing.settings import CheckpointSettings, savepoint_root
+from millstream.jobmanager.checkpointing.settings import CheckpointSettings, keeps_checkpoints, savepoint_root
 from millstream.jobmanager.checkpointing.store import CheckpointStore
 from millstream.jobmanager.coordinators.collect import CollectCoordinator
 from millstream.jobmanager.coordinators.source import SourceCoordinator
 from millstream.jobmanager.deployment import deployments
+from millstream.jobmanager.ha.job_store import JobStore, StoredJob
+from millstream.jobmanager.ha.leadership import Leadership
 from millstream.jobmanager.job_machine import (
     AskRestart,
     AwaitCause,
@@ -69,13 +71,13 @@ from millstream.jobmanager.scheduling.placement import place
 from millstream.jobmanager.scheduling.regions import one_region, regions_of
 from millstream.jobmanager.scheduling.rescaling import Parallelism, apply
 from millstream.jobmanager.slot_deaths import SlotDeaths
-from millstream.jobmanager.takeover import Takeover
+from millstream.jobmanager.takeover import Takeover, lost_results
 from millstream.jobmanager.taskmanagers import TaskManagers
 from millstream.proto.v1 import checkpoint_pb2, common_pb2, job_graph_pb2, jobmanager_pb2, taskmanager_pb2
 
 CAUSE_WAIT_S: Final = 0.5
-DEPLOY_DEADLINE_S: Final = 60.0
-_RETRY: Final = RetryPolicy(attempts_max=3)
+RECORD_WAIT_S: Final = 1.0
+"""Before another attempt to record what must be recorded before the job can go on."""
 
 log = logging.getLogger("millstream.jobmanager")
 
@@ -94,6 +96,8 @@ class JobMaster:
         checkpoint_root: str,
         cluster: Mapping[str, Any],
         generator: random.Random,
+        store: JobStore,
+        leadership: Leadership,
         submitted_ms: int = 0,
     ) -> None:
         """``submitted_ms``: when, of a job that another JobManager accepted."""
@@ -116,6 +120,8 @@ class JobMaster:
         self._taskmanagers = taskmanagers
         self._blobs = blobs
         self._clock = clock
+        self._store = store
+        self._leadership = leadership
         self._job_token = job_token
         self._slot_timeout_s = slot_timeout_s
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"job-{graph.job_id[:8]}")
@@ -125,9 +131,9 @@ class JobMaster:
         self._slots: list[SlotId] = []
         self._slots_deadline_s = clock.monotonic_s() + slot_timeout_s
         settings = CheckpointSettings.of_job(graph.configuration)
-        store = CheckpointStore(open_storage(location_of(checkpoint_root, graph.job_id), cluster))
+        checkpoints = CheckpointStore(open_storage(location_of(checkpoint_root, graph.job_id), cluster))
         self._savepoint_root = savepoint_root(graph.configuration, checkpoint_root)
-        self.checkpoints = CheckpointDriver(graph, settings, store, clock, self._executor, self, cluster)
+        self.checkpoints = CheckpointDriver(graph, settings, checkpoints, clock, self._executor, self, cluster)
         # Records that a client has fetched cannot be taken back: a job that collects is not started again.
         can_restart = not self.collectors
         self._strategy = (
@@ -145,6 +151,12 @@ class JobMaster:
     @property
     def status(self) -> JobStatus:
         return self.machine.status
+
+    @property
+    def shown_status(self) -> JobStatus:
+        """That of which clients may know: an end only when it is recorded."""
+        is_known = self.ended.is_set() or not self.status.is_terminal_state()
+        return self.status if is_known else self.machine.story.history[-2][0]
 
     def waiting_for(self) -> str:
         """Why the job does not run yet; empty when it does."""
@@ -224,15 +236,12 @@ class JobMaster:
     def cancel(self) -> None:
         self.handle(CancelRequested())
 
-    def take_over(self, attempt: int, timeout_s: float) -> None:
-        """The job was another JobManager's: wait at most ``timeout_s`` for what of it runs, and go on with that.
-
-        ``attempt``: the highest that may have been deployed.
-        """
+    def take_over(self, stored: StoredJob, timeout_s: float) -> None:
+        """The job was another JobManager's: wait at most ``timeout_s`` for what of it runs, and go on with that."""
         deadline_s = self._clock.monotonic_s() + timeout_s
         reconciliation = Reconciliation(self.placement.slots, self._regions, deadline_s)
-        self._takeover = Takeover(self, reconciliation, attempt, self._clock)
-        self._takeover.begin()
+        self._takeover = Takeover(self, reconciliation, stored.attempt, self._clock)
+        self._takeover.begin(lost_results(self.graph.name) if self.collectors else None)
 
     @property
     def takeover(self) -> Takeover | None:
@@ -370,7 +379,8 @@ class JobMaster:
         return [subtask for subtask, execution in self.machine.executions.items() if not execution.has_ended()]
 
     def fail(self, error: MillstreamError) -> None:
-        self.handle(JobFailed(error))
+        if not self._is_led_elsewhere(error):
+            self.handle(JobFailed(error))
 
     # -- instructions ---------------------------------------------------------------------------------------------
 
@@ -394,7 +404,7 @@ class JobMaster:
                 self._slots_deadline_s = self._clock.monotonic_s() + self._slot_timeout_s
                 self.try_start()
             case Finished():
-                self._finish()
+                self.spawn(self._end, fails_job=False)
 
     def _restart(self, number: int) -> None:
         """The delay with this number is over."""
@@ -456,35 +466,22 @@ class JobMaster:
                 record_deployed(self.job_id, execution)
         await asyncio.gather(
             *(source.start() for source in started),
-            *(self._deploy_at(taskmanager, request) for taskmanager, request in requests.items()),
+            *(self._taskmanagers.deploy(taskmanager, request) for taskmanager, request in requests.items()),
         )
 
-    async def _deploy_at(self, taskmanager: TaskManagerId, request: taskmanager_pb2.DeploySubtasksRequest) -> None:
-        known = self._taskmanagers.registered.get(taskmanager)
-        if known is not None:  # otherwise its loss is reported to the machine
-            await known.peer.call(known.executor.DeploySubtasks, request, deadline_s=DEPLOY_DEADLINE_S)
-
     async def _cancel_at(self, taskmanager: TaskManagerId, refs: list[common_pb2.SubtaskRef]) -> None:
-        known = self._taskmanagers.registered.get(taskmanager)
-        if known is not None:
-            given_up = self.checkpoints.given_up
-            request = taskmanager_pb2.CancelSubtasksRequest(subtasks=refs, aborted_checkpoints=given_up)
-            try:
-                await known.peer.call(known.executor.CancelSubtasks, request, retry=_RETRY)
-            except UnavailableError as error:
-                # Do not wait for its heartbeats to stay away: what cannot be cancelled cannot be reached either.
-                await self._taskmanagers.remove(taskmanager, f"TaskManager {taskmanager} was lost: {error}")
+        given_up = self.checkpoints.given_up
+        request = taskmanager_pb2.CancelSubtasksRequest(subtasks=refs, aborted_checkpoints=given_up)
+        await self._taskmanagers.cancel(taskmanager, request)
 
     async def send_to_subtask(self, vertex: str, index: int, operator_id: str, kind: str, payload: bytes) -> None:
         execution = self.machine.executions[SubtaskId(VertexId(vertex), index)]
         if execution.slot is None or execution.has_ended():
             return
-        known = self._taskmanagers.registered.get(execution.slot.slot_id.taskmanager)
-        if known is not None:
-            request = taskmanager_pb2.SubtaskEventRequest(
-                subtask=execution.ref(self.job_id), operator_id=operator_id, kind=kind, payload=payload
-            )
-            await known.peer.call(known.executor.SendToSubtask, request)
+        request = taskmanager_pb2.SubtaskEventRequest(
+            subtask=execution.ref(self.job_id), operator_id=operator_id, kind=kind, payload=payload
+        )
+        await self._taskmanagers.send(execution.slot.slot_id.taskmanager, request)
 
     def _close_attempt(self, vertices: Collection[VertexId], slots: Collection[SlotId]) -> None:
         """Nothing of these vertices runs any more: let go of their enumerators, and of slots in which nothing does."""
@@ -498,14 +495,25 @@ class JobMaster:
             self.give_back(slot_id)
         self._slots = [slot_id for slot_id in self._slots if slot_id not in slots]
 
-    def _finish(self) -> None:
+    async def _end(self) -> None:
+        """Record it first: whoever leads next must not start again what is committed, or was cancelled."""
+        loop = asyncio.get_running_loop()
+        if self._store.keeps_jobs:
+            try:
+                await loop.run_in_executor(self._executor, self._store.end, describe.result(self))
+            except ExternalError as error:
+                log.warning("the end of job %s cannot be recorded yet: %s", self.job_id, error)
+                loop.call_later(RECORD_WAIT_S, self._perform, Finished())
+                return
         self._close_attempt([VertexId(vertex.vertex_id) for vertex in self.graph.vertices], self._slots)
-        retained = self.status is JobStatus.CANCELED and self.checkpoints.settings.keep_on_cancel
-        self.checkpoints.ended(keep=retained or self.status is JobStatus.FAILED)
+        keep = keeps_checkpoints(self.status, self.checkpoints.settings)
+        self.checkpoints.ended(keep)
+        self._executor.submit(self._store.forget, self.job_id)
         self._executor.shutdown(wait=False)
         for collector in self.collectors.values():
             collector.wake()
         self.ended.set()
+        self._touch()
 
     # -- small things ---------------------------------------------------------------------------------------------
 
@@ -525,6 +533,8 @@ class JobMaster:
             try:
                 await action()
             except MillstreamError as error:
+                if self._is_led_elsewhere(error):
+                    return
                 if fails_job and attempt == self._attempt_of(vertices):
                     self.handle(JobFailed(error))
                 else:
@@ -537,6 +547,13 @@ class JobMaster:
         task = asyncio.get_running_loop().create_task(run())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _is_led_elsewhere(self, error: MillstreamError) -> bool:
+        """Whether the error says that another JobManager has the job, and goes on with it: nothing is to do here."""
+        if not (isinstance(error, FencedError) and self._store.keeps_jobs):
+            return False
+        self._leadership.lose(error.message)
+        return True
 
     def _attempt_of(self, vertices: Collection[VertexId] | None) -> int:
         """The newest attempt of the job, or of these vertices."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
-from millstream.core.checkpoint.storage import open_storage
+from millstream.core.api.job import JobStatus
+from millstream.core.checkpoint.storage import location_of, open_storage
 from millstream.core.clock import Clock
 from millstream.core.config import options
 from millstream.core.config.configuration import OF_CLUSTER_UNLESS_OF_JOB
@@ -20,7 +22,11 @@ from millstream.core.rpc.secret import ClusterSecret
 from millstream.jobmanager.blob_store import BlobStore, blob_keys
 from millstream.jobmanager.checkpointing.comparison import compare_state, refuse_changed
 from millstream.jobmanager.checkpointing.redistribution import redistribute
-from millstream.jobmanager.checkpointing.store import read_checkpoint
+from millstream.jobmanager.checkpointing.settings import CheckpointSettings, keeps_checkpoints
+from millstream.jobmanager.checkpointing.store import CheckpointStore, read_checkpoint
+from millstream.jobmanager.former_jobs import FormerJobs, failed_result
+from millstream.jobmanager.ha.job_store import JobStore, Recovered
+from millstream.jobmanager.ha.leadership import Leadership
 from millstream.jobmanager.job_master import JobMaster
 from millstream.jobmanager.taskmanagers import TaskManagers
 from millstream.proto.v1 import checkpoint_pb2, job_graph_pb2, jobmanager_pb2
@@ -44,8 +50,11 @@ class Jobs:
         checkpoint_root: str,
         cluster: Mapping[str, Any],
         generator: random.Random,
+        store: JobStore,
+        leadership: Leadership,
     ) -> None:
         self.masters: dict[JobId, JobMaster] = {}
+        self.former = FormerJobs()
         self._taskmanagers = taskmanagers
         self._blobs = blobs
         self._clock = clock
@@ -56,30 +65,30 @@ class Jobs:
         self._checkpoint_root = checkpoint_root
         self._cluster = cluster
         self._random = generator
+        self._store = store
+        self._leadership = leadership
+        self._accepting: dict[str, asyncio.Task[str]] = {}
         taskmanagers.on_lost = self._lost
         taskmanagers.on_slots = self.start_waiting
 
-    def submit(self, graph: job_graph_pb2.JobGraph) -> str:
+    async def submit(self, graph: job_graph_pb2.JobGraph) -> str:
         """Accept a job; returns a warning, empty if there is none. Submitting the same job again changes nothing.
 
         Raises ``JobGraphError``, ``InsufficientSlotsError`` when the job can never run here, ``CheckpointError``
-        when it cannot start from the savepoint it names.
+        when it cannot start from the savepoint it names, ``ExternalError`` when it cannot be kept.
         """
-        if graph.job_id in self.masters:
+        if graph.job_id in self.masters or graph.job_id in self.former.results:
             return ""
+        accepting = self._accepting.get(graph.job_id)
+        if accepting is None:
+            accepting = self._accepting[graph.job_id] = asyncio.get_running_loop().create_task(self._accept(graph))
+            accepting.add_done_callback(lambda _: self._accepting.pop(graph.job_id))
+        return await asyncio.shield(accepting)
+
+    async def _accept(self, graph: job_graph_pb2.JobGraph) -> str:
         self._check(graph)
         self._complete(graph)
-        master = JobMaster(
-            graph,
-            self._taskmanagers,
-            self._blobs,
-            self._clock,
-            self._secret.job_token(graph.job_id),
-            self._slot_timeout_s,
-            self._root_for(graph),
-            self._cluster,
-            self._random,
-        )
+        master = self._master(graph)
         needed = master.placement.slots_needed
         if self._slots_max is not None and needed > self._slots_max:
             raise InsufficientSlotsError(
@@ -90,6 +99,8 @@ class Jobs:
             manifest = self._savepoint_of(graph)
             redistribute(graph, manifest, graph.restore_path, graph.allow_non_restored_state)
             refuse_changed(compare_state(graph, manifest, graph.restore_path))
+        if self._store.keeps_jobs:
+            await asyncio.to_thread(self._store.accept, graph, master.machine.story.started_ms)
         namesakes = [other.job_id for other in self.running() if other.graph.name == graph.name]
         self.masters[master.job_id] = master
         self._forget_old()
@@ -97,6 +108,52 @@ class Jobs:
         if namesakes:
             return f"another job named {graph.name!r} is running: {', '.join(namesakes)}. Tell them apart by id."
         return ""
+
+    def _master(self, graph: job_graph_pb2.JobGraph, submitted_ms: int = 0) -> JobMaster:
+        return JobMaster(
+            graph,
+            self._taskmanagers,
+            self._blobs,
+            self._clock,
+            self._secret.job_token(graph.job_id),
+            self._slot_timeout_s,
+            self._root_for(graph),
+            self._cluster,
+            self._random,
+            self._store,
+            self._leadership,
+            submitted_ms,
+        )
+
+    async def recover(self, found: Recovered, timeout_s: float) -> None:
+        """Go on with what a former leader left; ``timeout_s``: how long to wait for subtasks that still run.
+
+        Before anybody is served. Raises ``FencedError``, ``ExternalError`` of the job store.
+        """
+        for result in found.results:
+            self.former.add(result)
+        for stored in found.jobs:
+            try:
+                master = self._master(stored.graph, stored.submitted_ms)
+            except MillstreamError as error:
+                result = failed_result(stored, error, self._clock.wall_ms())
+                await asyncio.to_thread(self._store.end, result)
+                await asyncio.to_thread(self._store.forget, JobId(stored.graph.job_id))
+                self.former.add(result)
+                continue
+            self.masters[master.job_id] = master
+            master.take_over(stored, timeout_s)
+        for graph in found.to_clean:
+            await asyncio.to_thread(self._clean, graph)
+
+    def _clean(self, graph: job_graph_pb2.JobGraph) -> None:
+        """The job has ended, and its leader died before it had removed everything."""
+        result = self.former.results.get(JobId(graph.job_id))
+        status = JobStatus.FINISHED if result is None else JobStatus(result.summary.status)
+        if not keeps_checkpoints(status, CheckpointSettings.of_job(graph.configuration)):
+            location = location_of(self._root_for(graph), graph.job_id)
+            CheckpointStore(open_storage(location, self._cluster)).discard_all()
+        self._store.forget(JobId(graph.job_id))
 
     def compare_state(self, graph: job_graph_pb2.JobGraph) -> jobmanager_pb2.StateComparison:
         """What the job would start with. Blocks. Raises ``CheckpointError`` for a savepoint that cannot be read."""
@@ -106,19 +163,28 @@ class Jobs:
 
     def find(self, text: str) -> JobMaster:
         """By id, by a unique prefix of it, or by a unique name. Raises ``UserError`` that lists the candidates."""
+        candidates = self._named(text)
+        if len(candidates) == 1:
+            return candidates[0]
+        if not candidates:
+            self.former.refuse(text)
+            raise UserError(f"there is no job {text!r}. `millstream list --all` shows those there are.")
+        ids = ", ".join(f"{master.job_id} ({master.status})" for master in candidates)
+        raise UserError(f"{text!r} names {len(candidates)} jobs: {ids}. Use the id.")
+
+    def result_of(self, text: str) -> jobmanager_pb2.JobDetails | None:
+        """What is left of a job that ended under a former leader. None: ``text`` names one of this leader, or none."""
+        return None if self._named(text) else self.former.find(text)
+
+    def _named(self, text: str) -> list[JobMaster]:
         exact = self.masters.get(JobId(text))
         if exact is not None:
-            return exact
+            return [exact]
         named = [master for master in self.masters.values() if master.graph.name == text]
         candidates = [master for master in named if not master.status.is_terminal_state()] or named
         if not candidates and len(text) >= 4:
             candidates = [master for job_id, master in self.masters.items() if job_id.startswith(text)]
-        if len(candidates) == 1:
-            return candidates[0]
-        if not candidates:
-            raise UserError(f"there is no job {text!r}. `millstream list --all` shows those there are.")
-        ids = ", ".join(f"{master.job_id} ({master.status})" for master in candidates)
-        raise UserError(f"{text!r} names {len(candidates)} jobs: {ids}. Use the id.")
+        return candidates
 
     def running(self) -> list[JobMaster]:
         return [master for master in self.masters.values() if not master.status.is_terminal_state()]

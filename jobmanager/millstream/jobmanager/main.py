@@ -26,6 +26,8 @@ from millstream.core.metrics.http import MetricsServer
 from millstream.core.rpc.secret import ClusterSecret
 from millstream.core.rpc.server import bind, create_server, is_loopback
 from millstream.jobmanager.blob_store import BlobService, BlobStore
+from millstream.jobmanager.ha.job_store import NoStore
+from millstream.jobmanager.ha.leadership import SoleLeadership
 from millstream.jobmanager.jobs import Jobs
 from millstream.jobmanager.metrics_endpoint import JobManagerCollector
 from millstream.jobmanager.scheduling.slot_pool import SlotPool
@@ -79,6 +81,8 @@ class JobManager:
             configuration[options.CHECKPOINTING_DIRECTORY],
             configuration.flatten(),
             random.Random(),
+            NoStore(),
+            SoleLeadership(),
         )
         metrics = MetricsServer(
             JobManagerCollector(jobs, taskmanagers),

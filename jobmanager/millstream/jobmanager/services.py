@@ -35,7 +35,7 @@ class DispatcherService(DispatcherServicer):
 
     @answering
     async def SubmitJob(self, request: jobmanager_pb2.SubmitJobRequest) -> jobmanager_pb2.SubmitJobResponse:
-        warning = self._jobs.submit(request.graph)
+        warning = await self._jobs.submit(request.graph)
         return jobmanager_pb2.SubmitJobResponse(job_id=request.graph.job_id, warning=warning)
 
     @answering
@@ -45,12 +45,17 @@ class DispatcherService(DispatcherServicer):
     @answering
     async def ListJobs(self, request: jobmanager_pb2.ListJobsRequest) -> jobmanager_pb2.ListJobsResponse:
         masters = self._jobs.masters.values() if request.include_finished else self._jobs.running()
-        return jobmanager_pb2.ListJobsResponse(jobs=[describe.summary(master) for master in masters])
+        former = self._jobs.former.results.values() if request.include_finished else ()
+        jobs = [*(result.summary for result in former), *(describe.summary(master) for master in masters)]
+        return jobmanager_pb2.ListJobsResponse(jobs=jobs)
 
     @answering
     async def DescribeJob(self, request: jobmanager_pb2.DescribeJobRequest) -> jobmanager_pb2.JobDetails:
+        former = self._jobs.result_of(request.job)
+        if former is not None:
+            return former
         master = self._jobs.find(request.job)
-        if request.wait_ms > 0 and not master.status.is_terminal_state():
+        if request.wait_ms > 0 and not master.shown_status.is_terminal_state():
             await master.wait_beyond(request.known_version, min(request.wait_ms, WAIT_MS_MAX) / 1000)
         return describe.details(master)
 

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Protocol
 
 from millstream.core.clock import Clock
-from millstream.core.errors import MillstreamError
+from millstream.core.errors import ExternalError, MillstreamError
 from millstream.core.ids import JobId, SlotId, SubtaskId, TaskManagerId, VertexId
 from millstream.core.rpc.error_info import from_proto
 from millstream.jobmanager.checkpointing.driver import CheckpointDriver
@@ -53,8 +53,9 @@ class Takeover:
         self._has_checkpoints = False
         self._failure: MillstreamError | None = None
 
-    def begin(self) -> None:
-        """Take over the checkpoints, and wait for TaskManagers."""
+    def begin(self, failure: MillstreamError | None) -> None:
+        """Take over the checkpoints, and wait for TaskManagers. ``failure``: why the job cannot go on in any case."""
+        self._failure = failure
         self._job.handle(Recovered())
         self._job.spawn(self._take_checkpoints)
 
@@ -116,9 +117,17 @@ class Takeover:
         try:
             await self._job.checkpoints.take_over()
         except MillstreamError as error:
-            self._failure = error  # when it is known what is to be stopped
+            self._failure = self._failure or error  # when it is known what is to be stopped
         self._has_checkpoints = True
         self.check()
+
+
+def lost_results(name: str) -> MillstreamError:
+    """Why a job that gives its records to a client cannot go on."""
+    return ExternalError(
+        f"job {name!r} gives its records to its client, and those that it had not fetched were lost with the "
+        f"JobManager that held them. Submit the job again."
+    )
 
 
 def _error(report: jobmanager_pb2.ReportSubtaskRequest) -> MillstreamError | None:

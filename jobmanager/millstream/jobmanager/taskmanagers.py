@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from millstream.core.clock import Clock
-from millstream.core.errors import MillstreamError, TaskManagerLostError
+from millstream.core.errors import MillstreamError, TaskManagerLostError, UnavailableError
 from millstream.core.ids import SlotId, TaskManagerId
 from millstream.core.rpc.channel import Peer, RetryPolicy
 from millstream.core.rpc.secret import ClusterSecret
@@ -15,6 +15,7 @@ from millstream.jobmanager.scheduling.slot_pool import SlotPool
 from millstream.proto.v1 import jobmanager_pb2, taskmanager_pb2
 from millstream.proto.v1.taskmanager_pb2_grpc import TaskExecutorStub
 
+DEPLOY_DEADLINE_S: Final = 60.0
 _RETRY: Final = RetryPolicy(attempts_max=3)
 
 
@@ -76,6 +77,30 @@ class TaskManagers:
         if taskmanager in self.registered:
             self.pool.report(taskmanager, slots)
             self.on_slots()
+
+    # One that is not registered any more has been reported as lost: to call it does nothing.
+
+    async def deploy(self, taskmanager: TaskManagerId, request: taskmanager_pb2.DeploySubtasksRequest) -> None:
+        """Returns when the subtasks are on their way to their slots. Raises ``MillstreamError``."""
+        known = self.registered.get(taskmanager)
+        if known is not None:
+            await known.peer.call(known.executor.DeploySubtasks, request, deadline_s=DEPLOY_DEADLINE_S)
+
+    async def cancel(self, taskmanager: TaskManagerId, request: taskmanager_pb2.CancelSubtasksRequest) -> None:
+        """A TaskManager that cannot be reached is given up. Raises ``MillstreamError``."""
+        known = self.registered.get(taskmanager)
+        if known is not None:
+            try:
+                await known.peer.call(known.executor.CancelSubtasks, request, retry=_RETRY)
+            except UnavailableError as error:
+                # Do not wait for its heartbeats to stay away: what cannot be cancelled cannot be reached either.
+                await self.remove(taskmanager, f"TaskManager {taskmanager} was lost: {error}")
+
+    async def send(self, taskmanager: TaskManagerId, event: taskmanager_pb2.SubtaskEventRequest) -> None:
+        """To a subtask. Raises ``MillstreamError``."""
+        known = self.registered.get(taskmanager)
+        if known is not None:
+            await known.peer.call(known.executor.SendToSubtask, event)
 
     async def free(self, slot_id: SlotId, job_id: str) -> None:
         """The job has no use of the slot any more: it gets a fresh process. Raises ``MillstreamError``."""

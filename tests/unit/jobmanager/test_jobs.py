@@ -17,6 +17,8 @@ from millstream.core.ids import TaskManagerId
 from millstream.core.rpc.secret import ClusterSecret
 from millstream.jobmanager import describe
 from millstream.jobmanager.blob_store import BlobStore
+from millstream.jobmanager.ha.job_store import NoStore
+from millstream.jobmanager.ha.leadership import SoleLeadership
 from millstream.jobmanager.jobs import UPLOAD_GRACE_MS, Jobs
 from millstream.jobmanager.scheduling.slot_pool import SlotPool
 from millstream.jobmanager.taskmanagers import TaskManagers
@@ -44,6 +46,8 @@ class Cluster:
             checkpoint_root=str(directory / "checkpoints"),
             cluster=settings,
             generator=random.Random(1),
+            store=NoStore(),
+            leadership=SoleLeadership(),
         )
 
     async def register(self, taskmanager: TaskManagerId = ONE, slots: int = 1) -> None:
@@ -100,7 +104,7 @@ def test_a_job_that_cannot_run_is_refused_and_leaves_nothing(
             made.ClearField(name)  # type: ignore[arg-type]
             made.MergeFrom(job_graph_pb2.JobGraph(**{name: value}))
         with pytest.raises(MillstreamError) as caught:
-            cluster.jobs.submit(made)
+            await cluster.jobs.submit(made)
         assert message in str(caught.value) and caught.value.blame.value == "USER"
         assert not cluster.jobs.masters
 
@@ -116,7 +120,7 @@ def test_what_a_job_leaves_open_is_as_the_cluster_has_it(tmp_path: Path, runner:
         )
         cluster = Cluster(tmp_path, **{checkpoints: 700, pause: 50, restarts: "fixed-delay", "pipeline.name": "ours"})
         made = job(configuration={checkpoints: "300", pause: "null"})
-        cluster.jobs.submit(made)
+        await cluster.jobs.submit(made)
         assert made.configuration == {checkpoints: "300", pause: "null", restarts: '"fixed-delay"'}
         assert cluster.jobs.find(made.job_id).checkpoints.settings.interval_ms == 300
 
@@ -127,9 +131,9 @@ def test_a_job_that_never_fits_is_refused_with_the_numbers(tmp_path: Path, runne
     async def run() -> None:
         cluster = Cluster(tmp_path, slots_max=3)
         with pytest.raises(InsufficientSlotsError, match=r"'job' needs 4 slots, but .* never have more than 3 \(slotm"):
-            cluster.jobs.submit(job(parallelism=4))
+            await cluster.jobs.submit(job(parallelism=4))
         assert not cluster.jobs.masters
-        assert cluster.jobs.submit(job(parallelism=3)) == ""
+        assert await cluster.jobs.submit(job(parallelism=3)) == ""
 
     runner.run(run())
 
@@ -137,15 +141,15 @@ def test_a_job_that_never_fits_is_refused_with_the_numbers(tmp_path: Path, runne
 def test_submitting_again_changes_nothing_and_a_namesake_is_warned_of(tmp_path: Path, runner: asyncio.Runner) -> None:
     async def run() -> None:
         jobs = Cluster(tmp_path).jobs
-        assert jobs.submit(job(1)) == ""
+        assert await jobs.submit(job(1)) == ""
         first = jobs.find(f"{1:032x}")
-        assert jobs.submit(job(1)) == "" and jobs.find(first.job_id) is first
-        assert f"another job named 'job' is running: {first.job_id}" in jobs.submit(job(2))
+        assert await jobs.submit(job(1)) == "" and jobs.find(first.job_id) is first
+        assert f"another job named 'job' is running: {first.job_id}" in await jobs.submit(job(2))
         with pytest.raises(MillstreamError, match=rf"'job' names 2 jobs: {first.job_id} \(CREATED\), .* Use the id"):
             jobs.find("job")
         first.cancel()
         assert jobs.find("job").job_id == f"{2:032x}", "running jobs go before ended ones"
-        assert jobs.submit(job(3, name="other")) == ""
+        assert await jobs.submit(job(3, name="other")) == ""
         assert jobs.find("other").job_id == f"{3:032x}"
 
     runner.run(run())
@@ -155,7 +159,7 @@ def test_jobs_are_found_by_a_unique_prefix_of_four_or_more(tmp_path: Path, runne
     async def run() -> None:
         jobs = Cluster(tmp_path).jobs
         for job_id in ("abcd" + "1" * 28, "abcd" + "2" * 28):
-            jobs.submit(graph(vertex("v"), job_id=job_id))
+            await jobs.submit(graph(vertex("v"), job_id=job_id))
         assert jobs.find("abcd1").job_id == "abcd" + "1" * 28
         for text, message in (("abcd", "names 2 jobs"), ("abc", "there is no job 'abc'"), ("", "there is no job ''")):
             with pytest.raises(MillstreamError, match=message):
@@ -168,11 +172,11 @@ def test_only_the_last_ended_jobs_are_kept(tmp_path: Path, runner: asyncio.Runne
     async def run() -> None:
         cluster = Cluster(tmp_path, history_max=2)
         running = job(100)
-        cluster.jobs.submit(running)
+        await cluster.jobs.submit(running)
         for number in range(1, 6):
-            cluster.jobs.submit(job(number))
+            await cluster.jobs.submit(job(number))
             cluster.jobs.find(f"{number:032x}").cancel()
-        cluster.jobs.submit(job(6))
+        await cluster.jobs.submit(job(6))
         kept = {int(job_id, 16) for job_id in cluster.jobs.masters}
         assert kept == {100, 4, 5, 6}
 
@@ -185,13 +189,13 @@ def test_a_submission_leaves_the_uploads_of_other_clients(tmp_path: Path, runner
         blob = tmp_path / "blobs" / ("a" * 64)
         blob.write_bytes(b"")
         cluster.clock.advance(blob.stat().st_mtime_ns // 1_000_000 + UPLOAD_GRACE_MS - cluster.clock.wall_ms())
-        cluster.jobs.submit(job(1))
+        await cluster.jobs.submit(job(1))
         assert blob.exists()
         cluster.clock.advance(1000)
-        cluster.jobs.submit(job(2, modules_blob=blob.name))
+        await cluster.jobs.submit(job(2, modules_blob=blob.name))
         assert blob.exists()
         cluster.jobs.find(f"{2:032x}").cancel()
-        cluster.jobs.submit(job(3))
+        await cluster.jobs.submit(job(3))
         assert not blob.exists()
 
     runner.run(run())
@@ -200,7 +204,7 @@ def test_a_submission_leaves_the_uploads_of_other_clients(tmp_path: Path, runner
 def test_waiting_is_described_and_ends_with_the_slots(tmp_path: Path, runner: asyncio.Runner) -> None:
     async def run() -> None:
         cluster = Cluster(tmp_path)
-        cluster.jobs.submit(job())
+        await cluster.jobs.submit(job())
         master = cluster.jobs.find("job")
         cluster.clock.advance(10_000)
         assert describe.summary(master).waiting_for == (
@@ -224,14 +228,15 @@ def test_waiting_ends_at_the_timeout_with_the_numbers(tmp_path: Path, runner: as
     async def run() -> None:
         cluster = Cluster(tmp_path)
         await cluster.register(slots=1)
-        cluster.jobs.submit(job())
+        await cluster.jobs.submit(job())
         master = cluster.jobs.find("job")
         cluster.clock.advance(29_999)
         cluster.jobs.check_slots()
         assert str(master.status) == "CREATED"
         cluster.clock.advance(1)
         cluster.jobs.check_slots()
-        assert str(master.status) == "FAILED" and master.ended.is_set()
+        await master.ended.wait()
+        assert str(master.status) == "FAILED"
         described = describe.details(master)
         assert described.error.kind == "InsufficientSlotsError"
         assert (
@@ -247,7 +252,7 @@ def test_the_longest_waiting_job_goes_first_and_a_smaller_one_may_pass(tmp_path:
     async def run() -> None:
         cluster = Cluster(tmp_path)
         for number, parallelism in ((1, 3), (2, 1), (3, 1)):
-            cluster.jobs.submit(job(number, parallelism))
+            await cluster.jobs.submit(job(number, parallelism))
         await cluster.register(slots=1)
         statuses = [str(master.status) for master in cluster.jobs.masters.values()]
         assert statuses == ["CREATED", "INITIALIZING", "CREATED"]
@@ -262,7 +267,7 @@ def test_a_silent_taskmanager_is_given_up_and_its_job_says_so(tmp_path: Path, ru
     async def run() -> None:
         cluster = Cluster(tmp_path)
         await cluster.register(slots=2)
-        cluster.jobs.submit(job())
+        await cluster.jobs.submit(job())
         master = cluster.jobs.find("job")
         cluster.clock.advance(50_000)
         await cluster.taskmanagers.check()
@@ -286,7 +291,7 @@ def test_a_job_is_described_with_its_subtasks_errors_and_history(tmp_path: Path,
         cluster = Cluster(tmp_path)
         await cluster.register(slots=2)
         made = job()
-        cluster.jobs.submit(made)
+        await cluster.jobs.submit(made)
         master = cluster.jobs.find("job")
         version = master.version
         for index in (0, 1):
@@ -302,6 +307,7 @@ def test_a_job_is_described_with_its_subtasks_errors_and_history(tmp_path: Path,
         assert describe.summary(master).subtasks_finished == 1
         error = common_pb2.ErrorInfo(kind="UserCodeError", message="divided by zero", line=7)
         assert cluster.report(made.job_id, "v", 1, common_pb2.SUBTASK_STATUS_FAILED, error=error)
+        await master.ended.wait()
         described = describe.details(master)
         assert described.summary.status == common_pb2.JOB_STATUS_FAILED and described.summary.ended_ms == 1_000_005
         assert (described.error.kind, described.error.message, described.error.line) == (
@@ -330,7 +336,7 @@ def test_the_cluster_is_described_by_taskmanager(tmp_path: Path, runner: asyncio
         cluster = Cluster(tmp_path)
         await cluster.register(slots=2)
         await cluster.register(TaskManagerId("two"), slots=1)
-        cluster.jobs.submit(job(parallelism=2))
+        await cluster.jobs.submit(job(parallelism=2))
         described = describe.cluster(cluster.taskmanagers, 1, "9", "127.0.0.1:2", 77)
         assert (described.slots_total, described.slots_free, described.jobs_running) == (3, 1, 1)
         assert [(t.taskmanager_id, t.slots_total, t.version) for t in described.taskmanagers] == [
@@ -351,7 +357,7 @@ def test_vertices_that_cannot_share_a_slot_refuse_the_job(tmp_path: Path, runner
         vertices = (vertex("a", 1, co_location_key="k"), vertex("b", 2, co_location_key="k"))
         cluster = Cluster(tmp_path)
         with pytest.raises(JobGraphError, match="'a' and 'b' must share slots"):
-            cluster.jobs.submit(graph(*vertices))
+            await cluster.jobs.submit(graph(*vertices))
         assert not cluster.jobs.masters
 
     runner.run(run())

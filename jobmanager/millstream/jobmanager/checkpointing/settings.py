@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from millstream.core.api.job import JobStatus
 from millstream.core.checkpoint.storage import location_of
 from millstream.core.config.options import CHECKPOINTING_SAVEPOINT_DIRECTORY
 
@@ -53,3 +54,8 @@ def savepoint_root(configuration: Mapping[str, str], checkpoint_root: str) -> st
     """Where savepoints go that name no directory: where the job's settings say, else below the checkpoints."""
     asked: str | None = json.loads(configuration.get(CHECKPOINTING_SAVEPOINT_DIRECTORY.key, "null"))
     return asked or location_of(checkpoint_root, "savepoints")
+
+
+def keeps_checkpoints(status: JobStatus, settings: CheckpointSettings) -> bool:
+    """Whether those of a job that has ended like this stay: somebody may want to start from them."""
+    return status is JobStatus.FAILED or (status is JobStatus.CANCELED and settings.keep_on_cancel)
