@@ -204,7 +204,7 @@ def test_a_later_one_ends_those_before_it() -> None:
     assert coordinator.sealed(2, "path", 3001) == [Announce(2), Abandon(1, failure=AbortReason.SUBSUMED.value)]
 
 
-def test_one_whose_manifest_may_exist_is_not_undone() -> None:
+def test_one_whose_manifest_is_being_written_goes_on_when_the_job_stops() -> None:
     coordinator = running(max_concurrent=2, timeout_ms=100_000)
     for number in (1, 2):
         coordinator.tick(number * 1000)
@@ -212,8 +212,30 @@ def test_one_whose_manifest_may_exist_is_not_undone() -> None:
         coordinator.reported(SOURCE, report(number, SOURCE), None, number * 1000)
     for subtask in (MIDDLE, SINK):
         coordinator.reported(subtask, report(1, subtask), None, 3000)
-    told = [(i.checkpoint_id, i.sealing) for i in coordinator.stopped(3001) if isinstance(i, Abandon)]
-    assert told == [(1, True), (2, False)]
+    assert abandoned(coordinator.stopped(3001)) == [2]
+    assert coordinator.sealed(1, "path", 3002) == [Announce(1)]
+    assert coordinator.latest == 1, "the next attempt starts from it"
+
+
+def test_a_manifest_that_cannot_be_written_is_no_failure_of_a_job_that_has_stopped() -> None:
+    coordinator = running()
+    coordinator.tick(1000)
+    coordinator.enumerators_copied(1)
+    for subtask in LINE:
+        coordinator.reported(subtask, report(1, subtask), None, 1001)
+    assert coordinator.stopped(1002) == []
+    assert abandoned(coordinator.not_sealed(1, CheckpointError("disk full"), 1003)) == [1]
+
+
+def test_after_the_end_nothing_is_told() -> None:
+    coordinator = running()
+    coordinator.tick(1000)
+    coordinator.enumerators_copied(1)
+    for subtask in LINE:
+        coordinator.reported(subtask, report(1, subtask), None, 1001)
+    assert coordinator.stopped(1002) == []
+    coordinator.closed()
+    assert coordinator.sealed(1, "path", 1003) == []
 
 
 def test_no_checkpoint_follows_the_savepoint_that_is_the_end_of_an_attempt() -> None:

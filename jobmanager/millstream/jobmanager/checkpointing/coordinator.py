@@ -190,11 +190,17 @@ class CheckpointCoordinator:
         self._next_ms = now_ms + self._settings.interval_ms
 
     def stopped(self, now_ms: int) -> list[Instruction]:
-        """The job, or a part of it, fails; or it is cancelled, or has ended."""
+        """The job, or a part of it, fails; or it is cancelled, or has ended.
+
+        A checkpoint whose manifest is being written goes on: when it counts, nothing may start from an earlier one.
+        """
         self._running = False
-        return [
-            i for pending in list(self._pending.values()) for i in self._abort(pending, AbortReason.JOB_STOPPED, now_ms)
-        ]
+        given_up = [pending for pending in self._pending.values() if pending.savepoint or not pending.sealing]
+        return [i for pending in given_up for i in self._abort(pending, AbortReason.JOB_STOPPED, now_ms)]
+
+    def closed(self) -> None:
+        """The job has ended: the rest of what is under way does not matter."""
+        self._pending.clear()
 
     def left(self, vertices: Collection[VertexId]) -> None:
         """Their next attempt starts from the beginning or from ``latest``."""
@@ -323,7 +329,8 @@ class CheckpointCoordinator:
 
     def not_sealed(self, checkpoint_id: int, error: MillstreamError, now_ms: int) -> list[Instruction]:
         pending = self._pending.get(checkpoint_id)
-        return [] if pending is None else self._abort(pending, AbortReason.NOT_WRITTEN, now_ms, error)
+        reason = AbortReason.NOT_WRITTEN if self._running else AbortReason.JOB_STOPPED
+        return [] if pending is None else self._abort(pending, reason, now_ms, error)
 
     # -- inner --------------------------------------------------------------------------------------------------------
 

@@ -179,6 +179,7 @@ class CheckpointDriver:
 
     def ended(self, keep: bool) -> None:
         """The job is over."""
+        self.coordinator.closed()
         self._fail_savepoints(CheckpointError("the job ended before the savepoint was complete"))
         if not keep:
             self._later(self._store.discard_all)
