@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from millstream.core.checkpoint.manifest import read_manifest
 from millstream.core.checkpoint.storage import LocalStorage
-from millstream.core.errors import ConfigError, FencedError
+from millstream.core.errors import ConfigError, DamagedStateError, FencedError
 from millstream.jobmanager.checkpointing.history import Candidate
-from millstream.jobmanager.checkpointing.protocol import FallBackToParent, Ready, ReplayCommit, recovery
+from millstream.jobmanager.checkpointing.protocol import Corrupt, FallBackToParent, Ready, ReplayCommit, recovery
 from millstream.jobmanager.checkpointing.store import CheckpointStore
 from millstream.proto.v1 import checkpoint_pb2
 
@@ -92,3 +93,39 @@ def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"checkpoints cannot be written to .*execution.checkpointing.dir"):
         store(tmp_path / "file" / "job")
+
+
+def test_no_changed_bit_of_a_record_is_believed(tmp_path: Path) -> None:
+    at = store(tmp_path)
+    taken(at, 1, 0)
+    for name in ("epochs/1", "start-1"):
+        whole = (tmp_path / name).read_bytes()
+        for bit in range(len(whole) * 8):
+            changed = bytearray(whole)
+            changed[bit // 8] ^= 1 << bit % 8
+            (tmp_path / name).write_bytes(changed)
+            decision = recovery(at.ledger.observe(), 1)
+            assert isinstance(decision, Corrupt) and str(tmp_path / name) in decision.reason, bit
+        (tmp_path / name).write_bytes(whole)
+    assert recovery(at.ledger.observe(), 1) == ReplayCommit(Candidate(1, 1))
+
+
+def test_records_that_changed_places_are_not_believed(tmp_path: Path) -> None:
+    at = store(tmp_path)
+    taken(at, 1, 0)
+    taken(at, 2, 1)
+    first, second = tmp_path / "epochs" / "1", tmp_path / "epochs" / "2"
+    content = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    second.write_bytes(content)
+    assert isinstance(recovery(at.ledger.observe(), 1), Corrupt)
+
+
+def test_a_manifest_of_another_checkpoint_is_not_read(tmp_path: Path) -> None:
+    at = store(tmp_path)
+    taken(at, 1, 0)
+    taken(at, 2, 1)
+    (tmp_path / "chk-1-g1" / "MANIFEST").write_bytes((tmp_path / "chk-2-g1" / "MANIFEST").read_bytes())
+    with pytest.raises(DamagedStateError, match=r"chk-1-g1/MANIFEST is that of another checkpoint, chk-2-g1"):
+        read_manifest(at.storage, "chk-1-g1")
+    assert read_manifest(LocalStorage(tmp_path / "chk-2-g1")).checkpoint_id == 2

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator
 from typing import Final
@@ -24,6 +25,7 @@ SHARED: Final = "shared"
 """The directory of a job for files that several checkpoints refer to."""
 
 _FRAMING: Final = Framing(b"MSCK", FORMAT_VERSION, "the manifest of a checkpoint")
+_CHECKPOINT: Final = re.compile(r"chk-(\d+)-g(\d+)")
 _STATE_FILE: Final = re.compile(rf"(\.\./{SHARED}/)?[\w-][\w.=-]*(/[\w-][\w.=-]*)?")
 
 
@@ -54,6 +56,10 @@ def read_manifest(storage: Storage, directory: str = "") -> checkpoint_pb2.Check
     except OSError as error:
         raise DamagedStateError(f"{path} cannot be read: {error.strerror or error}") from error
     manifest = parse_manifest(data, path)
+    own = _CHECKPOINT.fullmatch(posixpath.basename(place.rstrip("/")))
+    if own is not None and (int(own[1]), int(own[2])) != (manifest.checkpoint_id, manifest.generation):
+        other = checkpoint_name(manifest.checkpoint_id, manifest.generation)
+        raise DamagedStateError(f"{path} is that of another checkpoint, {other}")
     for vertex in manifest.vertices:
         for subtask in vertex.subtasks:
             for file in subtask.files:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection
 from typing import Any, Final
 
+from millstream.core.checkpoint.framing import Framing
 from millstream.core.checkpoint.manifest import MANIFEST_NAME, SHARED, checkpoint_name, parse_manifest, state_files
 from millstream.core.checkpoint.storage import Storage, location_of
 from millstream.core.errors import DamagedStateError, FencedError
@@ -46,6 +47,9 @@ _DIRECTORY: Final = re.compile(r"chk-(\d+)-g(\d+)")
 _MARK: Final = re.compile(r"RETIRED-(\d+)")
 _SHARED_FILE: Final = re.compile(r"(\d+)-g(\d+)-.*")
 _EPOCHS: Final = "epochs"
+_FRAMING: Final = Framing(b"MSCL", 1, "a record of a job's checkpoints")
+_NAME_ALONE: Final = b""
+"""Content of a record of which only the name counts."""
 
 
 class Ledger:
@@ -67,9 +71,9 @@ class Ledger:
         while not self.generation:
             found = [int(match[1]) for name in self._storage.list() if (match := _GENERATION.fullmatch(name))]
             generation = next_generation(found)
-            if self._storage.create(generation_name(generation), b"{}"):
+            if self._storage.create(generation_name(generation), _NAME_ALONE):
                 self.generation = generation
-        self._storage.create(start_name(self.generation), _record(kept=[]))
+        self._create(start_name(self.generation), kept=[])
         self._ask(may_start(self.observe(), self.generation))
         record("generation.began", job=self.job, generation=self.generation, kept=[])
         return self.generation
@@ -94,7 +98,7 @@ class Ledger:
 
         False when it never will. Raises ``FencedError`` when this generation does not lead any more.
         """
-        self._storage.create(epoch_name(checkpoint_id), _record(generation=self.generation, parent=parent))
+        self._create(epoch_name(checkpoint_id), generation=self.generation, parent=parent)
         candidate = Candidate(checkpoint_id, self.generation)
         counts = self._ask(may_commit(self.observe(), self.generation, checkpoint_id)) == candidate
         if counts:
@@ -103,13 +107,13 @@ class Ledger:
 
     def committed(self, checkpoint_id: int) -> None:
         """The sinks have been told to commit it."""
-        self._storage.create(f"{checkpoint_name(checkpoint_id, self.generation)}/{COMMITTED}", b"{}")
+        self._storage.create(f"{checkpoint_name(checkpoint_id, self.generation)}/{COMMITTED}", _NAME_ALONE)
         record("checkpoint.committed", job=self.job, generation=self.generation, checkpoint=checkpoint_id)
 
     def abandon(self, checkpoint_id: int) -> None:
         """Before sinks drop a checkpoint whose manifest may be there."""
         mark = Mark(Candidate(checkpoint_id, self.generation), self.generation)
-        self._storage.create(mark_name(mark), b"{}")
+        self._storage.create(mark_name(mark), _NAME_ALONE)
         self._ask(may_abandon(self.observe(), self.generation, checkpoint_id))
 
     def collect(self, retained: Collection[int], in_use: Collection[int]) -> None:
@@ -117,7 +121,7 @@ class Ledger:
         decision = collect_garbage(self.observe(), retained, in_use, self.generation)
         if decision.retire:
             for mark in decision.retire:
-                self._storage.create(mark_name(mark), b"{}")
+                self._storage.create(mark_name(mark), _NAME_ALONE)
             decision = collect_garbage(self.observe(), retained, in_use, self.generation)
         if decision.delete:
             paths = list(decision.delete)
@@ -191,21 +195,24 @@ class Ledger:
 
     def _read_start(self, generation: int) -> Start | Unreadable:
         try:
-            content = json.loads(self._storage.read(start_name(generation)))
+            content = self._read(start_name(generation))
             return Start(generation, tuple(Candidate(int(n), int(g)) for n, g in content["kept"]))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, DamagedStateError) as error:
             return Unreadable(str(error))
 
     def _read_epoch(self, checkpoint_id: int) -> Epoch | Unreadable:
         try:
-            content = json.loads(self._storage.read(epoch_name(checkpoint_id)))
+            content = self._read(epoch_name(checkpoint_id))
             return Epoch(Candidate(checkpoint_id, int(content["generation"])), int(content["parent"]))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, DamagedStateError) as error:
             return Unreadable(str(error))
 
+    def _create(self, name: str, **content: Any) -> None:
+        self._storage.create(name, b"".join(_FRAMING.seal(json.dumps(content).encode(), name.encode())))
 
-def _record(**content: Any) -> bytes:
-    return json.dumps(content).encode()
+    def _read(self, name: str) -> Any:
+        place = location_of(self._storage.location, name)
+        return json.loads(_FRAMING.open(self._storage.read(name), place, name.encode()))
 
 
 def _manifest(candidate: Candidate, manifest: checkpoint_pb2.CheckpointManifest) -> Manifest:
