@@ -71,8 +71,6 @@ JOBMANAGER: Final = {
     "discard.all": "delay:150ms",
 }
 """The JobManager has to live; a slot dies at each failpoint."""
-JOBSTORE: Final = {name: "kill" for name in FAILPOINTS if name.startswith("jobstore.")}
-"""Only a JobManager that others may follow has a job store, so it may die there."""
 SLOTS: Final = {"files.sync": "io-error"}
 ACTIONS: Final = {name: {**JOBMANAGER, **SLOTS}.get(name, "kill") for name in FAILPOINTS}
 

@@ -17,7 +17,6 @@ def deployments(
     executions: Mapping[SubtaskId, Execution],
     job_token: bytes,
     checkpoint_directory: str = "",
-    generation: int = 0,
     restored: Restored = NOTHING_RESTORED,
 ) -> dict[TaskManagerId, taskmanager_pb2.DeploySubtasksRequest]:
     """For the vertices to be ``deployed``, whose executions have slots.
@@ -31,7 +30,7 @@ def deployments(
             execution = executions[SubtaskId(VertexId(vertex.vertex_id), index)]
             assert execution.slot is not None
             taskmanager = execution.slot.slot_id.taskmanager
-            request = requests.setdefault(taskmanager, _request(graph, job_token, checkpoint_directory, generation))
+            request = requests.setdefault(taskmanager, _request(graph, job_token, checkpoint_directory))
             request.subtasks.append(
                 taskmanager_pb2.SubtaskDeployment(
                     subtask=execution.ref(graph.job_id),
@@ -57,7 +56,7 @@ def deployments(
 
 
 def _request(
-    graph: job_graph_pb2.JobGraph, job_token: bytes, checkpoint_directory: str, generation: int
+    graph: job_graph_pb2.JobGraph, job_token: bytes, checkpoint_directory: str
 ) -> taskmanager_pb2.DeploySubtasksRequest:
     return taskmanager_pb2.DeploySubtasksRequest(
         job_id=graph.job_id,
@@ -66,7 +65,6 @@ def _request(
         configuration=graph.configuration,
         job_token=job_token,
         checkpoint_directory=checkpoint_directory,
-        generation=generation,
     )
 
 

@@ -457,10 +457,7 @@ class JobMaster:
                 self._sources[vertex.vertex_id] = source
                 started.append(source)
         directory = self.checkpoints.directory
-        generation = self.checkpoints.generation
-        requests = deployments(
-            self.graph, vertices, self.machine.executions, self._job_token, directory, generation, restored
-        )
+        requests = deployments(self.graph, vertices, self.machine.executions, self._job_token, directory, restored)
         for execution in self.machine.executions.values():
             if execution.subtask.vertex in vertices:
                 record_deployed(self.job_id, execution)

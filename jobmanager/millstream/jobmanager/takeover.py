@@ -109,8 +109,11 @@ class Takeover:
         for subtask in self._reconciliation.awaiting_commit & result.found.keys():
             if subtask.vertex in whole and not result.found[subtask].has_ended():
                 self._job.checkpoints.awaits_commit(subtask)
+        self._job.checkpoints.coordinator.skip(self._reconciliation.triggered_checkpoint)
         self._job.handle(result)
-        if self._failure is not None:
+        if self._failure is None:
+            self._job.checkpoints.reconciled()
+        else:
             self._job.handle(JobFailed(self._failure))
 
     async def _take_checkpoints(self) -> None:

@@ -63,6 +63,18 @@ def taken(coordinator: CheckpointCoordinator, checkpoint_id: int, now_ms: int) -
     return coordinator.sealed(checkpoint_id, "path", now_ms)
 
 
+def test_a_new_leader_goes_on_where_the_former_was() -> None:
+    coordinator = CheckpointCoordinator(EVERY_SECOND, LINE)
+    coordinator.taken_over([3, 5, 6], next_id=9)
+    assert (coordinator.retained, coordinator.latest, coordinator.progress) == ([5, 6], 6, 6)
+    coordinator.skip(11)
+    coordinator.skip(4)
+    assert coordinator.last_id == 11
+    coordinator.started(0)
+    assert taken(coordinator, 12, 1000) == [Announce(12), Discard(3), Discard(5)]
+    assert coordinator.retained == [6, 12]
+
+
 def test_a_checkpoint_from_trigger_to_announcement() -> None:
     coordinator = running()
     assert coordinator.tick(999) == []

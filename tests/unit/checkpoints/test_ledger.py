@@ -10,6 +10,7 @@ from millstream.core.checkpoint.manifest import read_manifest
 from millstream.core.checkpoint.storage import LocalStorage
 from millstream.core.errors import ConfigError, DamagedStateError, FencedError
 from millstream.jobmanager.checkpointing.history import Candidate
+from millstream.jobmanager.checkpointing.ledger import Taken
 from millstream.jobmanager.checkpointing.protocol import Corrupt, FallBackToParent, Ready, ReplayCommit, recovery
 from millstream.jobmanager.checkpointing.store import CheckpointStore
 from millstream.proto.v1 import checkpoint_pb2
@@ -129,3 +130,88 @@ def test_a_manifest_of_another_checkpoint_is_not_read(tmp_path: Path) -> None:
     with pytest.raises(DamagedStateError, match=r"chk-1-g1/MANIFEST is that of another checkpoint, chk-2-g1"):
         read_manifest(at.storage, "chk-1-g1")
     assert read_manifest(LocalStorage(tmp_path / "chk-2-g1")).checkpoint_id == 2
+
+
+class _Failing(LocalStorage):
+    """Dies at the n-th creation."""
+
+    def __init__(self, root: Path, left: int) -> None:
+        super().__init__(root)
+        self._left = left
+
+    def create(self, path: str, data: bytes) -> bool:
+        self._left -= 1
+        if self._left < 0:
+            raise KeyboardInterrupt
+        return super().create(path, data)
+
+
+def retaken(directory: Path) -> tuple[CheckpointStore, Taken]:
+    made = CheckpointStore(LocalStorage(directory))
+    return made, made.take_over()
+
+
+def test_a_new_leader_goes_on_from_what_the_former_completed(tmp_path: Path) -> None:
+    old = store(tmp_path)
+    taken(old, 1, 0, "1-g1-a")
+    taken(old, 2, 1, "1-g1-a", "2-g1-b")
+    old.storage.write("chk-5-g1/0.state", [b"x"])
+    new, found = retaken(tmp_path)
+    assert found == Taken(kept=(1, 2), next_id=6, damage="")
+    assert new.location(2) == f"{tmp_path}/chk-2-g1" and new.location(6) == f"{tmp_path}/chk-6-g2"
+    new.ledger.committed(2)
+    assert (tmp_path / "chk-2-g1" / "COMMITTED").exists()
+    taken(new, 6, 2, "1-g1-a", "6-g2-c")
+    new.ledger.collect([6], [])
+    assert names(tmp_path, "shared") == ["1-g1-a", "6-g2-c"] and names(tmp_path, "epochs") == ["6"]
+    third, found = retaken(tmp_path)
+    assert found == Taken(kept=(6,), next_id=7, damage="") and third.location(6) == f"{tmp_path}/chk-6-g2"
+
+
+def test_what_was_sealed_and_not_claimed_counts(tmp_path: Path) -> None:
+    old = store(tmp_path)
+    taken(old, 1, 0)
+    old.ledger.committed(1)
+    with pytest.raises(KeyboardInterrupt):
+        dying = CheckpointStore(_Failing(tmp_path, 0))
+        dying.ledger.generation = 1
+        taken(dying, 2, 1)
+    _, found = retaken(tmp_path)
+    assert found == Taken(kept=(1, 2), next_id=3, damage="")
+    with pytest.raises(FencedError):
+        taken(old, 3, 2)
+
+
+def test_a_new_leader_that_dies_while_it_takes_over_changes_nothing(tmp_path: Path) -> None:
+    old = store(tmp_path)
+    taken(old, 1, 0)
+    old.storage.write("chk-2-g1/0.state", [b"x"])
+    for left in (0, 1, 0, 1):
+        with pytest.raises(KeyboardInterrupt):
+            CheckpointStore(_Failing(tmp_path, left)).take_over()
+    _, found = retaken(tmp_path)
+    assert found == Taken(kept=(1,), next_id=3, damage="")
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_told(tmp_path: Path) -> None:
+    old = store(tmp_path)
+    taken(old, 1, 0)
+    taken(old, 2, 1)
+    (tmp_path / "chk-2-g1" / "MANIFEST").write_bytes(b"torn")
+    new, found = retaken(tmp_path)
+    assert found.kept == (1,) and "chk-2-g1" in found.damage and found.next_id == 3
+    taken(new, 3, 1)
+    assert retaken(tmp_path)[1].kept == (1, 3)
+
+
+def test_a_job_does_not_start_from_nothing_when_all_it_had_is_damaged(tmp_path: Path) -> None:
+    old = store(tmp_path)
+    taken(old, 1, 0)
+    (tmp_path / "chk-1-g1" / "0.state").unlink()
+    with pytest.raises(DamagedStateError, match=r"no checkpoint in .* can be used.*0\.state is missing"):
+        retaken(tmp_path)
+
+
+def test_nothing_to_take_over(tmp_path: Path) -> None:
+    new, found = retaken(tmp_path / "job")
+    assert found == Taken(kept=(), next_id=1, damage="") and new.ledger.generation == 1

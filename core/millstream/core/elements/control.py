@@ -44,6 +44,8 @@ class Barrier:
     """An aligned barrier becomes unaligned where it is held up for so long; -1 for never."""
     savepoint: str = ""
     """The location of the savepoint that is taken; empty for a checkpoint."""
+    generation: int = 0
+    """Of the job's leader that started it: names of state files carry it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ barrier, and so in the snapshots of its consumers. A savepoint goes the same way
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from millstream.core.errors import CheckpointError, MillstreamError, UnsavableStateError
@@ -183,6 +183,22 @@ class CheckpointCoordinator:
 
     # -- the job ------------------------------------------------------------------------------------------------------
 
+    def taken_over(self, kept: Sequence[int], next_id: int) -> None:
+        """Another JobManager led the job, and completed ``kept``, oldest first."""
+        self.retained = list(kept)
+        self.progress = self.latest
+        self.skip(next_id - 1)
+        self._retain()
+
+    def skip(self, checkpoint_id: int) -> None:
+        """Barriers of checkpoints up to this one may be on their way, of which nothing else is known here."""
+        self._next_id = max(self._next_id, checkpoint_id + 1)
+
+    @property
+    def last_id(self) -> int:
+        """The newest that was ever started."""
+        return self._next_id - 1
+
     def started(self, now_ms: int) -> None:
         """All subtasks run."""
         self._running = True
@@ -323,8 +339,7 @@ class CheckpointCoordinator:
         self.retained.append(checkpoint_id)
         if pending.records:
             self.progress = checkpoint_id
-        self._obsolete += self.retained[: -self._settings.retained]
-        del self.retained[: -self._settings.retained]
+        self._retain()
         return [*instructions, *self._discard()]
 
     def not_sealed(self, checkpoint_id: int, error: MillstreamError, now_ms: int) -> list[Instruction]:
@@ -333,6 +348,10 @@ class CheckpointCoordinator:
         return [] if pending is None else self._abort(pending, reason, now_ms, error)
 
     # -- inner --------------------------------------------------------------------------------------------------------
+
+    def _retain(self) -> None:
+        self._obsolete += self.retained[: -self._settings.retained]
+        del self.retained[: -self._settings.retained]
 
     def _start(self, left: set[SubtaskId], now_ms: int, savepoint: bool) -> list[Instruction]:
         checkpoint_id = self._next_id

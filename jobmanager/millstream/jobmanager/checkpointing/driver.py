@@ -97,12 +97,14 @@ class CheckpointDriver:
         self._holding: set[str] = set()
         self._enumerators: dict[int, dict[str, bytes]] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._refers_to_nothing = False
+        """The next checkpoint must not refer to earlier files, since subtasks know of some that are damaged."""
         self._savepoints: deque[_Savepoint] = deque()
         """Asked for; the first one may be under way."""
 
     @property
     def generation(self) -> int:
-        """Whose files subtasks write."""
+        """As which the JobManager leads the job; 0 without checkpoints."""
         return self._store.ledger.generation
 
     @property
@@ -146,8 +148,27 @@ class CheckpointDriver:
 
     async def take_over(self) -> None:
         """The job was another JobManager's: become the leader of its checkpoints. Raises ``MillstreamError``."""
+        if not self.coordinator.is_on:
+            return
+        taken = await self._beside(self._store.take_over)
+        self.coordinator.taken_over(taken.kept, taken.next_id)
+        job, latest = self._graph.job_id, self.coordinator.latest
+        log.info("job %s: took over its checkpoints, the last of which is %d", job, latest)
+        if taken.damage:
+            log.warning("job %s: fell back to its checkpoint %d: %s", job, latest, taken.damage)
+            self.coordinator.statistics.fallbacks += 1
+            self._refers_to_nothing = True
+
+    def reconciled(self) -> None:
+        """Subtasks run on that another JobManager deployed: what it had begun is void, what it had completed counts."""
+        failpoint("takeover.tell")
+        running, latest = self._job.running_subtasks(), self.coordinator.latest
+        if latest:
+            self._tell(COMPLETED, running, _message(latest))
+            self._later(self._store.ledger.committed, latest)
+        self._tell(ABORTED, running, _message(self.coordinator.last_id))
         if self.coordinator.is_on:
-            await self._beside(self._store.lead)
+            self._collect()
 
     def rescaled(self) -> None:
         """The graph has other numbers of subtasks now; the next attempt begins with them."""
@@ -265,10 +286,13 @@ class CheckpointDriver:
 
     def _trigger(self, trigger: TriggerSubtasks) -> checkpoint_pb2.TriggerCheckpoint:
         message = checkpoint_pb2.TriggerCheckpoint(
-            checkpoint_id=trigger.checkpoint_id, timestamp_ms=trigger.triggered_ms, base_id=trigger.base_id
+            checkpoint_id=trigger.checkpoint_id,
+            timestamp_ms=trigger.triggered_ms,
+            base_id=trigger.base_id,
+            generation=self.generation,
+            full=trigger.savepoint or self._refers_to_nothing,
         )
         if trigger.savepoint:
-            message.full = True
             message.savepoint = self._savepoints[0].location
             message.drain = self._savepoints[0].drain
         return message
@@ -296,6 +320,7 @@ class CheckpointDriver:
             self._tell(COMPLETED, self._job.running_subtasks(), _message(announce.checkpoint_id))
             self._later(self._store.ledger.committed, announce.checkpoint_id)
             self._drop_claimed()
+            self._refers_to_nothing = False
             self._completed.set()
         self._release_all()
 

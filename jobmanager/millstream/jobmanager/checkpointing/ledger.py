@@ -9,12 +9,14 @@ import json
 import posixpath
 import re
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any, Final
 
 from millstream.core.checkpoint.framing import Framing
 from millstream.core.checkpoint.manifest import MANIFEST_NAME, SHARED, checkpoint_name, parse_manifest, state_files
 from millstream.core.checkpoint.storage import Storage, location_of
 from millstream.core.errors import DamagedStateError, FencedError
+from millstream.core.failpoints import failpoint
 from millstream.core.protocol_log import record
 from millstream.jobmanager.checkpointing.garbage import collect_garbage
 from millstream.jobmanager.checkpointing.history import (
@@ -33,11 +35,17 @@ from millstream.jobmanager.checkpointing.history import (
 )
 from millstream.jobmanager.checkpointing.protocol import (
     Authorized,
+    ClaimUnclaimed,
+    Corrupt,
+    FallBackToParent,
     StopOrphaned,
     may_abandon,
     may_commit,
     may_start,
+    next_checkpoint_id,
     next_generation,
+    recovery,
+    start_of,
 )
 from millstream.proto.v1 import checkpoint_pb2
 
@@ -52,31 +60,82 @@ _NAME_ALONE: Final = b""
 """Content of a record of which only the name counts."""
 
 
+@dataclass(frozen=True)
+class Taken:
+    """What a generation goes on with. ``kept``: completed checkpoints, oldest first. ``damage``: of a newer one."""
+
+    kept: tuple[int, ...]
+    next_id: int
+    damage: str
+
+
 class Ledger:
     """The records of one job, for one generation of its leader."""
 
     def __init__(self, storage: Storage) -> None:
         self.generation = 0
-        """0 until ``lead``."""
+        """0 until ``lead`` or ``take_over``."""
         self.job = posixpath.basename(storage.location.rstrip("/"))
         """Whose directory it is, for the protocol log."""
         self._storage = storage
         self._manifests: dict[Candidate, Manifest] = {}
         """Those that were sealed or read here: a manifest never changes."""
+        self._kept: dict[int, int] = {}
+        """By checkpoint, the generations that wrote what this one started with."""
 
     # -- records ------------------------------------------------------------------------------------------------------
 
     def lead(self) -> int:
         """Become the newest generation, from nothing. Raises ``FencedError`` when somebody else does meanwhile."""
+        self._begin()
+        self._start(Start(self.generation))
+        return self.generation
+
+    def take_over(self) -> Taken:
+        """Become the newest generation, and go on from what the one before completed.
+
+        Raises ``DamagedStateError`` when there was something and none of it can be used, ``FencedError`` as ``lead``.
+        """
+        self._begin()
+        failpoint("ledger.generation")
+        observed = self.observe()
+        decision = recovery(observed, self.generation)
+        if isinstance(decision, ClaimUnclaimed):
+            number, generation = decision.checkpoint
+            self._create(epoch_name(number), generation=generation, parent=decision.parent)
+            record("checkpoint.claimed", job=self.job, generation=generation, checkpoint=number)
+            failpoint("ledger.claimed")
+            observed = self.observe()
+            decision = recovery(observed, self.generation)
+        if isinstance(decision, Corrupt):
+            place = self._storage.location
+            raise DamagedStateError(
+                f"no checkpoint in {place} can be used, and the job must not start from nothing: {decision.reason}. "
+                f"Repair it, or start the job anew from a savepoint or an older checkpoint."
+            )
+        self._ask(decision)
+        start = start_of(observed, self.generation)
+        self._start(start)
+        failpoint("ledger.started")
+        self._kept = {kept.checkpoint_id: kept.generation for kept in start.kept}
+        damage = decision.reason if isinstance(decision, FallBackToParent) else ""
+        return Taken(tuple(sorted(self._kept)), next_checkpoint_id(observed), damage)
+
+    def _begin(self) -> None:
         while not self.generation:
             found = [int(match[1]) for name in self._storage.list() if (match := _GENERATION.fullmatch(name))]
             generation = next_generation(found)
             if self._storage.create(generation_name(generation), _NAME_ALONE):
                 self.generation = generation
-        self._create(start_name(self.generation), kept=[])
+
+    def _start(self, start: Start) -> None:
+        self._create(start_name(self.generation), kept=start.kept)
         self._ask(may_start(self.observe(), self.generation))
-        record("generation.began", job=self.job, generation=self.generation, kept=[])
-        return self.generation
+        record("generation.began", job=self.job, generation=self.generation, kept=start.kept)
+
+    def generation_of(self, checkpoint_id: int) -> int:
+        """Who wrote a checkpoint of the line."""
+        return self._kept.get(checkpoint_id, self.generation)
 
     def sealed(self, manifest: checkpoint_pb2.CheckpointManifest) -> None:
         """Remember what a manifest refers to, that was just written."""
@@ -107,7 +166,8 @@ class Ledger:
 
     def committed(self, checkpoint_id: int) -> None:
         """The sinks have been told to commit it."""
-        self._storage.create(f"{checkpoint_name(checkpoint_id, self.generation)}/{COMMITTED}", _NAME_ALONE)
+        written_by = self.generation_of(checkpoint_id)
+        self._storage.create(f"{checkpoint_name(checkpoint_id, written_by)}/{COMMITTED}", _NAME_ALONE)
         record("checkpoint.committed", job=self.job, generation=self.generation, checkpoint=checkpoint_id)
 
     def abandon(self, checkpoint_id: int) -> None:

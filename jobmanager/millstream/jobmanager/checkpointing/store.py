@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from millstream.core.checkpoint.manifest import (
     MANIFEST_NAME,
@@ -16,7 +17,7 @@ from millstream.core.errors import CheckpointError, ConfigError
 from millstream.core.failpoints import failpoint
 from millstream.core.ids import SubtaskId, VertexId
 from millstream.core.protocol_log import record
-from millstream.jobmanager.checkpointing.ledger import Ledger
+from millstream.jobmanager.checkpointing.ledger import Ledger, Taken
 from millstream.proto.v1 import checkpoint_pb2, job_graph_pb2
 
 States = Mapping[SubtaskId, checkpoint_pb2.SubtaskState]
@@ -30,19 +31,31 @@ class CheckpointStore:
         self.ledger = Ledger(storage)
 
     def location(self, checkpoint_id: int) -> str:
-        return location_of(self.storage.location, checkpoint_name(checkpoint_id, self.ledger.generation))
+        return location_of(
+            self.storage.location, checkpoint_name(checkpoint_id, self.ledger.generation_of(checkpoint_id))
+        )
 
     def lead(self) -> None:
         """Before anything is written. Raises ``ConfigError``: a job does not start whose checkpoints have no place."""
         if not self.ledger.generation:
-            try:
+            with self._writing():
                 self.ledger.lead()
-            except OSError as error:
-                place = self.storage.location
-                raise ConfigError(
-                    f"checkpoints cannot be written to {place}: {error.strerror or error}. It must be a directory "
-                    f"that the cluster may write to, or a URL; execution.checkpointing.dir names it."
-                ) from error
+
+    def take_over(self) -> Taken:
+        """Instead of ``lead``, of a job that another JobManager led. Raises ``CheckpointError``, ``ConfigError``."""
+        with self._writing():
+            return self.ledger.take_over()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            place = self.storage.location
+            raise ConfigError(
+                f"checkpoints cannot be written to {place}: {error.strerror or error}. It must be a directory "
+                f"that the cluster may write to, or a URL; execution.checkpointing.dir names it."
+            ) from error
 
     def seal(self, manifest: checkpoint_pb2.CheckpointManifest) -> str:
         """Write the manifest and make it count; where it is. Raises ``CheckpointError``."""

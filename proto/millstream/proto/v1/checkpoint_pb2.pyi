@@ -545,6 +545,7 @@ class TriggerCheckpoint(_message.Message):
     FULL_FIELD_NUMBER: _builtins.int
     SAVEPOINT_FIELD_NUMBER: _builtins.int
     DRAIN_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
     checkpoint_id: _builtins.int
     timestamp_ms: _builtins.int
     base_id: _builtins.int
@@ -555,6 +556,8 @@ class TriggerCheckpoint(_message.Message):
     """the location it is written to; aligned, whatever the job's setting"""
     drain: _builtins.bool
     """sources end their input before it"""
+    generation: _builtins.int
+    """of the job's leader: names of state files carry it"""
     def __init__(
         self,
         *,
@@ -564,10 +567,11 @@ class TriggerCheckpoint(_message.Message):
         full: _builtins.bool = ...,
         savepoint: _builtins.str = ...,
         drain: _builtins.bool = ...,
+        generation: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_id", b"base_id", "checkpoint_id", b"checkpoint_id", "drain", b"drain", "full", b"full", "savepoint", b"savepoint", "timestamp_ms", b"timestamp_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_id", b"base_id", "checkpoint_id", b"checkpoint_id", "drain", b"drain", "full", b"full", "generation", b"generation", "savepoint", b"savepoint", "timestamp_ms", b"timestamp_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -992,11 +996,14 @@ class CheckpointStatistics(_message.Message):
     FAILED_FIELD_NUMBER: _builtins.int
     RESTORED_FROM_FIELD_NUMBER: _builtins.int
     HISTORY_FIELD_NUMBER: _builtins.int
+    FALLBACKS_FIELD_NUMBER: _builtins.int
     triggered: _builtins.int
     completed: _builtins.int
     failed: _builtins.int
     restored_from: _builtins.int
     """the last restored checkpoint, 0 for none"""
+    fallbacks: _builtins.int
+    """how often a damaged checkpoint made the job go on from an earlier one"""
     @_builtins.property
     def history(self) -> _containers.RepeatedCompositeFieldContainer[Global___CheckpointSummary]:
         """newest first"""
@@ -1009,10 +1016,11 @@ class CheckpointStatistics(_message.Message):
         failed: _builtins.int = ...,
         restored_from: _builtins.int = ...,
         history: _abc.Iterable[Global___CheckpointSummary] | None = ...,
+        fallbacks: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completed", b"completed", "failed", b"failed", "history", b"history", "restored_from", b"restored_from", "triggered", b"triggered"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completed", b"completed", "failed", b"failed", "fallbacks", b"fallbacks", "history", b"history", "restored_from", b"restored_from", "triggered", b"triggered"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -199,7 +199,6 @@ class DeploySubtasksRequest(_message.Message):
     JOB_TOKEN_FIELD_NUMBER: _builtins.int
     SUBTASKS_FIELD_NUMBER: _builtins.int
     CHECKPOINT_DIRECTORY_FIELD_NUMBER: _builtins.int
-    GENERATION_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     job_name: _builtins.str
     modules_blob: _builtins.str
@@ -207,8 +206,6 @@ class DeploySubtasksRequest(_message.Message):
     """authenticates data connections of this job"""
     checkpoint_directory: _builtins.str
     """of this job; empty when it takes no checkpoints"""
-    generation: _builtins.int
-    """of the job's leader: names of state files carry it"""
     @_builtins.property
     def configuration(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     @_builtins.property
@@ -223,11 +220,10 @@ class DeploySubtasksRequest(_message.Message):
         job_token: _builtins.bytes = ...,
         subtasks: _abc.Iterable[Global___SubtaskDeployment] | None = ...,
         checkpoint_directory: _builtins.str = ...,
-        generation: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint_directory", b"checkpoint_directory", "configuration", b"configuration", "generation", b"generation", "job_id", b"job_id", "job_name", b"job_name", "job_token", b"job_token", "modules_blob", b"modules_blob", "subtasks", b"subtasks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint_directory", b"checkpoint_directory", "configuration", b"configuration", "job_id", b"job_id", "job_name", b"job_name", "job_token", b"job_token", "modules_blob", b"modules_blob", "subtasks", b"subtasks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -49,8 +49,6 @@ class SnapshotWriter:
         """Of the job; none until one is adopted that takes checkpoints."""
         self.copies: LocalCopies | None = None
         """On this machine, if the job wants them."""
-        self.generation = 0
-        """Of the job's leader."""
         self.cluster: Mapping[str, Any] = {}
         """Settings, of which those for storages count."""
         self._reactor = reactor
@@ -76,12 +74,12 @@ class SnapshotWriter:
 
         def work() -> None:
             started_s = self._clock.monotonic_s()
-            place = snapshot.barrier.savepoint
+            place, generation = snapshot.barrier.savepoint, snapshot.barrier.generation
             try:
                 failpoint("files.write")
                 storage, directory = self._target(snapshot)
                 place = storage.location
-                owner = f"g{self.generation}-{info.vertex_id[:16]}-{info.subtask_index}-{info.attempt}"
+                owner = f"g{generation}-{info.vertex_id[:16]}-{info.subtask_index}-{info.attempt}"
                 writer = StateWriter(storage, directory, snapshot.checkpoint_id, owner)
                 report.state.CopyFrom(store_snapshot(info, snapshot, writer))
                 if self.copies is not None and not snapshot.barrier.savepoint:
@@ -90,7 +88,7 @@ class SnapshotWriter:
                     self.copies.keep(own, [location_of(place_of_files, file.path) for file in report.state.files])
                 failpoint("files.written")
                 number = snapshot.checkpoint_id
-                record("snapshot.durable", **info.identity(), generation=self.generation, checkpoint=number)
+                record("snapshot.durable", **info.identity(), generation=generation, checkpoint=number)
                 report.in_flight_bytes = sum(flight.length for flight in report.state.in_flight)
             except OSError as error:
                 told = f"{info} cannot write its state to {place}: {error.strerror or error}"
@@ -115,7 +113,7 @@ class SnapshotWriter:
         if snapshot.barrier.savepoint:
             return open_storage(snapshot.barrier.savepoint, self.cluster), ""
         assert self.storage is not None
-        return self.storage, checkpoint_name(snapshot.checkpoint_id, self.generation)
+        return self.storage, checkpoint_name(snapshot.checkpoint_id, snapshot.barrier.generation)
 
     def decline(self, info: SubtaskInfo, checkpoint_id: int, error: MillstreamError) -> None:
         if not error.place.operator:

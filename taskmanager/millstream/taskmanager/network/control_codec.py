@@ -20,7 +20,7 @@ def encode_control(control: Control) -> bytes:
             fields = [2, control.idle]
         case Barrier():
             fields = [3, control.checkpoint_id, control.timestamp_ms, control.unaligned]
-            fields += [control.base_id, control.full, control.timeout_ms, control.savepoint]
+            fields += [control.base_id, control.full, control.timeout_ms, control.savepoint, control.generation]
         case LatencyMarker():
             fields = [4, control.emitted_wall_ms, control.source_operator, control.source_subtask]
         case EndOfData():
@@ -46,8 +46,9 @@ def decode_control(data: bytes) -> Control:
                 bool(full),
                 int(timeout_ms),
                 str(path),
+                int(generation),
             ]:
-                return Barrier(number, timestamp_ms, unaligned, base, full, timeout_ms, path)
+                return Barrier(number, timestamp_ms, unaligned, base, full, timeout_ms, path, generation)
             case [4, int(wall_ms), str(operator), int(subtask)]:
                 return LatencyMarker(wall_ms, operator, subtask)
             case [5]:

@@ -120,6 +120,7 @@ class SlotServer:
             full=trigger.full,
             timeout_ms=timeout_ms,
             savepoint=trigger.savepoint,
+            generation=trigger.generation,
         )
 
     def _fail(self, info: SubtaskInfo, error: Exception) -> None:
@@ -165,7 +166,6 @@ class SlotServer:
             timeout_ms=int(configuration.get("execution.checkpointing.aligned-checkpoint-timeout") or 0),
         )
         self._snapshots.cluster = configuration
-        self._snapshots.generation = request.generation
         if request.checkpoint_directory:
             storage: Storage = open_storage(request.checkpoint_directory, configuration)
             if configuration.get("execution.checkpointing.local-backup.enabled"):
