@@ -55,7 +55,8 @@ class TriggerSubtasks:
     triggered_ms: int
     subtasks: tuple[SubtaskId, ...]
     base_id: int = 0
-    """The newest completed checkpoint: this one may refer to its files, which are kept until it has ended."""
+    """The newest completed checkpoint: this one may refer to its files, which are kept until it has ended; so are those
+    of all that are completed meanwhile, for a subtask may know of them before its barrier comes."""
     savepoint: bool = False
 
 
@@ -424,9 +425,9 @@ class CheckpointCoordinator:
 
     def _discard(self) -> list[Instruction]:
         """What nobody needs any more."""
-        bases = {pending.base_id for pending in self._pending.values()}
-        discarded = [obsolete for obsolete in self._obsolete if obsolete not in bases]
-        self._obsolete = [obsolete for obsolete in self._obsolete if obsolete in bases]
+        oldest = min((pending.base_id for pending in self._pending.values()), default=None)
+        discarded = [obsolete for obsolete in self._obsolete if oldest is None or obsolete < oldest]
+        self._obsolete = [obsolete for obsolete in self._obsolete if obsolete not in discarded]
         return list(map(Discard, discarded))
 
     def _ended(self, summary: checkpoint_pb2.CheckpointSummary, status: str, now_ms: int) -> None:
