@@ -10,22 +10,19 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, Final
 
 from millstream.core.api.job import JobStatus
 from millstream.core.checkpoint import events
-from millstream.core.checkpoint.storage import is_remote, location_of, open_storage
+from millstream.core.checkpoint.storage import location_of, open_storage
 from millstream.core.clock import Clock
 from millstream.core.config.options import FAILOVER_STRATEGY
 from millstream.core.errors import (
     ErrorPlace,
-    ExternalError,
     FencedError,
     InsufficientSlotsError,
     MillstreamError,
     TaskManagerLostError,
-    UserError,
 )
 from millstream.core.ids import JobId, SlotId, SubtaskId, TaskManagerId, VertexId
 from millstream.core.protocol_log import record
@@ -39,6 +36,7 @@ from millstream.jobmanager.checkpointing.store import CheckpointStore
 from millstream.jobmanager.coordinators.collect import CollectCoordinator
 from millstream.jobmanager.coordinators.source import SourceCoordinator
 from millstream.jobmanager.deployment import deployments
+from millstream.jobmanager.ending import JobEnding
 from millstream.jobmanager.ha.job_store import JobStore, StoredJob
 from millstream.jobmanager.ha.leadership import Leadership
 from millstream.jobmanager.job_machine import (
@@ -58,7 +56,6 @@ from millstream.jobmanager.job_machine import (
     RestartDecided,
     RestartDue,
     SlotsGranted,
-    StopRequested,
     SubtaskReported,
     TaskManagerGone,
 )
@@ -73,7 +70,14 @@ from millstream.jobmanager.scheduling.rescaling import Parallelism, apply
 from millstream.jobmanager.slot_deaths import SlotDeaths
 from millstream.jobmanager.takeover import Takeover, lost_results
 from millstream.jobmanager.taskmanagers import TaskManagers
-from millstream.proto.v1 import checkpoint_pb2, common_pb2, job_graph_pb2, jobmanager_pb2, taskmanager_pb2
+from millstream.proto.v1 import (
+    checkpoint_pb2,
+    common_pb2,
+    job_graph_pb2,
+    job_store_pb2,
+    jobmanager_pb2,
+    taskmanager_pb2,
+)
 
 CAUSE_WAIT_S: Final = 0.5
 RECORD_WAIT_S: Final = 1.0
@@ -132,7 +136,6 @@ class JobMaster:
         self._slots_deadline_s = clock.monotonic_s() + slot_timeout_s
         settings = CheckpointSettings.of_job(graph.configuration)
         checkpoints = CheckpointStore(open_storage(location_of(checkpoint_root, graph.job_id), cluster))
-        self._savepoint_root = savepoint_root(graph.configuration, checkpoint_root)
         self.checkpoints = CheckpointDriver(graph, settings, checkpoints, clock, self._executor, self, cluster)
         # Records that a client has fetched cannot be taken back: a job that collects is not started again.
         can_restart = not self.collectors
@@ -143,6 +146,8 @@ class JobMaster:
         self._slot_deaths = SlotDeaths()
         self._restart_delay_s = 0.0
         self._scaling = JobScaling(self, clock, cluster)
+        root = savepoint_root(graph.configuration, checkpoint_root)
+        self._ending = JobEnding(self, store, self._executor, root)
         self._takeover: Takeover | None = None
         record_job(graph)
 
@@ -215,32 +220,26 @@ class JobMaster:
         )
 
     async def take_savepoint(self, directory: str, *, stop: bool = False, drain: bool = False) -> str:
-        """Its path. ``stop``: the job ends after it, as FINISHED; ``drain``: as if its input had ended.
-
-        Raises ``UserError`` for a job that does not run, ``CheckpointError`` when it cannot be taken.
-        """
-        if self.status is not JobStatus.RUNNING:
-            raise UserError(f"job {self.graph.name!r} is {self.status}; a savepoint can be taken of a running job.")
-        root = directory or self._savepoint_root
-        if not is_remote(root) and not Path(root).is_absolute():
-            raise UserError(f"the directory of a savepoint must be absolute, since it is the cluster's: {root}")
-        path = await self.checkpoints.take_savepoint(root, stop=stop, drain=drain)
-        if stop and (not drain or self.status is not JobStatus.RUNNING):
-            self.handle(StopRequested())  # one that drains ends by itself, unless it has failed meanwhile
-        return path
+        """See ``JobEnding.take_savepoint``."""
+        return await self._ending.take_savepoint(directory, stop=stop, drain=drain)
 
     async def rescale(self, parallelism: int, by_vertex: Mapping[str, int]) -> bool:
         """See ``JobScaling.rescale``."""
         return await self._scaling.rescale(parallelism, by_vertex)
 
-    def cancel(self) -> None:
+    async def cancel(self) -> None:
+        """See ``JobEnding.cancel``."""
+        await self._ending.cancel()
+
+    def drop(self) -> None:
+        """This JobManager ends, and its jobs with it."""
         self.handle(CancelRequested())
 
     def take_over(self, stored: StoredJob, timeout_s: float) -> None:
         """The job was another JobManager's: wait at most ``timeout_s`` for what of it runs, and go on with that."""
         deadline_s = self._clock.monotonic_s() + timeout_s
         reconciliation = Reconciliation(self.placement.slots, self._regions, deadline_s)
-        self._takeover = Takeover(self, reconciliation, stored.attempt, self._clock)
+        self._takeover = Takeover(self, reconciliation, stored, self._clock)
         self._takeover.begin(lost_results(self.graph.name) if self.collectors else None)
 
     @property
@@ -350,6 +349,9 @@ class JobMaster:
 
     # -- for its takeover -----------------------------------------------------------------------------------------
 
+    async def commit_savepoint(self, ending: job_store_pb2.JobEnding) -> None:
+        await self._ending.commit_savepoint(ending)
+
     def adopt(self, slots: Collection[SlotId], vertices: Collection[VertexId]) -> None:
         """These slots serve the job, and these vertices go on in them."""
         for slot_id in slots:
@@ -367,6 +369,14 @@ class JobMaster:
 
     def has_results_out(self) -> bool:
         return bool(self.collectors)
+
+    async def record_graph(self) -> None:
+        """As it is now, with its attempt: a new leader goes on with that. Raises ``ExternalError``, ``FencedError``."""
+        if self._store.keeps_jobs:
+            graph = job_graph_pb2.JobGraph()
+            graph.CopyFrom(self.graph)
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._executor, self._store.put, graph, self.machine.attempt)
 
     def become(self, parallelism: Parallelism) -> None:
         apply(self.graph, parallelism)
@@ -447,6 +457,7 @@ class JobMaster:
         return True
 
     async def _deploy(self, vertices: Collection[VertexId]) -> None:
+        await self.record_graph()
         restored, enumerators = await self.checkpoints.restore()
         started: list[SourceCoordinator] = []
         for vertex in self.graph.vertices:
@@ -494,17 +505,11 @@ class JobMaster:
 
     async def _end(self) -> None:
         """Record it first: whoever leads next must not start again what is committed, or was cancelled."""
-        loop = asyncio.get_running_loop()
-        if self._store.keeps_jobs:
-            try:
-                await loop.run_in_executor(self._executor, self._store.end, describe.result(self))
-            except ExternalError as error:
-                log.warning("the end of job %s cannot be recorded yet: %s", self.job_id, error)
-                loop.call_later(RECORD_WAIT_S, self._perform, Finished())
-                return
+        if not await self._ending.record(describe.result(self)):
+            asyncio.get_running_loop().call_later(RECORD_WAIT_S, self._perform, Finished())
+            return
         self._close_attempt([VertexId(vertex.vertex_id) for vertex in self.graph.vertices], self._slots)
-        keep = keeps_checkpoints(self.status, self.checkpoints.settings)
-        self.checkpoints.ended(keep)
+        self.checkpoints.ended(keeps_checkpoints(self.status, self.checkpoints.settings))
         self._executor.submit(self._store.forget, self.job_id)
         self._executor.shutdown(wait=False)
         for collector in self.collectors.values():

@@ -151,7 +151,7 @@ class JobManager:
         """Cancel what runs, give it a moment, and leave nothing behind."""
         running = jobs.running()
         for master in running:
-            master.cancel()
+            master.drop()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_GRACE_S):
                 for master in running:

@@ -42,6 +42,10 @@ class ScalableJob(Protocol):
         """The next attempt has these numbers of subtasks."""
         ...
 
+    async def record_graph(self) -> None:
+        """A new leader goes on with it as it is now."""
+        ...
+
     def handle(self, event: Replanned | RescaleRequested) -> None: ...
 
     def spawn(self, action: Callable[[], Awaitable[None]], fails_job: bool = True) -> None: ...
@@ -120,7 +124,10 @@ class JobScaling:
                 await job.checkpoints.checkpoint_now()
             else:
                 root = location_of(job.checkpoints.directory, "rescaling")
-                job.graph.restore_path = await job.checkpoints.take_savepoint(root, stop=True)
+                savepoint = await job.checkpoints.take_savepoint(root, stop=True)
+                job.graph.restore_path = savepoint.location
+                await job.record_graph()
+                await job.checkpoints.commit_savepoint(savepoint.checkpoint_id, "")
         except MillstreamError:
             self._next = None
             raise

@@ -62,8 +62,8 @@ class DispatcherService(DispatcherServicer):
     @answering
     async def CancelJob(self, request: jobmanager_pb2.CancelJobRequest) -> jobmanager_pb2.CancelJobResponse:
         master = self._jobs.find(request.job)
-        master.cancel()
-        status = describe.status_to_proto(master.status)
+        await master.cancel()
+        status = describe.status_to_proto(master.shown_status)
         return jobmanager_pb2.CancelJobResponse(job_id=master.job_id, status=status)
 
     @answering

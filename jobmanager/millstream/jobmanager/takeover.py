@@ -16,10 +16,11 @@ from millstream.core.ids import JobId, SlotId, SubtaskId, TaskManagerId, VertexI
 from millstream.core.rpc.error_info import from_proto
 from millstream.jobmanager.checkpointing.driver import CheckpointDriver
 from millstream.jobmanager.execution import Execution
-from millstream.jobmanager.job_machine import Event, JobFailed, JobMachine, Recovered
+from millstream.jobmanager.ha.job_store import StoredJob
+from millstream.jobmanager.job_machine import CancelRequested, Event, JobFailed, JobMachine, Recovered
 from millstream.jobmanager.reconciliation import Reconciliation
 from millstream.jobmanager.scheduling.slot_pool import Slot
-from millstream.proto.v1 import common_pb2, jobmanager_pb2
+from millstream.proto.v1 import common_pb2, job_store_pb2, jobmanager_pb2
 
 log = logging.getLogger("millstream.jobmanager")
 
@@ -39,16 +40,18 @@ class TakenOverJob(Protocol):
 
     def give_back(self, slot_id: SlotId) -> None: ...
 
+    async def commit_savepoint(self, ending: job_store_pb2.JobEnding) -> None: ...
+
 
 class Takeover:
     """Of one job. It is over when ``is_over``."""
 
-    def __init__(self, job: TakenOverJob, reconciliation: Reconciliation, attempt: int, clock: Clock) -> None:
-        """``attempt``: the highest that the former leader may have deployed."""
+    def __init__(self, job: TakenOverJob, reconciliation: Reconciliation, stored: StoredJob, clock: Clock) -> None:
         self.is_over = False
         self._job = job
         self._reconciliation = reconciliation
-        self._attempt = attempt
+        self._attempt = stored.attempt
+        self._ending = stored.ending
         self._clock = clock
         self._has_checkpoints = False
         self._failure: MillstreamError | None = None
@@ -57,6 +60,8 @@ class Takeover:
         """Take over the checkpoints, and wait for TaskManagers. ``failure``: why the job cannot go on in any case."""
         self._failure = failure
         self._job.handle(Recovered())
+        if self._ending is not None and not self._ending.savepoint:
+            self._job.handle(CancelRequested())
         self._job.spawn(self._take_checkpoints)
 
     def found(self, slot: Slot, subtasks: Iterable[jobmanager_pb2.KnownSubtask]) -> None:
@@ -103,6 +108,12 @@ class Takeover:
             len({subtask.vertex for subtask in self._job.machine.executions}),
         )
         self._job.adopt(used, whole)
+        if self._ending is not None and self._ending.savepoint:
+            if len(whole) == len({subtask.vertex for subtask in self._job.machine.executions}):
+                ending = self._ending
+                self._job.spawn(lambda: self._job.commit_savepoint(ending))
+            else:
+                self._failure = self._failure or _uncommitted(self._ending.savepoint)
         for subtask, execution in result.found.items():
             if subtask.vertex in whole and execution.status == common_pb2.SUBTASK_STATUS_FINISHED:
                 self._job.checkpoints.subtask_finished(subtask)
@@ -130,6 +141,14 @@ def lost_results(name: str) -> MillstreamError:
     return ExternalError(
         f"job {name!r} gives its records to its client, and those that it had not fetched were lost with the "
         f"JobManager that held them. Submit the job again."
+    )
+
+
+def _uncommitted(savepoint: str) -> MillstreamError:
+    return ExternalError(
+        f"the job was being stopped with the savepoint {savepoint} when its JobManager died, and of its subtasks, "
+        f"which were to make visible what the savepoint holds, not all are there any more. The savepoint is complete: "
+        f"a job that starts from it makes that visible."
     )
 
 

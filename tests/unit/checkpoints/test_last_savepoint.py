@@ -70,7 +70,13 @@ def test_no_checkpoint_follows_it_while_the_sinks_are_told(tmp_path: Path, reach
         store = CheckpointStore(open_storage(str(tmp_path / "checkpoints"), {}))
         driver = CheckpointDriver(GRAPH, CheckpointSettings(interval_ms=1000), store, clock, executor, job, {})
         driver.started({})
-        taking = asyncio.ensure_future(driver.take_savepoint(str(tmp_path / "kept"), stop=True, drain=drain))
+
+        async def take_and_commit() -> str:
+            savepoint = await driver.take_savepoint(str(tmp_path / "kept"), stop=True, drain=drain)
+            await driver.commit_savepoint(savepoint.checkpoint_id, "")
+            return savepoint.location
+
+        taking = asyncio.ensure_future(take_and_commit())
         await job.until(TRIGGER)
         state = checkpoint_pb2.SubtaskState(index=0)
         driver.reported(ONLY, checkpoint_pb2.CheckpointReport(checkpoint_id=1, state=state, records=5))

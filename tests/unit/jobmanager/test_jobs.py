@@ -147,7 +147,7 @@ def test_submitting_again_changes_nothing_and_a_namesake_is_warned_of(tmp_path: 
         assert f"another job named 'job' is running: {first.job_id}" in await jobs.submit(job(2))
         with pytest.raises(MillstreamError, match=rf"'job' names 2 jobs: {first.job_id} \(CREATED\), .* Use the id"):
             jobs.find("job")
-        first.cancel()
+        await first.cancel()
         assert jobs.find("job").job_id == f"{2:032x}", "running jobs go before ended ones"
         assert await jobs.submit(job(3, name="other")) == ""
         assert jobs.find("other").job_id == f"{3:032x}"
@@ -175,7 +175,7 @@ def test_only_the_last_ended_jobs_are_kept(tmp_path: Path, runner: asyncio.Runne
         await cluster.jobs.submit(running)
         for number in range(1, 6):
             await cluster.jobs.submit(job(number))
-            cluster.jobs.find(f"{number:032x}").cancel()
+            await cluster.jobs.find(f"{number:032x}").cancel()
         await cluster.jobs.submit(job(6))
         kept = {int(job_id, 16) for job_id in cluster.jobs.masters}
         assert kept == {100, 4, 5, 6}
@@ -194,7 +194,7 @@ def test_a_submission_leaves_the_uploads_of_other_clients(tmp_path: Path, runner
         cluster.clock.advance(1000)
         await cluster.jobs.submit(job(2, modules_blob=blob.name))
         assert blob.exists()
-        cluster.jobs.find(f"{2:032x}").cancel()
+        await cluster.jobs.find(f"{2:032x}").cancel()
         await cluster.jobs.submit(job(3))
         assert not blob.exists()
 
@@ -218,7 +218,7 @@ def test_waiting_is_described_and_ends_with_the_slots(tmp_path: Path, runner: as
         cluster.clock.advance(60_000)
         cluster.jobs.check_slots()
         assert str(master.status) == "INITIALIZING", "a job that has slots does not give up"
-        master.cancel()
+        await master.cancel()
         await cluster.taskmanagers.close()
 
     runner.run(run())
@@ -257,7 +257,7 @@ def test_the_longest_waiting_job_goes_first_and_a_smaller_one_may_pass(tmp_path:
         statuses = [str(master.status) for master in cluster.jobs.masters.values()]
         assert statuses == ["CREATED", "INITIALIZING", "CREATED"]
         for master in cluster.jobs.running():
-            master.cancel()
+            await master.cancel()
         await cluster.taskmanagers.close()
 
     runner.run(run())
@@ -346,7 +346,7 @@ def test_the_cluster_is_described_by_taskmanager(tmp_path: Path, runner: asyncio
         assert sum(t.slots_free for t in described.taskmanagers) == 1
         assert {t.last_heartbeat_ms for t in described.taskmanagers} == {1_000_000}
         assert (described.version, described.metrics_address, described.started_ms) == ("9", "127.0.0.1:2", 77)
-        cluster.jobs.find("job").cancel()
+        await cluster.jobs.find("job").cancel()
         await cluster.taskmanagers.close()
 
     runner.run(run())

@@ -99,7 +99,7 @@ class CheckpointDriver:
         self._timer: asyncio.TimerHandle | None = None
         self._refers_to_nothing = False
         """The next checkpoint must not refer to earlier files, since subtasks know of some that are damaged."""
-        self._savepoints: deque[_Savepoint] = deque()
+        self._savepoints: deque[Savepoint] = deque()
         """Asked for; the first one may be under way."""
 
     @property
@@ -205,25 +205,27 @@ class CheckpointDriver:
         if not keep:
             self._later(self._store.discard_all)
 
-    async def take_savepoint(self, directory: str, *, stop: bool = False, drain: bool = False) -> str:
-        """Where it is, when it is complete: a new directory below ``directory``. Raises ``CheckpointError``.
+    async def take_savepoint(self, directory: str, *, stop: bool = False, drain: bool = False) -> Savepoint:
+        """When it is complete: a new directory below ``directory``. Raises ``CheckpointError``.
 
-        ``stop``: the attempt ends with it: no checkpoint follows, and sinks commit what it holds. The job fails when
-        they cannot be told. ``drain``: the sources end their input with it, and the job goes on to its end by itself.
+        ``stop``: the attempt ends with it: no checkpoint follows; ``commit_savepoint`` is to be called next. ``drain``:
+        the sources end their input with it, and the job goes on to its end by itself.
         """
-        done: asyncio.Future[_Savepoint] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[Savepoint] = asyncio.get_running_loop().create_future()
         name = f"savepoint-{self._graph.job_id[:6]}-{self._clock.wall_ms():x}"
-        self._savepoints.append(_Savepoint(location_of(directory, name), drain, stop and not drain, done))
+        self._savepoints.append(Savepoint(location_of(directory, name), drain, stop and not drain, done))
         self.coordinator.request_savepoint()
         if self._timer is None:
             self._tick()
-        savepoint = await done
-        if stop:
-            try:
-                await self._tell_all(COMPLETED, self._job.running_subtasks(), _message(savepoint.checkpoint_id))
-            except MillstreamError as error:
-                self._job.fail(error)
-        return savepoint.location
+        return await done
+
+    async def commit_savepoint(self, checkpoint_id: int, drained: str) -> None:
+        """Sinks commit what the savepoint holds; the job fails when they cannot be told. ``drained``: see there."""
+        self.drained = drained or self.drained
+        try:
+            await self._tell_all(COMPLETED, self._job.running_subtasks(), _message(checkpoint_id))
+        except MillstreamError as error:
+            self._job.fail(error)
 
     async def checkpoint_now(self) -> None:
         """Returns when a checkpoint that starts now is complete, or when the next one after it is."""
@@ -448,12 +450,14 @@ class CheckpointDriver:
 
 
 @dataclass
-class _Savepoint:
+class Savepoint:
+    """One that somebody has asked for."""
+
     location: str
     drain: bool
     is_end: bool
     """Nothing of the job is to be committed but what it holds."""
-    done: asyncio.Future[_Savepoint]
+    done: asyncio.Future[Savepoint]
     checkpoint_id: int = 0
 
 
@@ -461,7 +465,7 @@ def _message(checkpoint_id: int) -> checkpoint_pb2.TriggerCheckpoint:
     return checkpoint_pb2.TriggerCheckpoint(checkpoint_id=checkpoint_id)
 
 
-def _answer(done: asyncio.Future[_Savepoint], answer: _Savepoint | MillstreamError) -> None:
+def _answer(done: asyncio.Future[Savepoint], answer: Savepoint | MillstreamError) -> None:
     """Unless whoever asked has gone."""
     if done.done():
         return

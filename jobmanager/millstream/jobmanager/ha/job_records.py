@@ -8,6 +8,7 @@ ever overwritten, and every name carries the epoch of the leader that wrote it::
     jobs/<job>.graph.<e>.<n>          the job as it is to run; the highest (e, n) counts
     jobs/<job>.accepted.<e>.<n>       that there is a graph to be found
     jobs/<job>.source-<v>.<e>.<n>     the journal of a source; the highest (e, n) counts
+    jobs/<job>.ending.<e>.<n>         how the job is about to end
     jobs/<job>.blob-<key>.<e>.<n>     user code
     jobs/<job>.result.<e>.<n>         how the job ended
 
@@ -34,6 +35,7 @@ JOBS: Final = "jobs"
 GRAPH: Final = "graph"
 ACCEPTED: Final = "accepted"
 RESULT: Final = "result"
+ENDING: Final = "ending"
 _SOURCE: Final = "source-"
 _BLOB: Final = "blob-"
 _RECORD: Final = re.compile(r"([^.]+)\.([^.]+)\.(\d+)\.(\d+)")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from millstream.core.ids import JobId
-from millstream.proto.v1 import job_graph_pb2, jobmanager_pb2
+from millstream.proto.v1 import job_graph_pb2, job_store_pb2, jobmanager_pb2
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,8 @@ class StoredJob:
     submitted_ms: int
     sources: Mapping[str, bytes] = field(default_factory=dict)
     """The newest journal record of its sources, by vertex id; none for a source that has not been started."""
+    ending: job_store_pb2.JobEnding | None = None
+    """How it was about to end."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,10 @@ class JobStore(Protocol):
         """Before what ``record`` tells is handed out; it replaces the former one of the vertex."""
         ...
 
+    def will_end(self, job_id: JobId, ending: job_store_pb2.JobEnding) -> None:
+        """Before its subtasks are told: a new leader must not let the job go on."""
+        ...
+
     def end(self, result: jobmanager_pb2.JobDetails) -> None:
         """The job has ended, and never comes back. Before its checkpoints are removed."""
         ...
@@ -87,6 +93,9 @@ class NoStore:
         return
 
     def put_source(self, job_id: JobId, vertex_id: str, record: bytes) -> None:
+        return
+
+    def will_end(self, job_id: JobId, ending: job_store_pb2.JobEnding) -> None:
         return
 
     def end(self, result: jobmanager_pb2.JobDetails) -> None:

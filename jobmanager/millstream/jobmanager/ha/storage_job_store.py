@@ -8,9 +8,9 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Final, NoReturn
+from typing import Final, NoReturn, TypeVar
 
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from millstream.core.checkpoint.framing import Framing
 from millstream.core.checkpoint.storage import Storage, location_of
@@ -22,6 +22,7 @@ from millstream.core.rpc.error_info import to_proto
 from millstream.jobmanager.blob_store import BlobStore, blob_keys
 from millstream.jobmanager.ha.job_records import (
     ACCEPTED,
+    ENDING,
     EPOCHS,
     GRAPH,
     JOBS,
@@ -42,6 +43,7 @@ from millstream.jobmanager.ha.job_store import Recovered, StoredJob
 from millstream.jobmanager.ha.leadership import Leadership
 from millstream.proto.v1 import common_pb2, job_graph_pb2, job_store_pb2, jobmanager_pb2
 
+M = TypeVar("M", bound=Message)
 _FRAMING: Final = Framing(b"MSJS", 1, "a record of a job store")
 
 log = logging.getLogger("millstream.jobmanager")
@@ -119,7 +121,9 @@ class StorageJobStore:
             blob = kept.get(key, Record(job_id, blob_kind(key), self._epoch, 0))
             self._blobs.bring(key, partial(self._storage.fetch, blob.path), self._place(blob))
         sources = {vertex: self._read(source) for vertex, source in files.sources().items()}
-        return StoredJob(record.graph, record.attempt, record.submitted_ms, sources)
+        planned = files.newest.get(ENDING)
+        ending = None if planned is None else self._read_message(planned, job_store_pb2.JobEnding)
+        return StoredJob(record.graph, record.attempt, record.submitted_ms, sources, ending)
 
     def _adopt(self, job: StoredJob, files: JobFiles) -> StoredJob:
         """Write it again as this leader's."""
@@ -128,6 +132,8 @@ class StorageJobStore:
         self._keep_blobs(job.graph)
         for vertex, record in job.sources.items():
             self._create(job_id, source_kind(vertex), record)
+        if job.ending is not None:
+            self._create(job_id, ENDING, job.ending.SerializeToString())
         self._create_graph(job_store_pb2.JobRecord(graph=job.graph, attempt=job.attempt, submitted_ms=job.submitted_ms))
         return job
 
@@ -150,8 +156,8 @@ class StorageJobStore:
         if self._storage.size(record.path) is None:
             return
         try:
-            yield jobmanager_pb2.JobDetails.FromString(self._read(record))
-        except (DamagedStateError, DecodeError) as error:
+            yield self._read_message(record, jobmanager_pb2.JobDetails)
+        except DamagedStateError as error:
             told = f"how the job ended is not known any more: {error}"
             yield _failed(job_id, DamagedStateError(told), 0)
 
@@ -208,6 +214,9 @@ class StorageJobStore:
     def put_source(self, job_id: JobId, vertex_id: str, record: bytes) -> None:
         self._write(job_id, source_kind(vertex_id), record)
 
+    def will_end(self, job_id: JobId, ending: job_store_pb2.JobEnding) -> None:
+        self._write(job_id, ENDING, ending.SerializeToString())
+
     def end(self, result: jobmanager_pb2.JobDetails) -> None:
         job_id = result.summary.job_id
         if (job_id, RESULT) not in self._newest:
@@ -261,8 +270,12 @@ class StorageJobStore:
 
     def _read_graph(self, record: Record) -> job_store_pb2.JobRecord:
         """Raises ``DamagedStateError``."""
+        return self._read_message(record, job_store_pb2.JobRecord)
+
+    def _read_message(self, record: Record, kind: type[M]) -> M:
+        """Raises ``DamagedStateError``."""
         try:
-            return job_store_pb2.JobRecord.FromString(self._read(record))
+            return kind.FromString(self._read(record))
         except DecodeError as error:
             raise DamagedStateError(f"{self._place(record)} is damaged: {error}") from error
 

@@ -45,3 +45,33 @@ class JobRecord(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___JobRecord: _TypeAlias = JobRecord  # noqa: Y015
+
+@_typing.final
+class JobEnding(_message.Message):
+    """How a job is about to end: a new leader must not let it go on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SAVEPOINT_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_ID_FIELD_NUMBER: _builtins.int
+    DRAIN_FIELD_NUMBER: _builtins.int
+    savepoint: _builtins.str
+    """complete, to be committed; empty: the job is being cancelled"""
+    checkpoint_id: _builtins.int
+    """the savepoint's"""
+    drain: _builtins.bool
+    """its input has ended with the savepoint"""
+    def __init__(
+        self,
+        *,
+        savepoint: _builtins.str = ...,
+        checkpoint_id: _builtins.int = ...,
+        drain: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint_id", b"checkpoint_id", "drain", b"drain", "savepoint", b"savepoint"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JobEnding: _TypeAlias = JobEnding  # noqa: Y015

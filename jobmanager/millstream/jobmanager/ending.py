@@ -1,0 +1,97 @@
+"""How a job comes to its end on somebody's word, in such a way that no change of the leader undoes it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol
+
+from millstream.core.api.job import JobStatus
+from millstream.core.checkpoint.storage import is_remote
+from millstream.core.errors import ExternalError, MillstreamError, UserError
+from millstream.core.ids import JobId
+from millstream.jobmanager.checkpointing.driver import CheckpointDriver
+from millstream.jobmanager.ha.job_store import JobStore
+from millstream.jobmanager.job_machine import CancelRequested, Event, StopRequested
+from millstream.proto.v1 import job_graph_pb2, job_store_pb2, jobmanager_pb2
+
+log = logging.getLogger("millstream.jobmanager")
+
+
+class EndingJob(Protocol):
+    """What the end of a job needs of it."""
+
+    graph: job_graph_pb2.JobGraph
+    job_id: JobId
+    checkpoints: CheckpointDriver
+
+    @property
+    def status(self) -> JobStatus: ...
+
+    def handle(self, event: Event) -> None: ...
+
+    def fail(self, error: MillstreamError) -> None: ...
+
+
+class JobEnding:
+    """Of one job. Each step is recorded before it is taken."""
+
+    def __init__(self, job: EndingJob, store: JobStore, executor: ThreadPoolExecutor, savepoint_root: str) -> None:
+        self._job = job
+        self._store = store
+        self._executor = executor
+        self._savepoint_root = savepoint_root
+
+    async def cancel(self) -> None:
+        """Returns when the job will be cancelled, whatever happens to this JobManager. Raises ``ExternalError``."""
+        if not self._job.status.is_terminal_state():
+            await self._will_end(job_store_pb2.JobEnding())
+            self._job.handle(CancelRequested())
+
+    async def take_savepoint(self, directory: str, *, stop: bool = False, drain: bool = False) -> str:
+        """Its path. ``stop``: the job ends after it, as FINISHED; ``drain``: as if its input had ended.
+
+        Raises ``UserError`` for a job that does not run, ``CheckpointError`` when it cannot be taken.
+        """
+        if self._job.status is not JobStatus.RUNNING:
+            name = self._job.graph.name
+            raise UserError(f"job {name!r} is {self._job.status}; a savepoint can be taken of a running job.")
+        root = directory or self._savepoint_root
+        if not is_remote(root) and not Path(root).is_absolute():
+            raise UserError(f"the directory of a savepoint must be absolute, since it is the cluster's: {root}")
+        savepoint = await self._job.checkpoints.take_savepoint(root, stop=stop, drain=drain)
+        if stop:
+            ending = job_store_pb2.JobEnding(
+                savepoint=savepoint.location, checkpoint_id=savepoint.checkpoint_id, drain=drain
+            )
+            try:
+                await self._will_end(ending)
+            except ExternalError as error:
+                self._job.fail(error)  # nothing was committed: it goes on from its last checkpoint
+                raise
+            await self.commit_savepoint(ending)
+        return savepoint.location
+
+    async def commit_savepoint(self, ending: job_store_pb2.JobEnding) -> None:
+        """It is the job's end: sinks make visible what it holds."""
+        await self._job.checkpoints.commit_savepoint(ending.checkpoint_id, ending.savepoint if ending.drain else "")
+        if not ending.drain or self._job.status is not JobStatus.RUNNING:
+            self._job.handle(StopRequested())  # one that drains ends by itself, unless it has failed meanwhile
+
+    async def record(self, result: jobmanager_pb2.JobDetails) -> bool:
+        """That the job has ended. False when the storage refuses: to be tried again. Raises ``FencedError``."""
+        if self._store.keeps_jobs:
+            loop = asyncio.get_running_loop()
+            try:
+                await loop.run_in_executor(self._executor, self._store.end, result)
+            except ExternalError as error:
+                log.warning("the end of job %s cannot be recorded yet: %s", self._job.job_id, error)
+                return False
+        return True
+
+    async def _will_end(self, ending: job_store_pb2.JobEnding) -> None:
+        if self._store.keeps_jobs:
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._executor, self._store.will_end, self._job.job_id, ending)
