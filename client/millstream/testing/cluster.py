@@ -110,6 +110,13 @@ class MiniCluster:
         """What the JobManager knows of its TaskManagers and slots."""
         return self._session.connection().describe_cluster()
 
+    def number_of(self, taskmanager_id: str) -> int:
+        """The number of the TaskManager that job details and ``describe`` call so."""
+        for number, server in enumerate(self._cluster.taskmanagers):
+            if f"TaskManager {taskmanager_id} " in server.log.read_text(errors="replace"):
+                return number
+        raise ValueError(f"no TaskManager of this cluster is called {taskmanager_id}")
+
     def wait_until(self, found: Callable[[], FoundT], what: str, timeout_s: float = WAIT_TIMEOUT_S) -> FoundT:
         """Ask ``found`` until its answer is true, and return that. ``AssertionError`` with ``what`` after a time."""
         deadline_s = self._clock.monotonic_s() + timeout_s

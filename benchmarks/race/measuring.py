@@ -1,0 +1,110 @@
+"""Runs a schedule of faults against one system and measures each."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from race.output import Output
+from race.schedule import Fault
+from race.system import System
+
+T = TypeVar("T")
+
+LOOK_INTERVAL_S: Final = 0.02
+ASK_INTERVAL_S: Final = 0.1
+RECOVERY_TIMEOUT_S: Final = 180.0
+CHECKPOINTS_BETWEEN: Final = 2
+"""The system has to complete so many before the next fault."""
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """What one fault cost; seconds since the fault."""
+
+    system: str
+    timeouts: str
+    kind: str
+    noticed_s: float
+    output_s: float
+    restarted: bool
+
+
+@dataclass(frozen=True)
+class Course:
+    """All faults of one system with one choice of timeouts, and what its output is worth."""
+
+    recoveries: list[Recovery]
+    verdict: dict[str, int]
+
+    def as_json(self) -> dict[str, Any]:
+        return {"recoveries": [asdict(recovery) for recovery in self.recoveries], "verdict": self.verdict}
+
+
+def run(system: System, timeouts: str, faults: list[Fault], home: Path) -> Course:
+    """Start the system below ``home``, disturb it, and end it."""
+    output = Output(home / "output")
+    recoveries = []
+    try:
+        system.start(home)
+        system.submit(output.directory)
+        for fault in faults:
+            _settle(system)
+            time.sleep(fault.pause_s)
+            recovery = _disturb(system, timeouts, fault, output)
+            print(f"  {recovery}", file=sys.stderr, flush=True)
+            recoveries.append(recovery)
+            system.heal()
+        _settle(system)
+    finally:
+        system.close()
+    return Course(recoveries, output.verdict())
+
+
+def _disturb(system: System, timeouts: str, fault: Fault, output: Output) -> Recovery:
+    output.look()
+    output.forget()
+    system.strike(fault.kind, fault.choice)
+    struck_s = system.struck_s
+    noticed_s: float | None = None
+    asked_s = 0.0
+
+    def first_output() -> float | None:
+        nonlocal noticed_s, asked_s
+        output.look()
+        if noticed_s is None and time.time() > asked_s + ASK_INTERVAL_S:
+            noticed_s = system.noticed(fault.kind, struck_s)
+            asked_s = time.time()
+        return None if noticed_s is None else output.first_after(struck_s, noticed_s)
+
+    first_s = _until(first_output, f"output after {fault.kind}", LOOK_INTERVAL_S)
+    assert noticed_s is not None
+    return Recovery(
+        system.name,
+        timeouts,
+        fault.kind,
+        round(noticed_s - struck_s, 3),
+        round(first_s - struck_s, 3),
+        system.restarted(struck_s),
+    )
+
+
+def _settle(system: System) -> None:
+    """Until everything runs, and has done so for some checkpoints."""
+    _until(system.is_steady, "a steady state", ASK_INTERVAL_S)
+    before = system.checkpoints()
+    _until(lambda: system.checkpoints() >= before + CHECKPOINTS_BETWEEN, "checkpoints", ASK_INTERVAL_S)
+    _until(system.is_steady, "a steady state", ASK_INTERVAL_S)
+
+
+def _until(found: Callable[[], T | None], what: str, interval_s: float) -> T:
+    deadline_s = time.monotonic() + RECOVERY_TIMEOUT_S
+    while not (answer := found()):
+        if time.monotonic() > deadline_s:
+            raise SystemExit(f"no {what} within {RECOVERY_TIMEOUT_S:g} s")
+        time.sleep(interval_s)
+    return answer

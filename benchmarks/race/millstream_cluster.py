@@ -1,0 +1,105 @@
+"""Millstream as real processes: a ``MiniCluster`` with TaskManagers of one slot each."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from race.job import CHECKPOINT_INTERVAL_S, NUMBERS, PARALLELISM, RUNNING
+from race.schedule import FREEZE_TASKMANAGER, KILL_SLOT, KILL_TASKMANAGER
+
+from millstream.core.api.job import JobStatus
+from millstream.core.errors import MillstreamError
+from millstream.table import EnvironmentSettings, TableEnvironment
+from millstream.testing import MiniCluster
+
+_COLUMNS: Final = "n BIGINT, k BIGINT, seen BIGINT, total BIGINT"
+
+
+class MillstreamCluster:
+    """``settings``: over the defaults."""
+
+    name = "Millstream"
+
+    def __init__(self, taskmanagers: int, settings: dict[str, str]) -> None:
+        self._taskmanagers = taskmanagers
+        self._settings = settings
+        self._alive: set[int] = set(range(taskmanagers))
+        self._frozen: set[int] = set()
+        self.struck_s = 0.0
+
+    # -- life -------------------------------------------------------------------------------------------------------
+
+    def start(self, home: Path) -> None:
+        settings = {"io.tmp.dirs": str(home), "client.timeout": "1 s", **self._settings}
+        self._cluster = MiniCluster(self._taskmanagers, 1, settings)
+        self._cluster.__enter__()
+
+    def submit(self, output: Path) -> None:
+        tables = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
+        settings = {
+            "parallelism.default": str(PARALLELISM),
+            "execution.checkpointing.interval": f"{CHECKPOINT_INTERVAL_S:g} s",
+            **self._settings,
+        }
+        for key, value in settings.items():
+            tables.get_config().set(key, value)
+        tables.execute_sql(NUMBERS)
+        options = f"'connector' = 'filesystem', 'format' = 'csv', 'path' = '{output}'"
+        tables.execute_sql(f"CREATE TABLE running ({_COLUMNS}) WITH ({options})")
+        job = tables.execute_sql(f"INSERT INTO running {RUNNING}").get_job_client()
+        assert job is not None
+        self._job = job
+
+    def close(self) -> None:
+        self._cluster.close()
+
+    # -- questions --------------------------------------------------------------------------------------------------
+
+    def is_steady(self) -> bool:
+        job = self._details()
+        if job is None or JobStatus(job.summary.status) is not JobStatus.RUNNING:
+            return False
+        return len(self._cluster.describe().taskmanagers) == self._taskmanagers
+
+    def checkpoints(self) -> int:
+        job = self._details()
+        return 0 if job is None else int(job.checkpoints.completed)
+
+    def noticed(self, kind: str, since_s: float) -> float | None:
+        job = self._details()
+        changes = () if job is None else job.history
+        return min((change.at_ms / 1000 for change in changes if change.at_ms / 1000 > since_s), default=None)
+
+    def restarted(self, since_s: float) -> bool:
+        return self.noticed("", since_s) is not None
+
+    def _details(self) -> Any:
+        try:
+            return self._job.describe()
+        except MillstreamError:
+            return None
+
+    # -- faults -----------------------------------------------------------------------------------------------------
+
+    def strike(self, kind: str, choice: int) -> None:
+        job = self._job.describe()
+        running = sorted({task.taskmanager_id for vertex in job.vertices for task in vertex.subtasks})
+        victim = self._cluster.number_of(running[choice % len(running)])
+        self.struck_s = time.time()
+        if kind == KILL_TASKMANAGER:
+            self._cluster.kill_taskmanager(victim)
+            self._alive.discard(victim)
+        elif kind == FREEZE_TASKMANAGER:
+            self._cluster.freeze_taskmanager(victim)
+            self._frozen.add(victim)
+        elif kind == KILL_SLOT:
+            self._cluster.kill_slot(victim)
+
+    def heal(self) -> None:
+        for victim in self._frozen:
+            self._cluster.thaw(victim)
+        self._frozen.clear()
+        while len(self._alive) < self._taskmanagers:
+            self._alive.add(self._cluster.add_taskmanager())

@@ -1,0 +1,78 @@
+"""What a job has committed: when its first file after a fault appeared, and whether all rows are right."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from race.job import ROWS_PER_SECOND
+
+SETTLING_S: Final = 10
+"""The end of the output: subtasks of the source may be so far apart when the job is stopped."""
+_NUMBER: Final = re.compile(r"-?\d+")
+
+
+@dataclass
+class Output:
+    """The directory of a sink that shows a file when it is committed, complete and under its final name."""
+
+    directory: Path
+    _known: set[str] = field(default_factory=set)
+    _fresh: list[tuple[float, float]] = field(default_factory=list)
+    """When a file was seen first, and when it was written; wall seconds."""
+
+    def look(self) -> None:
+        """Note what has appeared since the last look."""
+        now_s = time.time()
+        for path in self._files():
+            if path not in self._known:
+                self._known.add(path)
+                self._fresh.append((now_s, Path(path).stat().st_mtime))
+
+    def first_after(self, fault_s: float, noticed_s: float) -> float | None:
+        """When the first file appeared that was written after the fault, and not on account of a checkpoint that was
+        complete before it was noticed."""
+        return next((seen for seen, written in self._fresh if written > fault_s and seen > noticed_s), None)
+
+    def forget(self) -> None:
+        self._fresh.clear()
+
+    def verdict(self) -> dict[str, int]:
+        """Rows committed, and how many are missing, twice, or do not have the figures of an undisturbed run."""
+        rows: list[tuple[int, ...]] = []
+        for path in self._files():
+            rows += [tuple(map(int, _NUMBER.findall(line))) for line in Path(path).read_text().splitlines()]
+        numbers = {row[0] for row in rows}
+        sure = max(numbers, default=0) - SETTLING_S * ROWS_PER_SECOND
+        missing = sum(n not in numbers for n in range(sure))
+        wrong = 0
+        by_key: dict[int, list[tuple[int, ...]]] = defaultdict(list)
+        for row in rows:
+            by_key[row[1]].append(row)
+        for of_key in by_key.values():
+            total = 0
+            for position, (n, _, seen, running) in enumerate(sorted(of_key, key=lambda row: row[2]), 1):
+                total += n
+                wrong += seen != position or running != total
+        return {"rows": len(rows), "missing": missing, "doubled": len(rows) - len(numbers), "wrong": wrong}
+
+    def _files(self) -> Iterator[str]:
+        pending = [str(self.directory)]
+        while pending:
+            try:
+                entries = list(os.scandir(pending.pop()))
+            except FileNotFoundError:
+                continue
+            for entry in entries:
+                if entry.name.startswith((".", "_")):
+                    continue
+                if entry.is_dir():
+                    pending.append(entry.path)
+                else:
+                    yield entry.path
