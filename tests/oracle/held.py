@@ -84,7 +84,7 @@ def read_held(directory: Path, keys: int, parallelism: int | None = None) -> Hel
     storage = LocalStorage(directory)
     manifest = read_manifest(storage)
     check_contents(storage, "", manifest)
-    graph = _graph(manifest, parallelism)
+    graph = graph_of(manifest, parallelism)
     restored = redistribute(graph, manifest, str(directory))
     held = Held(manifest.checkpoint_id, manifest.parent_id)
     uids = {id_of_uid(uid): uid for uid in ("numbers", "numbers again", *STAGES, *SINKS)}
@@ -107,7 +107,7 @@ def read_held(directory: Path, keys: int, parallelism: int | None = None) -> Hel
         for operator_id, snapshot in share.reader.operators(share.groups).items():
             share.add(held, uids[operator_id], snapshot)
         head = uids.get(vertex.operators[0].operator_id, "")
-        for rows in share.flights(_ways_into(graph, vertex_id)):
+        for rows in share.flights(ways_into(graph, vertex_id)):
             later.append((rank[head], head, rows))
     for _, head, rows in sorted(later, key=lambda found: found[0]):
         if head in STAGES:
@@ -161,7 +161,7 @@ class _Share:
         return batch.take(np.flatnonzero((found >= self.groups.start) & (found < self.groups.stop)))
 
 
-def _graph(manifest: checkpoint_pb2.CheckpointManifest, parallelism: int | None) -> job_graph_pb2.JobGraph:
+def graph_of(manifest: checkpoint_pb2.CheckpointManifest, parallelism: int | None) -> job_graph_pb2.JobGraph:
     """The job as far as a restore needs it."""
     graph = job_graph_pb2.JobGraph(job_id=manifest.job_id, name=manifest.job_name)
     for vertex in manifest.vertices:
@@ -182,5 +182,5 @@ def _graph(manifest: checkpoint_pb2.CheckpointManifest, parallelism: int | None)
     return graph
 
 
-def _ways_into(graph: job_graph_pb2.JobGraph, vertex_id: str) -> list[int]:
+def ways_into(graph: job_graph_pb2.JobGraph, vertex_id: str) -> list[int]:
     return [edge.edge_id for edge in graph.edges if edge.target_vertex == vertex_id]
