@@ -9,21 +9,25 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from millstream.core.clock import Clock, SystemClock
 from millstream.core.config import Configuration, options
-from millstream.core.errors import UnavailableError
+from millstream.core.errors import NotLeaderError, UnavailableError
+from millstream.core.ha.leader_address import LeaderAddress
 from millstream.core.ids import BlobKey
 from millstream.core.rpc.blobs import put_blob
-from millstream.core.rpc.channel import BlockingPeer
+from millstream.core.rpc.leader_channel import BlockingLeaderPeer
 from millstream.core.rpc.secret import ClusterSecret
 from millstream.proto.v1 import common_pb2, job_graph_pb2, jobmanager_pb2
 from millstream.proto.v1.jobmanager_pb2_grpc import BlobStoreStub, DispatcherStub
 
+R = TypeVar("R")
+
 CALL_DEADLINE_S = 30.0
-SAVEPOINT_WAIT_MS = 600_000
 """For a call that does not wait for anything."""
+
+SAVEPOINT_WAIT_MS = 600_000
 
 FIRST_CONTACT_S = 3.0
 """Patience with a JobManager that has never answered; one that has is given ``client.timeout`` to come back."""
@@ -33,7 +37,7 @@ RETRY_PAUSE_MAX_S = 1.0
 
 
 class ClusterConnection:
-    """One JobManager as a client sees it."""
+    """A cluster's JobManager, the leader if there are several, as a client sees it."""
 
     def __init__(
         self,
@@ -42,26 +46,33 @@ class ClusterConnection:
         pause: Callable[[float], object] | None = None,
     ) -> None:
         """``pause(seconds)`` waits between attempts to reach the JobManager."""
-        self.address = options.jobmanager_address(configuration)
         timeout: timedelta = configuration[options.CLIENT_TIMEOUT]
         self._timeout_s = timeout.total_seconds()
         self._was_reached = False
         self._pause = pause or threading.Event().wait
         self._clock = clock or SystemClock()
-        self._peer = BlockingPeer(self.address, load_secret(configuration), self._clock)
+        self._peer = BlockingLeaderPeer(LeaderAddress.of(configuration), load_secret(configuration), self._clock)
         self._dispatcher: DispatcherStub = self._peer.stub(DispatcherStub)
         self._blob_store: BlobStoreStub = self._peer.stub(BlobStoreStub)
 
     def submit(self, graph: job_graph_pb2.JobGraph, blobs: Mapping[BlobKey, bytes]) -> jobmanager_pb2.SubmitJobResponse:
-        """Upload the blobs the JobManager does not have, then submit ``graph``."""
-        asked = jobmanager_pb2.HasBlobsRequest(keys=sorted(blobs))
-        missing: jobmanager_pb2.HasBlobsResponse = self._call(self._blob_store.HasBlobs, asked)
-        for key in missing.missing:
-            put_blob(self._peer, blobs[BlobKey(key)])
-        submitted: jobmanager_pb2.SubmitJobResponse = self._call(
-            self._dispatcher.SubmitJob, jobmanager_pb2.SubmitJobRequest(graph=graph), again=False
-        )
-        return submitted
+        """Upload the blobs the JobManager does not have, then submit ``graph``.
+
+        All of it again when nobody answered: a job that was accepted is known by its id.
+        """
+
+        def attempt() -> jobmanager_pb2.SubmitJobResponse:
+            asked = jobmanager_pb2.HasBlobsRequest(keys=sorted(blobs))
+            missing = self._peer.call(self._blob_store.HasBlobs, asked, CALL_DEADLINE_S).missing
+            for key in missing:
+                put_blob(self._peer.here(), blobs[BlobKey(key)])
+            request = jobmanager_pb2.SubmitJobRequest(graph=graph)
+            submitted: jobmanager_pb2.SubmitJobResponse = self._peer.call(
+                self._dispatcher.SubmitJob, request, CALL_DEADLINE_S
+            )
+            return submitted
+
+        return self._patiently(attempt)
 
     def compare_state(self, graph: job_graph_pb2.JobGraph) -> jobmanager_pb2.StateComparison:
         """What a job would start with, of the savepoint that its graph names; nothing is deployed."""
@@ -126,14 +137,20 @@ class ClusterConnection:
     def _call(self, method: Any, request: Any, wait_ms: int = 0, *, again: bool = True) -> Any:
         """One call; ``again``: repeat it while the JobManager does not answer, since repeating changes nothing."""
         deadline_s = CALL_DEADLINE_S + wait_ms / 1000
-        patience_s = self._timeout_s if self._was_reached else min(self._timeout_s, FIRST_CONTACT_S)
+        return self._patiently(lambda: self._peer.call(method, request, deadline_s), again=again)
+
+    def _patiently(self, attempt: Callable[[], R], *, again: bool = True) -> R:
+        """The first of the attempts that the JobManager answers. What a standby refused may always be repeated."""
+        is_known = self._was_reached or self._peer.may_move
+        patience_s = self._timeout_s if is_known else min(self._timeout_s, FIRST_CONTACT_S)
         give_up_s = self._clock.monotonic_s() + patience_s
         pause_s = RETRY_PAUSE_S
         while True:
             try:
-                response = self._peer.call(method, request, deadline_s=deadline_s, retry=None)
+                response = attempt()
             except UnavailableError as error:
-                if not again or self._clock.monotonic_s() + pause_s > give_up_s:
+                may_repeat = again or isinstance(error, NotLeaderError)
+                if not may_repeat or self._clock.monotonic_s() + pause_s > give_up_s:
                     raise self._unreachable(error) from None
                 self._pause(pause_s)
                 pause_s = min(2 * pause_s, RETRY_PAUSE_MAX_S)
@@ -143,10 +160,10 @@ class ClusterConnection:
 
     def _unreachable(self, error: UnavailableError) -> UnavailableError:
         if self._was_reached:
-            return UnavailableError(f"the JobManager at {self.address} no longer answers: {error}")
+            return UnavailableError(f"the JobManager at {self._peer.address} no longer answers: {error}")
         return UnavailableError(
-            f"no JobManager answers at {self.address}: {error}. Start one with `millstream cluster start`, give the "
-            f"address of one with --jobmanager HOST:PORT, or use an embedded cluster with `millstream run --local`."
+            f"no JobManager answers at {self._peer.address}: {error}. Start one with `millstream cluster start`, give "
+            f"the address of one with --jobmanager HOST:PORT, or use an embedded cluster with `millstream run --local`."
         )
 
 

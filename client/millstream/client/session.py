@@ -19,6 +19,7 @@ from millstream.client.error_report import install_hook
 from millstream.client.job_client import JobClient, ShowProgress
 from millstream.core.config import Configuration, find_file, load, options
 from millstream.core.config.options import number_of_task_slots
+from millstream.core.ha.settings import names_jobmanager
 
 if TYPE_CHECKING:
     from millstream.client.connection import ClusterConnection
@@ -55,7 +56,7 @@ class Session:
     @property
     def is_embedded(self) -> bool:
         """No JobManager is configured."""
-        return self.configuration[options.JOBMANAGER_RPC_ADDRESS] is None
+        return not names_jobmanager(self.configuration)
 
     @property
     def jobs(self) -> list[JobClient]:

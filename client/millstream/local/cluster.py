@@ -1,4 +1,4 @@
-"""The embedded cluster: a JobManager and TaskManagers as child processes, for tests and for ``millstream run --local``.
+"""The embedded cluster: JobManagers and TaskManagers as child processes, for tests and for ``millstream run --local``.
 
 Everything private to it lives in one temporary directory: the secret (mode 0600), the address file, logs, blobs, and
 sockets. Both servers start at once; a TaskManager that is up before the JobManager keeps trying to register. The
@@ -21,6 +21,8 @@ from millstream.core.config import Configuration, load, options
 from millstream.core.config.loading import environment_without_settings
 from millstream.core.config.options import temporary_directory
 from millstream.core.errors import UnavailableError
+from millstream.core.ha.leader_address import LeaderAddress
+from millstream.core.ha.settings import open_finder
 from millstream.local.server_process import STOP_TIMEOUT_S, ServerProcess
 
 ORIGIN = "embedded cluster"
@@ -31,6 +33,8 @@ POLL_INTERVAL_S = 0.01
 
 class LocalCluster:
     """``with LocalCluster(taskmanagers=1, slots=2) as cluster: ...``; ``cluster.address`` is its JobManager's.
+
+    Several ``jobmanagers`` elect one of them by a file lease in the cluster's directory.
 
     Starting does not block: ``wait_until_started`` does, and clients call it before their first call. ``stdout`` is the
     descriptor for what user functions print (None: this process's standard output). Checkpoints go where the settings
@@ -46,6 +50,7 @@ class LocalCluster:
         clock: Clock | None = None,
         stdout: int | None = None,
         keeps_checkpoints: bool = True,
+        jobmanagers: int = 1,
     ) -> None:
         self._base = configuration or load(environ=os.environ)
         self._clock = clock or SystemClock()
@@ -56,9 +61,10 @@ class LocalCluster:
         self._owner_pid = os.getpid()
         self._slots = [slots] * taskmanagers
         self.directory = temporary_directory(self._base) / f"millstream-{secrets.token_hex(6)}"
-        self._address_file = self.directory / "jobmanager.address"
         self._secret_file = self.directory / "secret"
-        self._servers: list[ServerProcess] = []
+        self._jobmanagers: list[ServerProcess] = []
+        self._taskmanagers: list[ServerProcess] = []
+        self._jobmanagers_wanted = jobmanagers
         self._started = False
         self._attempt = 0
         self.configuration = self._base
@@ -74,8 +80,8 @@ class LocalCluster:
 
     @property
     def address(self) -> str:
-        """``host:port`` of the JobManager."""
-        return options.jobmanager_address(self.configuration)
+        """``host:port`` of the JobManager, of the one that leads if there are several."""
+        return LeaderAddress.of(self.configuration).current()
 
     @property
     def slots(self) -> list[int]:
@@ -88,13 +94,29 @@ class LocalCluster:
 
     @property
     def process_ids(self) -> list[int]:
-        """Of the JobManager, then of the TaskManagers."""
+        """Of the JobManagers, then of the TaskManagers."""
         return [server.pid for server in self._servers]
+
+    @property
+    def jobmanagers(self) -> list[ServerProcess]:
+        """In order of their start, with those that have ended."""
+        return list(self._jobmanagers)
 
     @property
     def taskmanagers(self) -> list[ServerProcess]:
         """In order of their start, with those that have ended."""
-        return self._servers[1:]
+        return list(self._taskmanagers)
+
+    def leader(self) -> int | None:
+        """The number of the JobManager that began to lead last, if it runs; None before the first one does."""
+        finder = open_finder(self.configuration)
+        record = finder.find() if finder is not None else None
+        for number, server in enumerate(self._jobmanagers):
+            file = self._address_file(number)
+            serves_at = file.read_text().strip() if file.exists() and server.exit_code() is None else ""
+            if serves_at and (finder is None or (record is not None and record.address == serves_at)):
+                return number
+        return None
 
     def ensure_slots(self, needed: int) -> None:
         """Start another TaskManager if the cluster has fewer than ``needed`` slots."""
@@ -108,20 +130,29 @@ class LocalCluster:
         with self._lock:
             return self._add_taskmanager(slots)
 
+    def add_jobmanager(self) -> int:
+        """Start another JobManager, in a cluster that began with several; returns its number, counted from 0."""
+        if self._jobmanagers_wanted == 1:
+            raise ValueError("the cluster was started with one JobManager, which has no election; start it with two")
+        with self._lock:
+            if not self._closed:
+                self._start_jobmanager(len(self._jobmanagers))
+            return len(self._jobmanagers) - 1
+
     def wait_until_started(self, timeout_s: float = START_TIMEOUT_S) -> None:
-        """Return when the JobManager listens. ``UnavailableError`` with the end of its log if it cannot."""
+        """Return when a JobManager leads. ``UnavailableError`` with the end of its log if it cannot."""
         deadline_s = self._clock.monotonic_s() + timeout_s
         pause = threading.Event()
         while not self._started:
-            if self._address_file.exists():
+            if self.leader() is not None:
                 self._started = True
                 return
-            dead = self._servers[0].exit_code() is not None
+            dead = all(server.exit_code() is not None for server in self._jobmanagers)
             if dead and self._attempt < START_ATTEMPTS_MAX and self._port_was_taken():
                 self._stop_servers()
                 self._start()
             elif dead or self._clock.monotonic_s() > deadline_s:
-                raise UnavailableError(f"the embedded cluster did not start: {self._servers[0].story()}")
+                raise UnavailableError(f"the embedded cluster did not start: {self._jobmanagers[0].story()}")
             pause.wait(POLL_INTERVAL_S)
 
     def check(self) -> None:
@@ -154,14 +185,29 @@ class LocalCluster:
 
     def _start(self) -> None:
         self._attempt += 1
-        self.configuration = self._base.with_values(self._private_settings(free_port()), ORIGIN)
-        log = self.directory / "jobmanager.log"
-        arguments = ["--address-file", str(self._address_file)]
-        self._servers = [
-            ServerProcess("millstream.jobmanager", arguments, self._environment(), log, remove=self.directory)
-        ]
+        self.configuration = self._base.with_values(self._private_settings(), ORIGIN)
+        self._jobmanagers, self._taskmanagers = [], []
+        for number in range(self._jobmanagers_wanted):
+            self._start_jobmanager(number)
         for number in range(len(self._slots)):
             self._start_taskmanager(number)
+
+    @property
+    def _servers(self) -> list[ServerProcess]:
+        return [*self._jobmanagers, *self._taskmanagers]
+
+    def _name_of(self, jobmanager: int) -> str:
+        return "jobmanager" if self._jobmanagers_wanted == 1 else f"jobmanager-{jobmanager}"
+
+    def _address_file(self, jobmanager: int) -> Path:
+        return self.directory / f"{self._name_of(jobmanager)}.address"
+
+    def _start_jobmanager(self, number: int) -> None:
+        log = self.directory / f"{self._name_of(number)}.log"
+        arguments = ["--address-file", str(self._address_file(number))]
+        self._jobmanagers.append(
+            ServerProcess("millstream.jobmanager", arguments, self._environment(), log, remove=self.directory)
+        )
 
     def _add_taskmanager(self, slots: int) -> int:
         if not self._closed:
@@ -175,12 +221,15 @@ class LocalCluster:
         environment.update({option.environment_variable: value for option, value in own.items()})
         log = self.directory / f"taskmanager-{number}.log"
         stdout = 1 if self._stdout is None else self._stdout
-        self._servers.append(ServerProcess("millstream.taskmanager", [], environment, log, stdout=stdout))
+        self._taskmanagers.append(ServerProcess("millstream.taskmanager", [], environment, log, stdout=stdout))
 
-    def _private_settings(self, port: int) -> dict[str, object]:
+    def _private_settings(self) -> dict[str, object]:
+        elects = self._jobmanagers_wanted > 1
         settings: dict[str, object] = {
-            options.JOBMANAGER_RPC_ADDRESS.key: "127.0.0.1",
-            options.JOBMANAGER_RPC_PORT.key: port,
+            options.JOBMANAGER_RPC_ADDRESS.key: None if elects else "127.0.0.1",
+            options.JOBMANAGER_RPC_PORT.key: 0 if elects else free_port(),
+            options.HA_TYPE.key: "file" if elects else "NONE",
+            options.HA_STORAGE_DIR.key: self.directory / "ha" if elects else None,
             options.JOBMANAGER_BIND_HOST.key: "127.0.0.1",
             options.TASKMANAGER_HOST.key: "127.0.0.1",
             options.TASKMANAGER_BIND_HOST.key: "127.0.0.1",
@@ -191,7 +240,7 @@ class LocalCluster:
             options.BLOB_STORAGE_DIRECTORY.key: self.directory / "blobs",
             options.IO_TMP_DIRS.key: self.directory,
         }
-        if self._base.is_default(options.CLIENT_TIMEOUT):
+        if not elects and self._base.is_default(options.CLIENT_TIMEOUT):
             settings[options.CLIENT_TIMEOUT.key] = "2 s"  # a child does not come back; its story is wanted soon
         if not self._keeps_checkpoints and self._base.is_default(options.CHECKPOINTING_DIRECTORY):
             settings[options.CHECKPOINTING_DIRECTORY.key] = self.directory / "checkpoints"
@@ -206,7 +255,7 @@ class LocalCluster:
 
     def _port_was_taken(self) -> bool:
         """Between choosing the free port and listening on it, another process was faster; try another."""
-        return "in use" in self._servers[0].story()
+        return "in use" in self._jobmanagers[0].story()
 
     def _stop_servers(self) -> None:
         for server in reversed(self._servers):

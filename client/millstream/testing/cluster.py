@@ -34,7 +34,7 @@ class MiniCluster:
     Within, it is where environments of this process send their jobs. ``configuration``: settings by key, over the
     defaults; files and environment variables do not count. Everything it starts, and its directory with logs and
     checkpoints, ends with it, or with this process. TaskManagers are numbered from 0 in order of their start, and keep
-    their numbers. Used by one thread.
+    their numbers; so are JobManagers, of which several elect one by a file lease. Used by one thread.
     """
 
     def __init__(
@@ -44,12 +44,16 @@ class MiniCluster:
         configuration: Mapping[str, Any] | None = None,
         *,
         clock: Clock | None = None,
+        jobmanagers: int = 1,
     ) -> None:
         self._clock = clock or SystemClock()
         self._slots = slots
         settings = load(overrides=configuration)
-        self._cluster = LocalCluster(taskmanagers, slots, settings, clock=self._clock, keeps_checkpoints=False)
+        self._cluster = LocalCluster(
+            taskmanagers, slots, settings, clock=self._clock, keeps_checkpoints=False, jobmanagers=jobmanagers
+        )
         self._frozen: dict[int, Freeze] = {}
+        self._frozen_jobmanagers: dict[int, Freeze] = {}
         self._session = Session(self._cluster.configuration)
         self._session_before: Session | None = None
         self._entered = False
@@ -104,6 +108,35 @@ class MiniCluster:
         wait."""
         return self._cluster.add_taskmanager(self._slots if slots is None else slots)
 
+    def leader(self) -> int:
+        """The number of the JobManager that leads; waits until there is one that runs."""
+        self.wait_until(lambda: self._cluster.leader() is not None, "a JobManager that leads")
+        number = self._cluster.leader()
+        return self.leader() if number is None else number
+
+    def kill_jobmanager(self, number: int) -> None:
+        """SIGKILL; returns when it has ended."""
+        server = _running(self._cluster.jobmanagers, number, "JobManager")
+        send([server.pid], signal.SIGKILL)
+        server.stop(0)
+        self.thaw_jobmanager(number)
+
+    def freeze_jobmanager(self, number: int) -> None:
+        """SIGSTOP: it holds its connections and says nothing."""
+        if number not in self._frozen_jobmanagers:
+            server = _running(self._cluster.jobmanagers, number, "JobManager")
+            self._frozen_jobmanagers[number] = Freeze([server.pid])
+
+    def thaw_jobmanager(self, number: int) -> None:
+        """A frozen JobManager goes on where it was. Without effect on others."""
+        frozen = self._frozen_jobmanagers.pop(number, None)
+        if frozen is not None:
+            frozen.thaw()
+
+    def add_jobmanager(self) -> int:
+        """Start another one, in a cluster that began with several; returns its number. Does not wait."""
+        return self._cluster.add_jobmanager()
+
     # -- waiting ------------------------------------------------------------------------------------------------
 
     def describe(self) -> ClusterDetails:
@@ -155,6 +188,8 @@ class MiniCluster:
         finally:
             for number in list(self._frozen):
                 self.thaw(number)
+            for number in list(self._frozen_jobmanagers):
+                self.thaw_jobmanager(number)
             self._cluster.close()
 
     def __enter__(self) -> Self:
@@ -179,10 +214,13 @@ class MiniCluster:
     # -- inside -------------------------------------------------------------------------------------------------
 
     def _taskmanager(self, number: int) -> ServerProcess:
-        taskmanagers = self._cluster.taskmanagers
-        if not 0 <= number < len(taskmanagers):
-            raise ValueError(f"there is no TaskManager {number}; {len(taskmanagers)} were started")
-        server = taskmanagers[number]
-        if server.exit_code() is not None:
-            raise UnavailableError(f"TaskManager {number} has ended: {server.story()}")
-        return server
+        return _running(self._cluster.taskmanagers, number, "TaskManager")
+
+
+def _running(servers: list[ServerProcess], number: int, role: str) -> ServerProcess:
+    if not 0 <= number < len(servers):
+        raise ValueError(f"there is no {role} {number}; {len(servers)} were started")
+    server = servers[number]
+    if server.exit_code() is not None:
+        raise UnavailableError(f"{role} {number} has ended: {server.story()}")
+    return server

@@ -12,6 +12,7 @@
     │   └── MalformedRecordError                      bytes of an input do not parse (file, line)
     ├── ExternalError               EXTERNAL, BACKOFF something outside: network, disk, another process
     │   ├── UnavailableError                          nobody answers at an address
+    │   │   └── NotLeaderError                        a JobManager that stands by; another one leads
     │   ├── TaskManagerLostError                      a TaskManager vanished
     │   ├── SlotDiedError                             a slot process ended (signal or exit code named)
     │   ├── InsufficientSlotsError                    the cluster has too few slots
@@ -123,6 +124,15 @@ class UnavailableError(ExternalError):
     pass
 
 
+class NotLeaderError(UnavailableError):
+    """A JobManager refused a call, of which it did nothing, because it does not lead."""
+
+    def __init__(self, message: str, *, place: ErrorPlace | None = None, leader: str = "") -> None:
+        """``leader``: ``host:port`` of the one that leads, if known."""
+        super().__init__(message, place=place)
+        self.leader = leader
+
+
 class TaskManagerLostError(ExternalError):
     pass
 
@@ -159,7 +169,7 @@ class UnsavableStateError(CheckpointError):
 
 
 class FencedError(CheckpointError):
-    """Another leader has taken the job over: this one must write and commit nothing more."""
+    """Another JobManager leads, or has taken the job over: this one must write, order and commit nothing more."""
 
     retry = Retry.NEVER
 

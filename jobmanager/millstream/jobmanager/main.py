@@ -1,42 +1,35 @@
-"""The JobManager process: reads its settings, binds, serves until SIGTERM."""
+"""The JobManager process: reads its settings, binds, serves until SIGTERM; stands by until it leads."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import contextlib
-import importlib.metadata
 import logging
 import os
-import random
-import secrets
 import shutil
 import signal
 import sys
 import tempfile
 from pathlib import Path
 
-import grpc.aio
-
 from millstream.core import protocol_log
 from millstream.core.clock import SystemClock
 from millstream.core.config import Configuration, load, options
-from millstream.core.errors import MillstreamError
+from millstream.core.errors import ConfigError, ExternalError, MillstreamError
+from millstream.core.ha.settings import open_finder
 from millstream.core.metrics.http import MetricsServer
 from millstream.core.rpc.secret import ClusterSecret
 from millstream.core.rpc.server import bind, create_server, is_loopback
-from millstream.jobmanager.blob_store import BlobService, BlobStore
-from millstream.jobmanager.ha.job_store import NoStore
-from millstream.jobmanager.ha.leadership import SoleLeadership
-from millstream.jobmanager.jobs import Jobs
+from millstream.jobmanager.blob_store import BlobStore
+from millstream.jobmanager.ha.elections import open_election
+from millstream.jobmanager.ha.leader_services import LeaderServices
+from millstream.jobmanager.ha.leadership import LeaderElection, Leadership
+from millstream.jobmanager.ha.starting_over import start_over
+from millstream.jobmanager.leader import STOP_GRACE_S, Leader, become_leader
 from millstream.jobmanager.metrics_endpoint import JobManagerCollector
-from millstream.jobmanager.scheduling.slot_pool import SlotPool
-from millstream.jobmanager.services import DispatcherService, ResourceManagerService
-from millstream.jobmanager.taskmanagers import TaskManagers
-from millstream.proto.v1 import jobmanager_pb2_grpc
 
 CHECK_INTERVAL_S = 0.5
-STOP_GRACE_S = 1.0
 
 log = logging.getLogger("millstream.jobmanager")
 
@@ -52,113 +45,126 @@ class JobManager:
         given = configuration[options.BLOB_STORAGE_DIRECTORY]
         self._own_directory = None if given else Path(tempfile.mkdtemp(prefix="millstream-jobmanager-"))
         self._directory = given or self._own_directory
+        self._collector = JobManagerCollector()
         self.port = 0
 
     async def serve(self) -> None:
-        """Until ``stop``. Raises ``ConfigError`` for addresses that cannot be used."""
+        """Until ``stop``. Raises ``ConfigError`` for settings that cannot be used.
+
+        Does not return when it has led and another one leads now: then this process starts over.
+        """
         try:
             await self._serve()
         finally:
-            if self._own_directory is not None:
-                shutil.rmtree(self._own_directory, ignore_errors=True)
+            self._remove_own_directory()
 
     async def _serve(self) -> None:
         configuration, clock = self._configuration, self._clock
         host = configuration[options.JOBMANAGER_BIND_HOST]
+        own_host = own_name(configuration)
         secret = load_secret(configuration, host)
-        heartbeat_timeout_s = configuration[options.HEARTBEAT_TIMEOUT].total_seconds()
-        taskmanagers = TaskManagers(SlotPool(), secret, clock, heartbeat_timeout_s)
-        assert self._directory is not None
-        blobs = BlobStore(self._directory / "blobs")
-        jobs = Jobs(
-            taskmanagers,
-            blobs,
-            clock,
-            secret,
-            configuration[options.SLOT_REQUEST_TIMEOUT].total_seconds(),
-            configuration[options.NUMBER_OF_SLOTS_MAX],
-            configuration[options.JOBSTORE_MAX_CAPACITY],
-            configuration[options.CHECKPOINTING_DIRECTORY],
-            configuration.flatten(),
-            random.Random(),
-            NoStore(),
-            SoleLeadership(),
-        )
+        election = open_election(configuration, clock)
+        services = LeaderServices(open_finder(configuration))
+        server = create_server(secret, clock, services.admission)
+        server.add_generic_rpc_handlers((services,))
         metrics = MetricsServer(
-            JobManagerCollector(jobs, taskmanagers),
+            self._collector,
             configuration[options.METRICS_BIND_HOST],
             configuration[options.METRICS_JOBMANAGER_PORT],
             options.METRICS_JOBMANAGER_PORT.key,
         )
-        server = create_server(secret, clock)
         try:
-            self._add_services(server, jobs, taskmanagers, blobs, metrics.address)
             port = configuration[options.JOBMANAGER_RPC_PORT]
             self.port = bind(server, secret, host, port, options.JOBMANAGER_RPC_PORT.key)
+            address = f"{own_host}:{self.port}"
+            services.stand_by(address)
             await server.start()
-            self._announce(host)
-            await self._watch(jobs, taskmanagers)
+            self._announce(host, address)
+            leadership = await self._win(election, address)
+            if leadership is not None:
+                await self._lead(leadership, services, secret, metrics.address)
         finally:
-            await self._shut_down(server, jobs, taskmanagers, metrics)
+            await server.stop(STOP_GRACE_S)
+            metrics.close()
+            await election.close()
 
     def stop(self) -> None:
         """Make ``serve`` return."""
         self._stopping.set()
 
-    def _add_services(
-        self,
-        server: grpc.aio.Server,
-        jobs: Jobs,
-        taskmanagers: TaskManagers,
-        blobs: BlobStore,
-        metrics_address: str,
-    ) -> None:
-        configuration = self._configuration
-        version = importlib.metadata.version("millstream")
-        dispatcher = DispatcherService(jobs, taskmanagers, self._clock, version, metrics_address)
-        resources = ResourceManagerService(
-            jobs,
-            taskmanagers,
-            secrets.token_hex(8),
-            round(configuration[options.HEARTBEAT_INTERVAL].total_seconds() * 1000),
-            round(configuration[options.HEARTBEAT_TIMEOUT].total_seconds() * 1000),
-        )
-        jobmanager_pb2_grpc.add_DispatcherServicer_to_server(dispatcher, server)
-        jobmanager_pb2_grpc.add_ResourceManagerServicer_to_server(resources, server)
-        jobmanager_pb2_grpc.add_BlobStoreServicer_to_server(BlobService(blobs), server)
-
-    def _announce(self, host: str) -> None:
+    def _announce(self, host: str, address: str) -> None:
         reach = "this machine only" if is_loopback(host) else "the network"
         log.info("Millstream JobManager listening on %s:%d (%s)", host, self.port, reach)
         if self._address_file is not None:
-            address = self._configuration[options.JOBMANAGER_RPC_ADDRESS] or "127.0.0.1"
             partial = self._address_file.with_name(f".{self._address_file.name}.{os.getpid()}")
-            partial.write_text(f"{address}:{self.port}\n")
+            partial.write_text(f"{address}\n")
             partial.replace(self._address_file)
 
-    async def _watch(self, jobs: Jobs, taskmanagers: TaskManagers) -> None:
-        """Time-outs of TaskManagers and of waiting jobs, until told to stop."""
-        while not self._stopping.is_set():
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CHECK_INTERVAL_S):
-                    await self._stopping.wait()
-            await taskmanagers.check()
-            jobs.check_slots()
+    async def _win(self, election: LeaderElection, address: str) -> Leadership | None:
+        """Stand by until this process leads; None when it is told to stop before."""
+        leading = asyncio.ensure_future(election.lead(address))
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        await asyncio.wait([leading, stopping], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not leading.done():
+            leading.cancel()
+            return None
+        leadership = leading.result()
+        if leadership.epoch:
+            log.info("this JobManager leads now, with epoch %d", leadership.epoch)
+        return leadership
 
-    async def _shut_down(
-        self, server: grpc.aio.Server, jobs: Jobs, taskmanagers: TaskManagers, metrics: MetricsServer
+    async def _lead(
+        self, leadership: Leadership, services: LeaderServices, secret: ClusterSecret, metrics_address: str
     ) -> None:
-        """Cancel what runs, give it a moment, and leave nothing behind."""
-        running = jobs.running()
-        for master in running:
-            master.drop()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(STOP_GRACE_S):
-                for master in running:
-                    await master.ended.wait()
-        await server.stop(STOP_GRACE_S)
-        await taskmanagers.close()
-        metrics.close()
+        """Until told to stop, or until another one leads. With an election the next leader goes on with the jobs."""
+        assert self._directory is not None
+        blobs = BlobStore(self._directory / "blobs")
+        watching = asyncio.ensure_future(self._start_over_when_lost(leadership))
+        leader: Leader | None = None
+        try:
+            leader = await become_leader(self._configuration, leadership, blobs, secret, self._clock, metrics_address)
+            services.open(leadership, leader.add_services)
+            self._collector.leader = leader
+            while not self._stopping.is_set():
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(CHECK_INTERVAL_S):
+                        await self._stopping.wait()
+                await leader.check()
+        except ExternalError as error:
+            if not leadership.epoch:
+                raise
+            self._start_over(leadership, str(error))
+        finally:
+            watching.cancel()
+            if leader is not None:
+                if not leadership.epoch:
+                    await leader.cancel_jobs()
+                await leader.taskmanagers.close()
+
+    async def _start_over_when_lost(self, leadership: Leadership) -> None:
+        self._start_over(leadership, await leadership.wait_until_lost())
+
+    def _start_over(self, leadership: Leadership, reason: str) -> None:
+        """The jobs belong to another leader then: nothing of them is cancelled, closed or cleaned. Does not return."""
+        log.warning("this JobManager, which led with epoch %d, starts over: %s", leadership.epoch, reason)
+        self._remove_own_directory()
+        start_over()
+
+    def _remove_own_directory(self) -> None:
+        if self._own_directory is not None:
+            shutil.rmtree(self._own_directory, ignore_errors=True)
+
+
+def own_name(configuration: Configuration) -> str:
+    """The host under which others reach this JobManager. Raises ``ConfigError`` for a list of several."""
+    name = configuration[options.JOBMANAGER_RPC_ADDRESS] or "127.0.0.1"
+    if "," in name:
+        raise ConfigError(
+            f"{options.JOBMANAGER_RPC_ADDRESS.key}={name}: in a JobManager this is the one host name under which "
+            f"clients and TaskManagers reach it; lists are for those."
+        )
+    return name
 
 
 def load_secret(configuration: Configuration, host: str) -> ClusterSecret:

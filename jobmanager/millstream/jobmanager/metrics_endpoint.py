@@ -9,33 +9,41 @@ from prometheus_client.registry import Collector
 
 from millstream.core.api.job import JobStatus
 from millstream.jobmanager.job_master import JobMaster
-from millstream.jobmanager.jobs import Jobs
-from millstream.jobmanager.taskmanagers import TaskManagers
+from millstream.jobmanager.leader import Leader
 
 
 class JobManagerCollector(Collector):
     """Reads the JobManager's own objects. Called on the HTTP server's thread, so it copies before it walks."""
 
-    def __init__(self, jobs: Jobs, taskmanagers: TaskManagers) -> None:
-        self._jobs = jobs
-        self._taskmanagers = taskmanagers
+    def __init__(self) -> None:
+        self.leader: Leader | None = None
+        """None while this JobManager stands by."""
 
     def collect(self) -> Iterator[Metric]:
+        leader = self.leader
+        epoch = -1 if leader is None else leader.leadership.epoch
+        yield GaugeMetricFamily(
+            "millstream_jobmanager_epoch", "Grows with each change of the leader; -1: stands by.", value=epoch
+        )
+        if leader is not None:
+            yield from self._of_leader(leader)
+
+    def _of_leader(self, leader: Leader) -> Iterator[Metric]:
         status = GaugeMetricFamily(
             "millstream_job_status", "1 for the status a job has, 0 for the others.", labels=["job", "status"]
         )
-        masters = list(self._jobs.masters.values())
+        masters = list(leader.jobs.masters.values())
         for master in masters:
             for possible in JobStatus:
                 status.add_metric([master.job_id, possible.name], float(master.status is possible))
         yield status
         yield from _recovery(masters)
-        pool = self._taskmanagers.pool
+        pool = leader.taskmanagers.pool
         running = sum(not master.status.is_terminal_state() for master in masters)
         yield GaugeMetricFamily("millstream_jobs_running", "Jobs that have not ended.", value=running)
         yield GaugeMetricFamily("millstream_slots_total", "Slots of registered TaskManagers.", value=pool.total())
         yield GaugeMetricFamily("millstream_slots_free", "Slots that wait for a job.", value=pool.free())
-        registered = len(self._taskmanagers.registered)
+        registered = len(leader.taskmanagers.registered)
         yield GaugeMetricFamily("millstream_taskmanagers", "Registered TaskManagers.", value=registered)
 
 

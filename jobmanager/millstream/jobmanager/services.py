@@ -110,11 +110,13 @@ class ResourceManagerService(ResourceManagerServicer):
     """For TaskManagers."""
 
     def __init__(
-        self, jobs: Jobs, taskmanagers: TaskManagers, jobmanager_id: str, interval_ms: int, timeout_ms: int
+        self, jobs: Jobs, taskmanagers: TaskManagers, jobmanager_id: str, epoch: int, interval_ms: int, timeout_ms: int
     ) -> None:
+        """``epoch``: of the leadership; 0 without an election."""
         self._jobs = jobs
         self._taskmanagers = taskmanagers
         self._jobmanager_id = jobmanager_id
+        self._epoch = epoch
         self._interval_ms = interval_ms
         self._timeout_ms = timeout_ms
 
@@ -128,19 +130,20 @@ class ResourceManagerService(ResourceManagerServicer):
             heartbeat_interval_ms=self._interval_ms,
             heartbeat_timeout_ms=self._timeout_ms,
             jobmanager_id=self._jobmanager_id,
+            leader_epoch=self._epoch,
         )
 
     @answering
     async def Heartbeat(self, request: jobmanager_pb2.HeartbeatRequest) -> jobmanager_pb2.HeartbeatResponse:
         taskmanager = TaskManagerId(request.taskmanager_id)
         if not self._taskmanagers.heard(taskmanager):
-            return jobmanager_pb2.HeartbeatResponse(known=False)
+            return jobmanager_pb2.HeartbeatResponse(known=False, leader_epoch=self._epoch)
         self._taskmanagers.report(taskmanager, list(request.slots))
         for metrics in request.subtasks:
             master = self._jobs.masters.get(JobId(metrics.subtask.job_id))
             if master is not None:
                 master.take_metrics(metrics)
-        return jobmanager_pb2.HeartbeatResponse(known=True)
+        return jobmanager_pb2.HeartbeatResponse(known=True, leader_epoch=self._epoch)
 
     @answering
     async def ReportSubtask(self, request: jobmanager_pb2.ReportSubtaskRequest) -> jobmanager_pb2.ReportSubtaskResponse:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from millstream.core.rpc.channel import Peer
+from millstream.core.rpc.leader_channel import LeaderPeer
 from millstream.core.rpc.server import answering
 from millstream.proto.v1 import common_pb2, taskmanager_pb2
 from millstream.proto.v1.taskmanager_pb2_grpc import TaskExecutorServicer
@@ -13,7 +13,7 @@ from millstream.taskmanager.slots import Slots
 class TaskExecutorService(TaskExecutorServicer):
     """Deploys, cancels, frees, delivers events."""
 
-    def __init__(self, slots: Slots, blobs: BlobCache, jobmanager: Peer, cancellation_timeout_s: float) -> None:
+    def __init__(self, slots: Slots, blobs: BlobCache, jobmanager: LeaderPeer, cancellation_timeout_s: float) -> None:
         self._slots = slots
         self._blobs = blobs
         self._jobmanager = jobmanager
@@ -24,7 +24,7 @@ class TaskExecutorService(TaskExecutorServicer):
         self, request: taskmanager_pb2.DeploySubtasksRequest
     ) -> taskmanager_pb2.DeploySubtasksResponse:
         blobs = [request.modules_blob, *(deployment.payload_blob for deployment in request.subtasks)]
-        paths = await self._blobs.fetch(self._jobmanager, blobs)
+        paths = await self._blobs.fetch(await self._jobmanager.here(), blobs)
         by_slot: dict[int, list[taskmanager_pb2.SubtaskDeployment]] = {}
         for deployment in request.subtasks:
             by_slot.setdefault(deployment.slot, []).append(deployment)

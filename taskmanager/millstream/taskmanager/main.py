@@ -18,8 +18,10 @@ from millstream.core.clock import SystemClock
 from millstream.core.config import Configuration, load, options
 from millstream.core.config.options import Option
 from millstream.core.errors import MillstreamError
+from millstream.core.ha.leader_address import LeaderAddress
+from millstream.core.ha.settings import has_election
 from millstream.core.metrics.http import MetricsServer
-from millstream.core.rpc.channel import Peer
+from millstream.core.rpc.leader_channel import LeaderPeer
 from millstream.core.rpc.secret import ClusterSecret
 from millstream.core.rpc.server import bind, create_server
 from millstream.proto.v1 import taskmanager_pb2_grpc
@@ -65,7 +67,7 @@ class TaskManager:
         slots.start_fork_server()
         secret_file = configuration[options.SECURITY_SECRET_FILE]
         secret = ClusterSecret.load(configuration[options.SECURITY_SECRET], secret_file, create=False)
-        jobmanager = Peer(options.jobmanager_address(configuration), secret, clock)
+        jobmanager = LeaderPeer(await asyncio.to_thread(LeaderAddress.of, configuration), secret, clock)
         server = create_server(secret, clock)
         metrics: MetricsServer | None = None
         registration: Registration | None = None
@@ -95,7 +97,7 @@ class TaskManager:
                 clock,
                 configuration[options.TASKMANAGER_REGISTRATION_TIMEOUT].total_seconds(),
                 self._give_up,
-                outlives_leader=configuration[options.HA_TYPE] != "NONE",
+                outlives_leader=has_election(configuration),
             )
             registration.start()
             log.info("Millstream TaskManager %s listening on %s:%d", self._id, bind_host, port)

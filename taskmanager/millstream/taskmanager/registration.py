@@ -10,7 +10,8 @@ from typing import Final
 
 from millstream.core.clock import Clock
 from millstream.core.errors import AuthenticationError, MillstreamError, ProtocolVersionError, UnavailableError
-from millstream.core.rpc.channel import Peer, RetryPolicy
+from millstream.core.rpc.channel import RetryPolicy
+from millstream.core.rpc.leader_channel import LeaderPeer
 from millstream.proto.v1 import checkpoint_pb2, jobmanager_pb2, taskmanager_pb2
 from millstream.proto.v1.jobmanager_pb2_grpc import ResourceManagerStub
 from millstream.taskmanager.slot_process import ENDED, SlotProcess
@@ -37,7 +38,7 @@ class Registration:
         version: str,
         metrics_address: str,
         slots: Slots,
-        jobmanager: Peer,
+        jobmanager: LeaderPeer,
         clock: Clock,
         give_up_s: float,
         on_given_up: Callable[[MillstreamError], None],

@@ -9,7 +9,7 @@ import pytest
 
 from millstream.core.clock import ManualClock
 from millstream.core.config import load
-from millstream.core.errors import UnavailableError
+from millstream.core.errors import NotLeaderError, UnavailableError
 from millstream.proto.v1 import job_graph_pb2, jobmanager_pb2
 
 
@@ -24,12 +24,16 @@ class Answers:
 
 
 class Peer:
-    """Stands in for ``BlockingPeer``; a call that is not answered takes half a second."""
+    """Stands in for ``BlockingLeaderPeer``; a call that is not answered takes half a second."""
 
     answers: Answers
 
-    def __init__(self, address: str, secret: Any, clock: Any) -> None:
-        self.address = address
+    def __init__(self, leader: Any, secret: Any, clock: Any) -> None:
+        self.address = leader.current()
+        self.may_move = leader.may_move
+
+    def here(self) -> Any:
+        return self
 
     def stub(self, stub_class: Any) -> Any:
         class Methods:
@@ -38,7 +42,7 @@ class Peer:
 
         return Methods()
 
-    def call(self, method: str, request: Any, *, deadline_s: float, retry: Any) -> Any:
+    def call(self, method: str, request: Any, deadline_s: float) -> Any:
         Peer.answers.asked.append((method, deadline_s))
         answer = Peer.answers.prepared.pop(0) if Peer.answers.prepared else UnavailableError("nobody")
         if isinstance(answer, Exception):
@@ -64,7 +68,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Answers]:
         Peer.answers.uploaded.append(data)
 
     contents: dict[str, dict[str, Any]] = {
-        "channel": {"BlockingPeer": Peer},
+        "leader_channel": {"BlockingLeaderPeer": Peer},
         "secret": {"ClusterSecret": Secret},
         "blobs": {"put_blob": put_blob},
     }
@@ -77,10 +81,10 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Answers]:
     sys.modules.pop("millstream.client.connection", None)
 
 
-def connection(answers: Answers, timeout: str = "10 s") -> Any:
+def connection(answers: Answers, timeout: str = "10 s", **settings: str) -> Any:
     from millstream.client.connection import ClusterConnection
 
-    configuration = load(overrides={"client.timeout": timeout})
+    configuration = load(overrides={"client.timeout": timeout, **settings})
     return ClusterConnection(configuration, answers.clock, lambda pause_s: answers.clock.advance(round(pause_s * 1000)))
 
 
@@ -108,11 +112,27 @@ def test_one_that_answered_before_gets_the_whole_timeout(answers: Answers) -> No
     assert answers.clock.wall_ms() >= 4_000 + 8_000
 
 
-def test_a_submission_is_not_repeated(answers: Answers) -> None:
-    answers.prepared = [jobmanager_pb2.HasBlobsResponse(), UnavailableError("lost")]
+def test_a_submission_that_nobody_answered_is_repeated_with_its_blobs(answers: Answers) -> None:
+    missing = jobmanager_pb2.HasBlobsResponse(missing=["b"])
+    accepted = jobmanager_pb2.SubmitJobResponse(job_id="j")
+    answers.prepared = [missing, UnavailableError("lost"), missing, accepted]
+    assert connection(answers).submit(job_graph_pb2.JobGraph(), {"b": b"B"}).job_id == "j"
+    assert [method for method, _ in answers.asked] == ["HasBlobs", "SubmitJob"] * 2
+    assert answers.uploaded == [b"B", b"B"]
+
+
+def test_a_savepoint_is_asked_for_again_only_if_nothing_was_done(answers: Answers) -> None:
+    answers.prepared = [NotLeaderError("stands by"), jobmanager_pb2.TakeSavepointResponse(path="p")]
+    assert connection(answers).take_savepoint("j", "d").path == "p"
+    answers.prepared = [UnavailableError("lost")]
     with pytest.raises(UnavailableError):
-        connection(answers).submit(job_graph_pb2.JobGraph(), {})
-    assert [method for method, _ in answers.asked] == ["HasBlobs", "SubmitJob"]
+        connection(answers).take_savepoint("j", "d")
+
+
+def test_of_several_jobmanagers_one_may_be_waited_for_from_the_start(answers: Answers) -> None:
+    several = {"jobmanager.rpc.address": "one:1,two:2"}
+    answers.prepared = [NotLeaderError("stands by")] * 12 + [jobmanager_pb2.ClusterDetails(slots_total=3)]
+    assert connection(answers, "60 s", **several).describe_cluster().slots_total == 3
 
 
 def test_a_call_that_waits_in_the_jobmanager_has_so_much_more_time(answers: Answers) -> None:

@@ -40,7 +40,7 @@ def command(
     '.sql') the statements before the first query or INSERT are executed. What the script prints goes to standard error.
     """
     configuration = load_settings(settings)
-    local: dict[str, object] = {options.JOBMANAGER_RPC_ADDRESS.key: None}
+    local: dict[str, object] = {options.JOBMANAGER_RPC_ADDRESS.key: None, options.HA_TYPE.key: "NONE"}
     if parallelism is not None:
         local[options.PARALLELISM_DEFAULT.key] = parallelism
     set_current_session(Session(configuration.with_values(local, "millstream info")))

@@ -23,6 +23,7 @@ from millstream.client.session import Session, set_current_session
 from millstream.core.clock import SystemClock
 from millstream.core.config import Configuration, options
 from millstream.core.errors import MillstreamError
+from millstream.core.ha.settings import addresses, names_jobmanager
 
 CANCEL_TIMEOUT_S = 15.0
 
@@ -63,13 +64,13 @@ def command(
     if parallelism is not None:
         configuration = configuration.with_values({options.PARALLELISM_DEFAULT.key: parallelism}, "-p")
     configuration = with_recovery(configuration, from_savepoint, claim, allow_non_restored_state)
-    if detached and configuration[options.JOBMANAGER_RPC_ADDRESS] is None:
+    if detached and not names_jobmanager(configuration):
         raise click.UsageError(
             "--detached needs a cluster that outlives this command: start one with 'millstream cluster start', "
             "or give its address with --jobmanager HOST:PORT."
         )
     if configuration.origin(options.JOBMANAGER_RPC_ADDRESS.key) == STARTED_CLUSTER_ORIGIN and not quiet:
-        _say(f"Using the cluster at {options.jobmanager_address(configuration)} (--local: an embedded one).")
+        _say(f"Using the cluster at {','.join(addresses(configuration))} (--local: an embedded one).")
     session = open_session(configuration, detached=detached, quiet=quiet)
     set_current_session(session)
     try:
@@ -81,7 +82,8 @@ def command(
 def choose_cluster(configuration: Configuration, local: bool) -> Configuration:
     """``--local`` wins over settings; without settings a started cluster is used if there is one."""
     if local:
-        return configuration.with_values({options.JOBMANAGER_RPC_ADDRESS.key: None}, "--local")
+        local_settings = {options.JOBMANAGER_RPC_ADDRESS.key: None, options.HA_TYPE.key: "NONE"}
+        return configuration.with_values(local_settings, "--local")
     return with_started_cluster(configuration)
 
 
@@ -95,8 +97,7 @@ def open_session(configuration: Configuration, *, detached: bool, quiet: bool) -
     if not sys.stderr.isatty():
         lines = LineProgress(clock, sys.stderr)
         return Session(configuration, detached=detached, show_progress=lines.show, warn=_say)
-    is_embedded = configuration[options.JOBMANAGER_RPC_ADDRESS] is None
-    pump = OutputPump() if is_embedded and sys.stdout.isatty() else None
+    pump = OutputPump() if not names_jobmanager(configuration) and sys.stdout.isatty() else None
     live = LiveProgress(clock, pump)
     stdout = pump.write_end if pump else None
     return Session(configuration, detached=detached, show_progress=live.show, warn=_say, task_stdout=stdout)

@@ -11,6 +11,7 @@ import click
 
 from millstream.core.config import Configuration, find_file, load, options
 from millstream.core.errors import ConfigError
+from millstream.core.ha.settings import addresses, names_jobmanager
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -46,11 +47,18 @@ def load_settings(settings: tuple[str, ...], jobmanager: str | None = None) -> C
             raise ConfigError(f"-D {text}: expected -D KEY=VALUE, for example -D parallelism.default=4.")
         overrides[key.strip()] = value.strip()
     configuration = load(find_file(os.environ, Path.cwd()), os.environ, overrides)
-    return with_jobmanager(configuration, jobmanager) if jobmanager else configuration
+    if jobmanager is None:
+        return configuration
+    found = with_jobmanager(configuration, jobmanager)
+    return found.with_values({options.HA_TYPE.key: "NONE"}, JOBMANAGER_ORIGIN)  # not where another cluster's leader is
 
 
 def with_jobmanager(configuration: Configuration, address: str, origin: str = JOBMANAGER_ORIGIN) -> Configuration:
-    """``configuration`` that leads to the JobManager at ``address``, ``HOST:PORT`` or ``HOST``."""
+    """``configuration`` that leads to the JobManager at ``address``, ``HOST:PORT`` or ``HOST``, or at several ones."""
+    if "," in address:
+        found = configuration.with_values({options.JOBMANAGER_RPC_ADDRESS.key: address}, origin)
+        addresses(found)  # each is one
+        return found
     host, colon, port = address.rpartition(":")
     if not colon:
         host, port = address, configuration.text(options.JOBMANAGER_RPC_PORT.key)
@@ -63,7 +71,7 @@ def with_jobmanager(configuration: Configuration, address: str, origin: str = JO
 
 def with_started_cluster(configuration: Configuration) -> Configuration:
     """If no JobManager is configured, lead to the one that ``millstream cluster start`` started, if it runs."""
-    if configuration[options.JOBMANAGER_RPC_ADDRESS] is not None:
+    if names_jobmanager(configuration):
         return configuration
     from millstream.client.daemons import running_cluster
 
@@ -74,6 +82,6 @@ def with_started_cluster(configuration: Configuration) -> Configuration:
 def require_jobmanager(configuration: Configuration) -> Configuration:
     """For commands that only make sense with a cluster: a started one, else the default address."""
     found = with_started_cluster(configuration)
-    if found[options.JOBMANAGER_RPC_ADDRESS] is None:
+    if not names_jobmanager(found):
         return with_jobmanager(found, options.jobmanager_address(found), "default")
     return found

@@ -114,7 +114,7 @@ class Peer(_Calls):
                 failure = self.error(error)
                 if not isinstance(failure, UnavailableError) or attempt + 1 == policy.attempts_max:
                     raise failure from None
-                await asyncio.wait([_timer(policy.wait_s(attempt, self._random))])
+                await asyncio.wait([timer(policy.wait_s(attempt, self._random))])
             except grpc.aio.UsageError as error:  # closed meanwhile: its server was given up
                 raise UnavailableError(f"the connection to {self.address} was closed") from error
         raise AssertionError("unreachable")
@@ -123,7 +123,8 @@ class Peer(_Calls):
         await self._channel.close(None)
 
 
-def _timer(seconds: float) -> asyncio.Future[None]:
+def timer(seconds: float) -> asyncio.Future[None]:
+    """Done after ``seconds`` of the event loop's time."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[None] = loop.create_future()
     loop.call_later(seconds, _finish, future)

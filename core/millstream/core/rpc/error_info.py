@@ -6,7 +6,7 @@ import traceback
 from typing import Final
 
 from millstream.core import errors
-from millstream.core.errors import Blame, ErrorPlace, MillstreamError, Retry
+from millstream.core.errors import Blame, ErrorPlace, MillstreamError, NotLeaderError, Retry
 from millstream.proto.v1 import common_pb2
 
 ERROR_KEY: Final = "millstream-error-bin"
@@ -45,6 +45,7 @@ def to_proto(error: BaseException) -> common_pb2.ErrorInfo:
         line=place.line,
         record=place.record,
         user_traceback=place.user_traceback[:_TEXT_MAX],
+        leader=error.leader if isinstance(error, NotLeaderError) else "",
     )
 
 
@@ -52,4 +53,6 @@ def from_proto(info: common_pb2.ErrorInfo) -> MillstreamError:
     """The error; of class ``MillstreamError`` when this release does not know its kind."""
     kind = _CLASSES.get(info.kind, MillstreamError)
     place = ErrorPlace(info.operator, info.function, info.file, info.line, info.record, info.user_traceback)
+    if kind is NotLeaderError:
+        return NotLeaderError(info.message, place=place, leader=info.leader)
     return kind(info.message, place=place)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
@@ -31,6 +31,7 @@ OPTIONS: Final = (
 )
 
 Handler = grpc.RpcMethodHandler
+Metadata = tuple[tuple[str, str | bytes], ...]
 
 if TYPE_CHECKING:
     _Interceptor = grpc.aio.ServerInterceptor[Any, Any]
@@ -38,10 +39,17 @@ else:
     _Interceptor = grpc.aio.ServerInterceptor  # generic in its stubs only
 
 
-def create_server(secret: ClusterSecret | None, clock: Clock) -> grpc.aio.Server:
-    """A server that admits callers who know ``secret``; None admits all, which ``bind`` allows on loopback only."""
+Admission = Callable[[Mapping[str, str | bytes]], MillstreamError | None]
+"""By the metadata of a call whether it is refused, and why."""
+
+
+def create_server(secret: ClusterSecret | None, clock: Clock, admission: Admission | None = None) -> grpc.aio.Server:
+    """A server that admits callers who know ``secret``; None admits all, which ``bind`` allows on loopback only.
+
+    ``admission`` has a say in every call of a caller who is known.
+    """
     return grpc.aio.server(
-        interceptors=[_Gatekeeper(secret, clock)],
+        interceptors=[_Gatekeeper(secret, clock, admission)],
         options=OPTIONS,
         maximum_concurrent_rpcs=CONCURRENT_CALLS_MAX,
     )
@@ -93,9 +101,14 @@ def is_loopback(host: str) -> bool:
 
 async def abort(context: grpc.aio.ServicerContext[Any, Any], error: Exception) -> None:
     """End a call with ``error``; the caller's ``Peer`` raises the same class."""
+    await context.abort(*_status_of(error))
+
+
+def _status_of(error: Exception) -> tuple[grpc.StatusCode, str, Metadata]:
+    """How ``error`` travels."""
     code = grpc.StatusCode.UNAUTHENTICATED if isinstance(error, AuthenticationError) else grpc.StatusCode.ABORTED
     info = to_proto(error)
-    await context.abort(code, info.message[:1000], ((ERROR_KEY, info.SerializeToString()),))
+    return code, info.message[:1000], ((ERROR_KEY, info.SerializeToString()),)
 
 
 def answering(
@@ -117,9 +130,10 @@ def answering(
 class _Gatekeeper(_Interceptor):
     """Looks at metadata only. A refused call is answered by a handler that does not decode the request."""
 
-    def __init__(self, secret: ClusterSecret | None, clock: Clock) -> None:
+    def __init__(self, secret: ClusterSecret | None, clock: Clock, admission: Admission | None) -> None:
         self._secret = secret
         self._clock = clock
+        self._admission = admission
 
     async def intercept_service(
         self,
@@ -137,14 +151,17 @@ class _Gatekeeper(_Interceptor):
                 self._secret.verify(method, str(metadata.get(AUTHORIZATION_KEY, "")), self._clock.wall_ms())
             except AuthenticationError as error:
                 return _refusal(handler, grpc.StatusCode.UNAUTHENTICATED, str(error))
-        return handler
+        refused = self._admission(metadata) if self._admission is not None else None
+        return handler if refused is None else _refusal(handler, *_status_of(refused))
 
 
-def _refusal(handler: Handler[Any, Any] | None, code: grpc.StatusCode, message: str) -> Handler[Any, Any]:
+def _refusal(
+    handler: Handler[Any, Any] | None, code: grpc.StatusCode, message: str, trailing: Metadata = ()
+) -> Handler[Any, Any]:
     """A handler of the same shape as ``handler`` that refuses, its request left as bytes."""
 
     async def refuse(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-        await context.abort(code, message)
+        await context.abort(code, message, trailing)
 
     if handler is not None and handler.request_streaming:
         made = (

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n millstream/proto/v1/common.proto\x12\x13millstream.proto.v1\"\xd0\x01\n\tErrorInfo\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12)\n\x05\x62lame\x18\x03 \x01(\x0e\x32\x1a.millstream.proto.v1.Blame\x12\x11\n\tretryable\x18\x04 \x01(\x08\x12\x10\n\x08operator\x18\x05 \x01(\t\x12\x10\n\x08\x66unction\x18\x06 \x01(\t\x12\x0c\n\x04\x66ile\x18\x07 \x01(\t\x12\x0c\n\x04line\x18\x08 \x01(\x05\x12\x0e\n\x06record\x18\t \x01(\t\x12\x16\n\x0euser_traceback\x18\n \x01(\t\"\x07\n\x05\x45mpty\"U\n\x0b\x44\x61taAddress\x12\x0f\n\x07host_id\x18\x01 \x01(\t\x12\x11\n\tunix_path\x18\x02 \x01(\t\x12\x10\n\x08tcp_host\x18\x03 \x01(\t\x12\x10\n\x08tcp_port\x18\x04 \x01(\r\"O\n\nSubtaskRef\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x11\n\tvertex_id\x18\x02 \x01(\t\x12\r\n\x05index\x18\x03 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x04 \x01(\r\";\n\x0cMetricSample\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06labels\x18\x02 \x03(\t\x12\r\n\x05value\x18\x03 \x01(\x01\"\xae\x01\n\x0fOperatorMetrics\x12\x13\n\x0boperator_id\x18\x01 \x01(\t\x12\x15\n\roperator_name\x18\x02 \x01(\t\x12@\n\x06values\x18\x03 \x03(\x0b\x32\x30.millstream.proto.v1.OperatorMetrics.ValuesEntry\x1a-\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\xeb\x01\n\x0eSubtaskMetrics\x12\x30\n\x07subtask\x18\x01 \x01(\x0b\x32\x1f.millstream.proto.v1.SubtaskRef\x12?\n\x06values\x18\x02 \x03(\x0b\x32/.millstream.proto.v1.SubtaskMetrics.ValuesEntry\x12\x37\n\toperators\x18\x03 \x03(\x0b\x32$.millstream.proto.v1.OperatorMetrics\x1a-\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01*V\n\x05\x42lame\x12\x15\n\x11\x42LAME_UNSPECIFIED\x10\x00\x12\x0e\n\nBLAME_USER\x10\x01\x12\x12\n\x0e\x42LAME_EXTERNAL\x10\x02\x12\x12\n\x0e\x42LAME_INTERNAL\x10\x03*\xc1\x02\n\tJobStatus\x12\x1a\n\x16JOB_STATUS_UNSPECIFIED\x10\x00\x12\x16\n\x12JOB_STATUS_CREATED\x10\x01\x12\x1b\n\x17JOB_STATUS_INITIALIZING\x10\x02\x12\x16\n\x12JOB_STATUS_RUNNING\x10\x03\x12\x16\n\x12JOB_STATUS_FAILING\x10\x04\x12\x15\n\x11JOB_STATUS_FAILED\x10\x05\x12\x19\n\x15JOB_STATUS_CANCELLING\x10\x06\x12\x17\n\x13JOB_STATUS_CANCELED\x10\x07\x12\x17\n\x13JOB_STATUS_FINISHED\x10\x08\x12\x19\n\x15JOB_STATUS_RESTARTING\x10\t\x12\x18\n\x14JOB_STATUS_SUSPENDED\x10\n\x12\x1a\n\x16JOB_STATUS_RECONCILING\x10\x0b*\xb7\x02\n\rSubtaskStatus\x12\x1e\n\x1aSUBTASK_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16SUBTASK_STATUS_CREATED\x10\x01\x12\x1c\n\x18SUBTASK_STATUS_SCHEDULED\x10\x02\x12\x1c\n\x18SUBTASK_STATUS_DEPLOYING\x10\x03\x12\x1f\n\x1bSUBTASK_STATUS_INITIALIZING\x10\x04\x12\x1a\n\x16SUBTASK_STATUS_RUNNING\x10\x05\x12\x1b\n\x17SUBTASK_STATUS_FINISHED\x10\x06\x12\x1c\n\x18SUBTASK_STATUS_CANCELING\x10\x07\x12\x1b\n\x17SUBTASK_STATUS_CANCELED\x10\x08\x12\x19\n\x15SUBTASK_STATUS_FAILED\x10\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n millstream/proto/v1/common.proto\x12\x13millstream.proto.v1\"\xe0\x01\n\tErrorInfo\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12)\n\x05\x62lame\x18\x03 \x01(\x0e\x32\x1a.millstream.proto.v1.Blame\x12\x11\n\tretryable\x18\x04 \x01(\x08\x12\x10\n\x08operator\x18\x05 \x01(\t\x12\x10\n\x08\x66unction\x18\x06 \x01(\t\x12\x0c\n\x04\x66ile\x18\x07 \x01(\t\x12\x0c\n\x04line\x18\x08 \x01(\x05\x12\x0e\n\x06record\x18\t \x01(\t\x12\x16\n\x0euser_traceback\x18\n \x01(\t\x12\x0e\n\x06leader\x18\x0b \x01(\t\"\x07\n\x05\x45mpty\"U\n\x0b\x44\x61taAddress\x12\x0f\n\x07host_id\x18\x01 \x01(\t\x12\x11\n\tunix_path\x18\x02 \x01(\t\x12\x10\n\x08tcp_host\x18\x03 \x01(\t\x12\x10\n\x08tcp_port\x18\x04 \x01(\r\"O\n\nSubtaskRef\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x11\n\tvertex_id\x18\x02 \x01(\t\x12\r\n\x05index\x18\x03 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x04 \x01(\r\";\n\x0cMetricSample\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06labels\x18\x02 \x03(\t\x12\r\n\x05value\x18\x03 \x01(\x01\"\xae\x01\n\x0fOperatorMetrics\x12\x13\n\x0boperator_id\x18\x01 \x01(\t\x12\x15\n\roperator_name\x18\x02 \x01(\t\x12@\n\x06values\x18\x03 \x03(\x0b\x32\x30.millstream.proto.v1.OperatorMetrics.ValuesEntry\x1a-\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\xeb\x01\n\x0eSubtaskMetrics\x12\x30\n\x07subtask\x18\x01 \x01(\x0b\x32\x1f.millstream.proto.v1.SubtaskRef\x12?\n\x06values\x18\x02 \x03(\x0b\x32/.millstream.proto.v1.SubtaskMetrics.ValuesEntry\x12\x37\n\toperators\x18\x03 \x03(\x0b\x32$.millstream.proto.v1.OperatorMetrics\x1a-\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01*V\n\x05\x42lame\x12\x15\n\x11\x42LAME_UNSPECIFIED\x10\x00\x12\x0e\n\nBLAME_USER\x10\x01\x12\x12\n\x0e\x42LAME_EXTERNAL\x10\x02\x12\x12\n\x0e\x42LAME_INTERNAL\x10\x03*\xc1\x02\n\tJobStatus\x12\x1a\n\x16JOB_STATUS_UNSPECIFIED\x10\x00\x12\x16\n\x12JOB_STATUS_CREATED\x10\x01\x12\x1b\n\x17JOB_STATUS_INITIALIZING\x10\x02\x12\x16\n\x12JOB_STATUS_RUNNING\x10\x03\x12\x16\n\x12JOB_STATUS_FAILING\x10\x04\x12\x15\n\x11JOB_STATUS_FAILED\x10\x05\x12\x19\n\x15JOB_STATUS_CANCELLING\x10\x06\x12\x17\n\x13JOB_STATUS_CANCELED\x10\x07\x12\x17\n\x13JOB_STATUS_FINISHED\x10\x08\x12\x19\n\x15JOB_STATUS_RESTARTING\x10\t\x12\x18\n\x14JOB_STATUS_SUSPENDED\x10\n\x12\x1a\n\x16JOB_STATUS_RECONCILING\x10\x0b*\xb7\x02\n\rSubtaskStatus\x12\x1e\n\x1aSUBTASK_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16SUBTASK_STATUS_CREATED\x10\x01\x12\x1c\n\x18SUBTASK_STATUS_SCHEDULED\x10\x02\x12\x1c\n\x18SUBTASK_STATUS_DEPLOYING\x10\x03\x12\x1f\n\x1bSUBTASK_STATUS_INITIALIZING\x10\x04\x12\x1a\n\x16SUBTASK_STATUS_RUNNING\x10\x05\x12\x1b\n\x17SUBTASK_STATUS_FINISHED\x10\x06\x12\x1c\n\x18SUBTASK_STATUS_CANCELING\x10\x07\x12\x1b\n\x17SUBTASK_STATUS_CANCELED\x10\x08\x12\x19\n\x15SUBTASK_STATUS_FAILED\x10\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,28 +35,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OPERATORMETRICS_VALUESENTRY']._serialized_options = b'8\001'
   _globals['_SUBTASKMETRICS_VALUESENTRY']._loaded_options = None
   _globals['_SUBTASKMETRICS_VALUESENTRY']._serialized_options = b'8\001'
-  _globals['_BLAME']._serialized_start=921
-  _globals['_BLAME']._serialized_end=1007
-  _globals['_JOBSTATUS']._serialized_start=1010
-  _globals['_JOBSTATUS']._serialized_end=1331
-  _globals['_SUBTASKSTATUS']._serialized_start=1334
-  _globals['_SUBTASKSTATUS']._serialized_end=1645
+  _globals['_BLAME']._serialized_start=937
+  _globals['_BLAME']._serialized_end=1023
+  _globals['_JOBSTATUS']._serialized_start=1026
+  _globals['_JOBSTATUS']._serialized_end=1347
+  _globals['_SUBTASKSTATUS']._serialized_start=1350
+  _globals['_SUBTASKSTATUS']._serialized_end=1661
   _globals['_ERRORINFO']._serialized_start=58
-  _globals['_ERRORINFO']._serialized_end=266
-  _globals['_EMPTY']._serialized_start=268
-  _globals['_EMPTY']._serialized_end=275
-  _globals['_DATAADDRESS']._serialized_start=277
-  _globals['_DATAADDRESS']._serialized_end=362
-  _globals['_SUBTASKREF']._serialized_start=364
-  _globals['_SUBTASKREF']._serialized_end=443
-  _globals['_METRICSAMPLE']._serialized_start=445
-  _globals['_METRICSAMPLE']._serialized_end=504
-  _globals['_OPERATORMETRICS']._serialized_start=507
-  _globals['_OPERATORMETRICS']._serialized_end=681
-  _globals['_OPERATORMETRICS_VALUESENTRY']._serialized_start=636
-  _globals['_OPERATORMETRICS_VALUESENTRY']._serialized_end=681
-  _globals['_SUBTASKMETRICS']._serialized_start=684
-  _globals['_SUBTASKMETRICS']._serialized_end=919
-  _globals['_SUBTASKMETRICS_VALUESENTRY']._serialized_start=636
-  _globals['_SUBTASKMETRICS_VALUESENTRY']._serialized_end=681
+  _globals['_ERRORINFO']._serialized_end=282
+  _globals['_EMPTY']._serialized_start=284
+  _globals['_EMPTY']._serialized_end=291
+  _globals['_DATAADDRESS']._serialized_start=293
+  _globals['_DATAADDRESS']._serialized_end=378
+  _globals['_SUBTASKREF']._serialized_start=380
+  _globals['_SUBTASKREF']._serialized_end=459
+  _globals['_METRICSAMPLE']._serialized_start=461
+  _globals['_METRICSAMPLE']._serialized_end=520
+  _globals['_OPERATORMETRICS']._serialized_start=523
+  _globals['_OPERATORMETRICS']._serialized_end=697
+  _globals['_OPERATORMETRICS_VALUESENTRY']._serialized_start=652
+  _globals['_OPERATORMETRICS_VALUESENTRY']._serialized_end=697
+  _globals['_SUBTASKMETRICS']._serialized_start=700
+  _globals['_SUBTASKMETRICS']._serialized_end=935
+  _globals['_SUBTASKMETRICS_VALUESENTRY']._serialized_start=652
+  _globals['_SUBTASKMETRICS_VALUESENTRY']._serialized_end=697
 # @@protoc_insertion_point(module_scope)

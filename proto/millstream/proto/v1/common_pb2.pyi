@@ -120,6 +120,7 @@ class ErrorInfo(_message.Message):
     LINE_FIELD_NUMBER: _builtins.int
     RECORD_FIELD_NUMBER: _builtins.int
     USER_TRACEBACK_FIELD_NUMBER: _builtins.int
+    LEADER_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
     """class name in millstream.core.errors; unknown names become MillstreamError"""
     message: _builtins.str
@@ -134,6 +135,8 @@ class ErrorInfo(_message.Message):
     """preview"""
     user_traceback: _builtins.str
     """the user's own frames"""
+    leader: _builtins.str
+    """NotLeaderError: host:port of the JobManager that leads, if known"""
     def __init__(
         self,
         *,
@@ -147,10 +150,11 @@ class ErrorInfo(_message.Message):
         line: _builtins.int = ...,
         record: _builtins.str = ...,
         user_traceback: _builtins.str = ...,
+        leader: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blame", b"blame", "file", b"file", "function", b"function", "kind", b"kind", "line", b"line", "message", b"message", "operator", b"operator", "record", b"record", "retryable", b"retryable", "user_traceback", b"user_traceback"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blame", b"blame", "file", b"file", "function", b"function", "kind", b"kind", "leader", b"leader", "line", b"line", "message", b"message", "operator", b"operator", "record", b"record", "retryable", b"retryable", "user_traceback", b"user_traceback"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
