@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -31,6 +32,8 @@ class RegisteredTaskManager:
     executor: TaskExecutorStub
     heard_s: float
     heard_ms: int
+    watch: asyncio.Task[None] | None = None
+    """Waits for the end of its process."""
 
 
 class TaskManagers:
@@ -51,7 +54,7 @@ class TaskManagers:
         if taskmanager in self.registered:
             await self.remove(taskmanager, f"TaskManager {taskmanager} at {request.rpc_address} registered anew")
         peer = Peer(request.rpc_address, self._secret, self._clock)
-        self.registered[taskmanager] = RegisteredTaskManager(
+        known = self.registered[taskmanager] = RegisteredTaskManager(
             taskmanager,
             request.rpc_address,
             request.version,
@@ -61,6 +64,7 @@ class TaskManagers:
             self._clock.monotonic_s(),
             self._clock.wall_ms(),
         )
+        known.watch = asyncio.get_running_loop().create_task(self._watch(known))
         self.report(taskmanager, list(request.slots))
 
     def heard(self, taskmanager: TaskManagerId) -> bool:
@@ -122,6 +126,16 @@ class TaskManagers:
                     f"may be gone or stalled.",
                 )
 
+    async def _watch(self, known: RegisteredTaskManager) -> None:
+        """Give it up as soon as its process has ended: its heartbeats would take longer to be missed."""
+        await known.peer.wait_until_refused()
+        known.watch = None
+        await self.remove(
+            known.taskmanager_id,
+            f"TaskManager {known.taskmanager_id} at {known.address} was lost: its process has ended, since the "
+            f"connection to it was closed and nobody listens there any more. Look at its log.",
+        )
+
     async def remove(self, taskmanager: TaskManagerId, reason: str) -> None:
         """Forget a TaskManager; its subtasks fail with ``reason``."""
         known = self.registered.pop(taskmanager, None)
@@ -129,8 +143,13 @@ class TaskManagers:
             return
         self.pool.remove(taskmanager)
         self.on_lost(taskmanager, TaskManagerLostError(reason))
-        await known.peer.close()
+        await self._close(known)
 
     async def close(self) -> None:
         for known in self.registered.values():
-            await known.peer.close()
+            await self._close(known)
+
+    async def _close(self, known: RegisteredTaskManager) -> None:
+        if known.watch is not None:
+            known.watch.cancel()
+        await known.peer.close()

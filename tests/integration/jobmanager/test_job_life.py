@@ -216,6 +216,29 @@ def test_a_taskmanager_that_falls_silent_fails_its_job_by_name(start: Start, tas
     assert jobmanager.status("waiting") == "INITIALIZING", "its slot is as good as new"
 
 
+def test_the_end_of_a_taskmanagers_process_is_noticed_without_heartbeats(
+    start: Callable[..., JobManagerProcess], taskmanager: NewTaskManager
+) -> None:
+    jobmanager = start(HEARTBEAT_TIMEOUT="1 h")
+    alive, ended = (taskmanager(jobmanager, name) for name in ("tm-alive", "tm-ended"))
+    alive.register()
+    ended.register()
+    jobmanager.submit(job(1, parallelism=2))
+    (survivor,) = alive.wait_for_deployment(1)
+    (lost,) = ended.wait_for_deployment(1)
+    for ref in (survivor, lost):
+        jobmanager.report(ref, RUNNING)
+    ended.stop()
+    wait_until(lambda: jobmanager.status("job") == "FAILING", "the job is FAILING")
+    wait_until(lambda: [ref.index for ref in alive.cancelled] == [survivor.index], "the other subtask is cancelled")
+    jobmanager.report(survivor, CANCELED)
+    wait_until(lambda: jobmanager.status("job") == "FAILED", "the job is FAILED")
+    error = jobmanager.describe("job").error
+    assert error.kind == "TaskManagerLostError"
+    assert f"TaskManager tm-ended at {ended.address} was lost: its process has ended" in error.message
+    assert [known.taskmanager_id for known in jobmanager.cluster().taskmanagers] == ["tm-alive"]
+
+
 def test_a_taskmanager_that_leaves_or_registers_anew_fails_its_job(
     jobmanager: JobManagerProcess, taskmanager: NewTaskManager
 ) -> None:

@@ -23,6 +23,10 @@ from millstream.core.rpc.version import PROTOCOL_KEY, PROTOCOL_VERSION
 from millstream.proto.v1 import common_pb2
 
 DEADLINE_S: Final = 10.0
+REFUSALS: Final = 2
+"""So many in a row mean that a process has ended, and not that the network was set up anew just then."""
+PROBE_WAIT_S: Final = 0.02
+PROBE_WAIT_S_MAX: Final = 2.0
 
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
@@ -118,6 +122,32 @@ class Peer(_Calls):
             except grpc.aio.UsageError as error:  # closed meanwhile: its server was given up
                 raise UnavailableError(f"the connection to {self.address} was closed") from error
         raise AssertionError("unreachable")
+
+    async def wait_until_refused(self) -> None:
+        """Connect, and return when that connection was lost and nobody listens at the address any more: the process
+        has ended. Never for one that is silent or cannot be reached; only its peers' patience can tell that.
+        """
+        host, _, port = self.address.rpartition(":")
+        ready, refused, wait_s = False, 0, PROBE_WAIT_S
+        while refused < REFUSALS:
+            state = self._channel.get_state(try_to_connect=True)
+            if state is grpc.ChannelConnectivity.READY or not ready:
+                ready, refused, wait_s = state is grpc.ChannelConnectivity.READY, 0, PROBE_WAIT_S
+                await self._channel.wait_for_state_change(state)
+                continue
+            try:
+                async with asyncio.timeout(DEADLINE_S):
+                    _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+            except ConnectionRefusedError:
+                refused += 1
+            except OSError:  # a time-out too
+                refused = 0
+            else:
+                refused = 0
+                writer.close()
+            if refused == 0:
+                wait_s = min(PROBE_WAIT_S_MAX, 2 * wait_s)  # it may be frozen, or just about to end
+            await asyncio.wait([timer(wait_s)])
 
     async def close(self) -> None:
         await self._channel.close(None)
