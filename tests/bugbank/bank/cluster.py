@@ -1,0 +1,77 @@
+"""Bugs in how the JobManager keeps track of jobs, slots and TaskManagers."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.bugbank.bug import Bug, Edit, tests
+
+TASKMANAGERS: Final = "millstream.jobmanager.taskmanagers"
+MACHINE: Final = "millstream.jobmanager.job_machine"
+
+BUGS: Final = [
+    Bug(
+        "slots-are-given-twice",
+        "A slot that a job has been given is free for the next one.",
+        (
+            Edit(
+                "millstream.jobmanager.scheduling.slot_pool",
+                "            slot.allocated_to = job\n            chosen",
+                "            chosen",
+            ),
+        ),
+        (tests("tests/unit/jobmanager/test_slot_pool.py", "assert"),),
+        in_ci=True,
+    ),
+    Bug(
+        "heartbeats-by-the-wall-clock",
+        "A TaskManager is given up by the time of day, which may be set forward.",
+        (
+            Edit(
+                TASKMANAGERS,
+                "        known.heard_s = self._clock.monotonic_s()\n",
+                "        known.heard_s = self._clock.wall_ms() / 1000\n",
+            ),
+            Edit(
+                TASKMANAGERS,
+                "            self._clock.monotonic_s(),\n            self._clock.wall_ms(),\n",
+                "            self._clock.wall_ms() / 1000,\n            self._clock.wall_ms(),\n",
+            ),
+            Edit(
+                TASKMANAGERS,
+                "        now_s = self._clock.monotonic_s()\n",
+                "        now_s = self._clock.wall_ms() / 1000\n",
+            ),
+        ),
+        (tests("tests/unit/jobmanager/test_jobs.py", "wall"),),
+        in_ci=True,
+    ),
+    Bug(
+        "a-report-of-a-former-attempt-counts",
+        "A subtask of a former attempt that fails, or finishes, is taken for that of the present one.",
+        (
+            Edit(
+                MACHINE,
+                "if execution is None or execution.attempt != event.attempt or not",
+                "if execution is None or not",
+            ),
+        ),
+        (tests("tests/unit/jobmanager/test_job_machine.py", "assert"),),
+        in_ci=True,
+    ),
+    Bug(
+        "a-poison-record-is-swallowed",
+        "A record for which the user's function raises is passed over.",
+        (
+            Edit(
+                "millstream.taskmanager.task.task",
+                "        head.operator.process(batch, gate.input_index)\n",
+                "        try:\n"
+                "            head.operator.process(batch, gate.input_index)\n"
+                "        except Exception:\n"
+                "            pass\n",
+            ),
+        ),
+        (tests("tests/integration/e2e/test_recovery.py", "assert", "poison"),),
+    ),
+]

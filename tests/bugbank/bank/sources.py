@@ -1,0 +1,48 @@
+"""Bugs in sources: where they go on, and what they pass over."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.bugbank.bug import Bug, Edit, chaos, tests
+
+BUGS: Final = [
+    Bug(
+        "off-by-one-offset",
+        "A split that is saved says that one record more was read.",
+        (
+            Edit(
+                "millstream.connectors.files.lines",
+                "        self.position = offset + len(data)\n",
+                "        self.position = offset + len(data) + 1\n",
+            ),
+        ),
+        (tests("tests/unit/connectors/test_file_source.py", "assert", "text_is_read_once"),),
+        in_ci=True,
+    ),
+    Bug(
+        "a-split-is-forgotten",
+        "Of the splits that a reader had, the last is not restored.",
+        (
+            Edit(
+                "millstream.taskmanager.operators.source",
+                "snapshot.items.get(_SPLITS, [])]\n",
+                "snapshot.items.get(_SPLITS, [])][:2]\n",
+            ),
+        ),
+        (chaos("aligned", "slot", "lost"),),
+    ),
+    Bug(
+        "splits-are-handed-out-during-a-snapshot",
+        "What an enumerator hands out while its state is copied goes out at once: it is in both states, or in none.",
+        (
+            Edit(
+                "millstream.jobmanager.coordinators.source",
+                "            self._held = []\n            return",
+                "            self._held = None\n            return",
+            ),
+        ),
+        (tests("tests/unit/jobmanager/test_source_coordinator.py", "handed_out_after_a_snapshot"),),
+        in_ci=True,
+    ),
+]
