@@ -44,3 +44,7 @@ class ManualClock:
     def advance(self, milliseconds: int) -> None:
         self._wall_ms += milliseconds
         self._monotonic_s += milliseconds / 1000
+
+    def set_wall(self, wall_ms: int) -> None:
+        """Somebody sets the time of day; the other reading goes on as before."""
+        self._wall_ms = wall_ms

@@ -43,8 +43,20 @@ BUGS: Final = [
                 "        now_s = self._clock.wall_ms() / 1000\n",
             ),
         ),
-        (tests("tests/unit/jobmanager/test_jobs.py", "wall"),),
+        (tests("tests/unit/jobmanager/test_jobs.py", "the_time_of_day_is_set"),),
         in_ci=True,
+    ),
+    Bug(
+        "checkpoints-by-the-wall-clock",
+        "Whether a checkpoint is due, or takes too long, is told by the time of day.",
+        (
+            Edit(
+                "millstream.jobmanager.checkpointing.driver",
+                "        return self._origin_ms + round(self._clock.monotonic_s() * 1000)\n",
+                "        return self._clock.wall_ms()\n",
+            ),
+        ),
+        (tests("tests/unit/checkpoints/test_driver_clock.py", "the_time_of_day_may_be_set"),),
     ),
     Bug(
         "a-report-of-a-former-attempt-counts",
@@ -56,7 +68,7 @@ BUGS: Final = [
                 "if execution is None or not",
             ),
         ),
-        (tests("tests/unit/jobmanager/test_job_machine.py", "assert"),),
+        (tests("tests/unit/jobmanager/test_job_machine.py", "foreign reports change nothing"),),
         in_ci=True,
     ),
     Bug(

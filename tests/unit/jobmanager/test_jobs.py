@@ -286,6 +286,23 @@ def test_a_silent_taskmanager_is_given_up_and_its_job_says_so(tmp_path: Path, ru
     runner.run(run())
 
 
+@pytest.mark.parametrize("wall_ms", [0, 100_000_000])
+def test_nobody_is_given_up_because_the_time_of_day_is_set(
+    tmp_path: Path, runner: asyncio.Runner, wall_ms: int
+) -> None:
+    async def run() -> None:
+        cluster = Cluster(tmp_path)
+        await cluster.register(slots=2)
+        cluster.clock.set_wall(wall_ms)
+        await cluster.taskmanagers.check()
+        assert ONE in cluster.taskmanagers.registered
+        cluster.clock.advance(50_001)
+        await cluster.taskmanagers.check()
+        assert not cluster.taskmanagers.registered, "but one that is silent is"
+
+    runner.run(run())
+
+
 def test_a_job_is_described_with_its_subtasks_errors_and_history(tmp_path: Path, runner: asyncio.Runner) -> None:
     async def run() -> None:
         cluster = Cluster(tmp_path)

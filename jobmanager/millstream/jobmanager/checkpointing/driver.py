@@ -91,6 +91,7 @@ class CheckpointDriver:
         self._graph = graph
         self._store = store
         self._clock = clock
+        self._origin_ms = clock.wall_ms() - round(clock.monotonic_s() * 1000)
         self._executor = executor
         self._job = job
         self._sources: Mapping[str, SourceCoordinator] = {}
@@ -179,7 +180,7 @@ class CheckpointDriver:
         self._sources = sources
         self._running = True
         self.given_up = []
-        self.coordinator.started(self._clock.wall_ms())
+        self.coordinator.started(self._now_ms())
         if self.coordinator.is_on or self._savepoints:
             self._tick()
 
@@ -190,7 +191,7 @@ class CheckpointDriver:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        instructions = self.coordinator.stopped(self._clock.wall_ms())
+        instructions = self.coordinator.stopped(self._now_ms())
         self.given_up = [i.checkpoint_id for i in instructions if isinstance(i, Abandon) and not i.sealing]
         self._perform(instructions)
 
@@ -247,7 +248,7 @@ class CheckpointDriver:
         if error is None and subtask in self.coordinator.waiting_for(report.checkpoint_id):
             attempt = report.subtask.attempt
             self._record("checkpoint.acknowledged", report.checkpoint_id, subtask=str(subtask), attempt=attempt)
-        self._perform(self.coordinator.reported(subtask, report, error, self._clock.wall_ms()))
+        self._perform(self.coordinator.reported(subtask, report, error, self._now_ms()))
         waiting = {other.vertex for other in self.coordinator.waiting}
         for vertex in self._holding - waiting:
             self._release(vertex)
@@ -255,7 +256,7 @@ class CheckpointDriver:
     # -- instructions -------------------------------------------------------------------------------------------------
 
     def _tick(self) -> None:
-        self._perform(self.coordinator.tick(self._clock.wall_ms()))
+        self._perform(self.coordinator.tick(self._now_ms()))
         if not self._running or not (self.coordinator.is_on or self._savepoints or self.coordinator.is_wanted):
             self._timer = None
             return
@@ -349,7 +350,7 @@ class CheckpointDriver:
                 enumerators[vertex] = await source.snapshot()
             failpoint("enumerators.copied")
         except MillstreamError as error:
-            self._perform(self.coordinator.enumerators_failed(checkpoint_id, error, self._clock.wall_ms()))
+            self._perform(self.coordinator.enumerators_failed(checkpoint_id, error, self._now_ms()))
             return
         self._enumerators = {known: e for known, e in self._enumerators.items() if known in self.coordinator.live}
         self._enumerators[checkpoint_id] = enumerators
@@ -372,9 +373,9 @@ class CheckpointDriver:
             else:
                 path = await self._beside(partial(self._store.seal, manifest))
         except MillstreamError as error:
-            self._perform(self.coordinator.not_sealed(seal.checkpoint_id, error, self._clock.wall_ms()))
+            self._perform(self.coordinator.not_sealed(seal.checkpoint_id, error, self._now_ms()))
             return
-        self._perform(self.coordinator.sealed(seal.checkpoint_id, path, self._clock.wall_ms()))
+        self._perform(self.coordinator.sealed(seal.checkpoint_id, path, self._now_ms()))
 
     def _seal_savepoint(self, manifest: checkpoint_pb2.CheckpointManifest, location: str) -> str:
         try:
@@ -420,6 +421,10 @@ class CheckpointDriver:
         self._later(lambda: failpoint("discard.begin"))
         self._later(self._store.ledger.collect, retained, self.coordinator.live - retained)
         self._later(lambda: failpoint("discard.end"))
+
+    def _now_ms(self) -> int:
+        """The time of day as it goes on from the start of the job: nobody who sets the clock delays a checkpoint."""
+        return self._origin_ms + round(self._clock.monotonic_s() * 1000)
 
     def _record(self, event: str, checkpoint_id: int, **fields: Any) -> None:
         record(event, job=self._graph.job_id, generation=self.generation, checkpoint=checkpoint_id, **fields)
