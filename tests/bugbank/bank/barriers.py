@@ -45,7 +45,7 @@ BUGS: Final = [
         "overtaken-input-is-forgotten",
         "Of what waits in a channel before its unaligned barrier, the first batch does not get into the snapshot.",
         (Edit(TASK, "snapshot.add(self._key(channel), batches)\n", "snapshot.add(self._key(channel), batches[1:])\n"),),
-        (oracle("unaligned"),),
+        (oracle("unaligned-rocksdb"),),
     ),
     Bug(
         "overtaken-output-is-forgotten",
@@ -57,13 +57,13 @@ BUGS: Final = [
                 "snapshot.add_output(identity.edge, identity.producer, {} if partition.overtake(barrier) else {})",
             ),
         ),
-        (oracle("unaligned"),),
+        (oracle("unaligned-rocksdb"),),
     ),
     Bug(
         "rows-of-a-batch-under-way-are-forgotten",
         "The rows of a batch that its step did not take are not in the snapshot of an unaligned barrier.",
         (Edit(TASK, "        pending = self._task.pending_batches()\n", "        pending = []\n"),),
-        (oracle("unaligned"),),
+        (oracle("unaligned-rocksdb"),),
     ),
     Bug(
         "records-behind-the-barrier-are-in-flight",
@@ -76,7 +76,7 @@ BUGS: Final = [
                 "            snapshot.add(self._key(channel), batches)\n",
             ),
         ),
-        (oracle("unaligned"),),
+        (oracle("unaligned-rocksdb"),),
     ),
     Bug(
         "what-was-in-flight-is-not-restored",
