@@ -133,6 +133,10 @@ class MiniCluster:
         if frozen is not None:
             frozen.thaw()
 
+    def log_of_jobmanager(self, number: int) -> str:
+        """What it has logged so far."""
+        return self._cluster.jobmanagers[number].log.read_text("utf-8", "replace")
+
     def add_jobmanager(self) -> int:
         """Start another one, in a cluster that began with several; returns its number. Does not wait."""
         return self._cluster.add_jobmanager()

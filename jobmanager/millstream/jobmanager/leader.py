@@ -76,7 +76,7 @@ async def become_leader(
     """
     store = open_job_store(configuration, leadership, blobs, clock)
     heartbeat_timeout_s = configuration[options.HEARTBEAT_TIMEOUT].total_seconds()
-    taskmanagers = TaskManagers(SlotPool(), secret, clock, heartbeat_timeout_s)
+    taskmanagers = TaskManagers(SlotPool(), secret, clock, heartbeat_timeout_s, leadership)
     jobs = Jobs(
         taskmanagers,
         blobs,

@@ -12,7 +12,9 @@ from millstream.core.errors import MillstreamError, TaskManagerLostError, Unavai
 from millstream.core.ids import SlotId, TaskManagerId
 from millstream.core.rpc.channel import Peer, RetryPolicy
 from millstream.core.rpc.secret import ClusterSecret
+from millstream.jobmanager.ha.leadership import Leadership
 from millstream.jobmanager.scheduling.slot_pool import SlotPool
+from millstream.jobmanager.taskmanager_peer import TaskManagerPeer
 from millstream.proto.v1 import jobmanager_pb2, taskmanager_pb2
 from millstream.proto.v1.taskmanager_pb2_grpc import TaskExecutorStub
 
@@ -39,12 +41,15 @@ class RegisteredTaskManager:
 class TaskManagers:
     """Registration, heartbeats, loss."""
 
-    def __init__(self, pool: SlotPool, secret: ClusterSecret | None, clock: Clock, timeout_s: float) -> None:
+    def __init__(
+        self, pool: SlotPool, secret: ClusterSecret | None, clock: Clock, timeout_s: float, leadership: Leadership
+    ) -> None:
         self.pool = pool
         self.registered: dict[TaskManagerId, RegisteredTaskManager] = {}
         self._secret = secret
         self._clock = clock
         self._timeout_s = timeout_s
+        self._leadership = leadership
         self.on_lost: Callable[[TaskManagerId, MillstreamError], None] = lambda taskmanager, error: None
         self.on_slots: Callable[[], None] = lambda: None
 
@@ -53,7 +58,7 @@ class TaskManagers:
         taskmanager = TaskManagerId(request.taskmanager_id)
         if taskmanager in self.registered:
             await self.remove(taskmanager, f"TaskManager {taskmanager} at {request.rpc_address} registered anew")
-        peer = Peer(request.rpc_address, self._secret, self._clock)
+        peer = TaskManagerPeer(request.rpc_address, self._secret, self._clock, self._leadership)
         known = self.registered[taskmanager] = RegisteredTaskManager(
             taskmanager,
             request.rpc_address,

@@ -27,6 +27,7 @@ from millstream.core.rpc.server import bind, create_server
 from millstream.proto.v1 import taskmanager_pb2_grpc
 from millstream.taskmanager.blob_cache import BlobCache
 from millstream.taskmanager.executor import TaskExecutorService
+from millstream.taskmanager.known_leader import KnownLeader
 from millstream.taskmanager.metrics_endpoint import TaskManagerCollector
 from millstream.taskmanager.registration import Registration
 from millstream.taskmanager.slots import Slots
@@ -68,7 +69,8 @@ class TaskManager:
         secret_file = configuration[options.SECURITY_SECRET_FILE]
         secret = ClusterSecret.load(configuration[options.SECURITY_SECRET], secret_file, create=False)
         jobmanager = LeaderPeer(await asyncio.to_thread(LeaderAddress.of, configuration), secret, clock)
-        server = create_server(secret, clock)
+        leader = KnownLeader()
+        server = create_server(secret, clock, leader.admission)
         metrics: MetricsServer | None = None
         registration: Registration | None = None
         try:
@@ -94,6 +96,7 @@ class TaskManager:
                 metrics.address,
                 slots,
                 jobmanager,
+                leader,
                 clock,
                 configuration[options.TASKMANAGER_REGISTRATION_TIMEOUT].total_seconds(),
                 self._give_up,

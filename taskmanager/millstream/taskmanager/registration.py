@@ -14,6 +14,7 @@ from millstream.core.rpc.channel import RetryPolicy
 from millstream.core.rpc.leader_channel import LeaderPeer
 from millstream.proto.v1 import checkpoint_pb2, jobmanager_pb2, taskmanager_pb2
 from millstream.proto.v1.jobmanager_pb2_grpc import ResourceManagerStub
+from millstream.taskmanager.known_leader import KnownLeader
 from millstream.taskmanager.slot_process import ENDED, SlotProcess
 from millstream.taskmanager.slots import Slots
 
@@ -39,6 +40,7 @@ class Registration:
         metrics_address: str,
         slots: Slots,
         jobmanager: LeaderPeer,
+        leader: KnownLeader,
         clock: Clock,
         give_up_s: float,
         on_given_up: Callable[[MillstreamError], None],
@@ -56,6 +58,9 @@ class Registration:
         )
         self._slots = slots
         self._jobmanager = jobmanager
+        self._leader = leader
+        self._epoch = 0
+        """Of the leader we are registered at, or were last."""
         self._stub: ResourceManagerStub = jobmanager.stub(ResourceManagerStub)
         self._clock = clock
         self._give_up_s = give_up_s
@@ -65,6 +70,7 @@ class Registration:
         self._tasks: set[asyncio.Task[None]] = set()
         self._outlives_leader = outlives_leader
         self._registered = asyncio.Event()
+        jobmanager.on_moved = self._changed.set
         slots.on_report = self._reports.put_nowait
         slots.on_event = self._relay_event
         slots.on_checkpoint = lambda report: self._spawn(self._send_checkpoint(report))
@@ -91,6 +97,8 @@ class Registration:
             response = await self._register()
             if response is None:
                 return
+            self._epoch = response.leader_epoch
+            self._leader.learn(response.leader_epoch)
             self._registered.set()
             log.info("registered at the JobManager %s", self._jobmanager.address)
             runs_on = await self._beat(response)
@@ -145,6 +153,7 @@ class Registration:
             self._changed.clear()
             try:
                 response = await self._jobmanager.call(self._stub.Heartbeat, request, deadline_s=timeout_s)
+                self._leader.learn(response.leader_epoch)
                 if not response.known:
                     return self._outlives_leader and response.leader_epoch != registered.leader_epoch
                 answered_s = self._clock.monotonic_s()
@@ -152,11 +161,15 @@ class Registration:
                 if self._clock.monotonic_s() - answered_s > timeout_s:
                     return self._outlives_leader
                 log.warning("a heartbeat was not answered: %s", error)
-                await self._pause(min(interval_s, 1.0))
+                await self._wait_for_change(min(interval_s, 1.0))
                 continue
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(METRICS_INTERVAL_S if metrics else interval_s):
-                    await self._changed.wait()
+            await self._wait_for_change(METRICS_INTERVAL_S if metrics else interval_s)
+
+    async def _wait_for_change(self, seconds: float) -> None:
+        """Until a slot has changed, or another JobManager leads; at most so long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
 
     # -- reports and events -----------------------------------------------------------------------------------------
 
@@ -182,7 +195,9 @@ class Registration:
             if self._outlives_leader:
                 await self._registered.wait()
             try:
-                response = await self._jobmanager.call(self._stub.ReportSubtask, request, retry=_RETRY)
+                response = await self._jobmanager.call(
+                    self._stub.ReportSubtask, request, retry=_RETRY, epoch=self._epoch
+                )
                 if not response.accepted and request.status not in ENDED:  # of a former attempt, or of no job any more
                     self._slots.cancel([request.subtask], timeout_s=10.0)
                 return
@@ -190,12 +205,13 @@ class Registration:
                 log.warning("a report did not reach the JobManager: %s", error)
                 if not (self._outlives_leader and isinstance(error, UnavailableError)):
                     return
+                self._changed.set()  # a heartbeat finds out whether another one leads
             await self._pause(REGISTER_WAIT_S)
 
     async def _send_checkpoint(self, report: checkpoint_pb2.CheckpointReport) -> None:
         """A lost one costs a checkpoint, which times out."""
         try:
-            await self._jobmanager.call(self._stub.ReportCheckpoint, report, retry=_RETRY)
+            await self._jobmanager.call(self._stub.ReportCheckpoint, report, retry=_RETRY, epoch=self._epoch)
         except MillstreamError as error:
             log.warning("a subtask's part of checkpoint %d was not reported: %s", report.checkpoint_id, error)
 
@@ -208,7 +224,9 @@ class Registration:
         )
         reply = taskmanager_pb2.EventReply(request_id=event.request_id)
         try:
-            response = await self._jobmanager.call(self._stub.SendToCoordinator, request, deadline_s=EVENT_DEADLINE_S)
+            response = await self._jobmanager.call(
+                self._stub.SendToCoordinator, request, EVENT_DEADLINE_S, epoch=self._epoch
+            )
             reply.accepted, reply.payload = response.accepted, response.payload
         except MillstreamError as error:
             log.warning("an operator event (%s) was not answered: %s", event.kind, error)

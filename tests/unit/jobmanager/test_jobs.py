@@ -34,7 +34,7 @@ class Cluster:
     def __init__(self, directory: Path, slots_max: int | None = None, history_max: int = 3, **settings: Any) -> None:
         self.clock = ManualClock(wall_ms=1_000_000)
         secret = ClusterSecret(b"a secret of sixteen")
-        self.taskmanagers = TaskManagers(SlotPool(), secret, self.clock, timeout_s=50)
+        self.taskmanagers = TaskManagers(SlotPool(), secret, self.clock, 50, SoleLeadership())
         self.jobs = Jobs(
             self.taskmanagers,
             BlobStore(directory / "blobs"),

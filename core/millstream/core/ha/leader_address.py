@@ -34,6 +34,11 @@ class LeaderAddress:
         return self._current
 
     @property
+    def can_watch(self) -> bool:
+        """Whether ``look`` may find another leader before any call fails."""
+        return self._finder is not None
+
+    @property
     def may_move(self) -> bool:
         """Whether the leader may be elsewhere after a failure."""
         return self._finder is not None or len(self._given) > 1
@@ -57,6 +62,16 @@ class LeaderAddress:
                 elif self._finder is None or not self._look(self._finder):
                     self._go_round()
             return self._current != failed
+
+    def look(self) -> str:
+        """``known``, after a look at the leader's record. May block.
+
+        A leader that is frozen answers no call, and refuses none; so who waits for an answer looks now and then.
+        """
+        with self._lock:
+            if self._finder is not None:
+                self._look(self._finder)
+            return self._current
 
     def close(self) -> None:
         if self._finder is not None:

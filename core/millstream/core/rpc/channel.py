@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -16,6 +17,7 @@ import grpc.aio
 
 from millstream.core.clock import Clock
 from millstream.core.errors import AuthenticationError, MillstreamError, ProtocolVersionError, UnavailableError
+from millstream.core.rpc.epoch import EPOCH_KEY
 from millstream.core.rpc.error_info import ERROR_KEY, from_proto
 from millstream.core.rpc.secret import AUTHORIZATION_KEY, ClusterSecret
 from millstream.core.rpc.server import MESSAGE_BYTES_MAX
@@ -27,6 +29,7 @@ REFUSALS: Final = 2
 """So many in a row mean that a process has ended, and not that the network was set up anew just then."""
 PROBE_WAIT_S: Final = 0.02
 PROBE_WAIT_S_MAX: Final = 2.0
+GIVEN_UP_INTERVAL_S: Final = 0.25
 
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
@@ -70,13 +73,16 @@ class _Calls:
         self._clock = clock
         self._random = random.Random(address)
 
-    def metadata(self, method: Any) -> tuple[tuple[str, str], ...]:
-        version = (PROTOCOL_KEY, str(PROTOCOL_VERSION))
-        if self._secret is None:
-            return (version,)
-        name = method._method
-        path = name.decode() if isinstance(name, bytes) else str(name)
-        return (version, (AUTHORIZATION_KEY, self._secret.sign(path, self._clock.wall_ms())))
+    def metadata(self, method: Any, epoch: int = 0) -> tuple[tuple[str, str], ...]:
+        """What every call carries; ``epoch`` unless it is 0."""
+        carried = [(PROTOCOL_KEY, str(PROTOCOL_VERSION))]
+        if epoch:
+            carried.append((EPOCH_KEY, str(epoch)))
+        if self._secret is not None:
+            name = method._method
+            path = name.decode() if isinstance(name, bytes) else str(name)
+            carried.append((AUTHORIZATION_KEY, self._secret.sign(path, self._clock.wall_ms())))
+        return tuple(carried)
 
     def error(self, error: grpc.RpcError) -> MillstreamError:
         """What a failed call means."""
@@ -107,13 +113,21 @@ class Peer(_Calls):
         return stub_class(self._channel)  # type: ignore[call-arg]
 
     async def call(
-        self, method: Any, request: Any, deadline_s: float = DEADLINE_S, retry: RetryPolicy | None = None
+        self,
+        method: Any,
+        request: Any,
+        deadline_s: float = DEADLINE_S,
+        retry: RetryPolicy | None = None,
+        epoch: int = 0,
     ) -> Any:
-        """Make a unary call. ``retry`` defaults to none: give a policy where the call may be made twice."""
+        """Make a unary call. ``retry`` defaults to none: give a policy where the call may be made twice.
+
+        ``epoch``: of the leader that the call is from, or meant for.
+        """
         policy = retry or NO_RETRY
         for attempt in range(policy.attempts_max):
             try:
-                return await method(request, timeout=deadline_s, metadata=self.metadata(method))
+                return await method(request, timeout=deadline_s, metadata=self.metadata(method, epoch))
             except grpc.RpcError as error:
                 failure = self.error(error)
                 if not isinstance(failure, UnavailableError) or attempt + 1 == policy.attempts_max:
@@ -189,6 +203,21 @@ class BlockingPeer(_Calls):
                     raise failure from None
                 self._closed.wait(policy.wait_s(attempt, self._random))
         raise AssertionError("unreachable")
+
+    def call_unless(
+        self, given_up: Callable[[], bool], method: Any, request: Any, deadline_s: float = DEADLINE_S
+    ) -> Any:
+        """Make a unary call once. ``UnavailableError`` when ``given_up``, asked every now and then, turns true."""
+        answer = method.future(request, timeout=deadline_s, metadata=self.metadata(method))
+        while True:
+            try:
+                return answer.result(timeout=GIVEN_UP_INTERVAL_S)
+            except grpc.FutureTimeoutError:
+                if given_up():
+                    answer.cancel()
+                    raise UnavailableError(f"{self.address} was not waited for any longer") from None
+            except grpc.RpcError as error:
+                raise self.error(error) from None
 
     def close(self) -> None:
         self._closed.set()

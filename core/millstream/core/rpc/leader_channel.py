@@ -19,6 +19,7 @@ from millstream.core.rpc.channel import DEADLINE_S, NO_RETRY, BlockingPeer, Peer
 from millstream.core.rpc.secret import ClusterSecret
 
 REFUSALS_MAX: Final = 4
+WATCH_INTERVAL_S: Final = 0.25
 PEERS_KEPT: Final = 8
 """Connections to former leaders stay open for a while, since calls may still wait there for an answer."""
 
@@ -91,6 +92,11 @@ class LeaderPeer:
         self._leader = leader
         self._places = _Places(lambda address: Peer(address, secret, clock))
         self._random = random.Random("leader")
+        self._moved = asyncio.Event()
+        """Replaced each time another leader was found; set for those who wait for the one before."""
+        self._watching: asyncio.Task[None] | None = None
+        self.on_moved: Callable[[], None] = lambda: None
+        """Called when another leader was found without a call that failed."""
 
     @property
     def address(self) -> str:
@@ -106,15 +112,23 @@ class LeaderPeer:
         return self._places.peer(known or await asyncio.to_thread(self._leader.current))
 
     async def call(
-        self, method: Any, request: Any, deadline_s: float = DEADLINE_S, retry: RetryPolicy | None = None
+        self,
+        method: Any,
+        request: Any,
+        deadline_s: float = DEADLINE_S,
+        retry: RetryPolicy | None = None,
+        epoch: int = 0,
     ) -> Any:
-        """Make a unary call, with a method of a stub that ``stub`` made."""
+        """Make a unary call, with a method of a stub that ``stub`` made.
+
+        ``epoch``: of the leader that it is meant for; another one refuses it with ``UnavailableError``.
+        """
         policy = retry or NO_RETRY
         refusals = attempt = 0
         while True:
             peer = await self.here()
             try:
-                return await peer.call(method.at(peer), request, deadline_s)
+                return await self._call(peer, method, request, deadline_s, epoch)
             except UnavailableError as error:
                 moved = await self._follow(peer, error)
                 if isinstance(error, NotLeaderError) and moved and refusals < REFUSALS_MAX:
@@ -125,6 +139,33 @@ class LeaderPeer:
                     raise
                 await asyncio.wait([timer(policy.wait_s(attempt - 1, self._random))])
 
+    async def _call(self, peer: Peer, method: Any, request: Any, deadline_s: float, epoch: int) -> Any:
+        """One call, which does not wait for a leader that has been replaced."""
+        if not self._leader.can_watch:
+            return await peer.call(method.at(peer), request, deadline_s, epoch=epoch)
+        if self._watching is None:
+            self._watching = asyncio.ensure_future(self._watch())
+        calling = asyncio.ensure_future(peer.call(method.at(peer), request, deadline_s, epoch=epoch))
+        moving = asyncio.ensure_future(self._moved.wait())
+        try:
+            await asyncio.wait([calling, moving], return_when=asyncio.FIRST_COMPLETED)
+            if calling.done():
+                return calling.result()
+            raise UnavailableError(f"{peer.address} does not lead any more, and did not answer")
+        finally:
+            calling.cancel()
+            moving.cancel()
+
+    async def _watch(self) -> None:
+        known = self._leader.known
+        while True:
+            await asyncio.wait([timer(WATCH_INTERVAL_S)])
+            before, known = known, await asyncio.to_thread(self._leader.look)
+            if known != before:
+                moved, self._moved = self._moved, asyncio.Event()
+                moved.set()
+                self.on_moved()
+
     async def _follow(self, peer: Peer, error: UnavailableError) -> bool:
         """After a failed call: whether calls go elsewhere now."""
         for unneeded in self._places.take_retired():
@@ -132,6 +173,8 @@ class LeaderPeer:
         return await asyncio.to_thread(self._leader.follow, peer.address, error)
 
     async def close(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
         for peer in self._places.take_all():
             await peer.close()
         self._leader.close()
@@ -167,7 +210,7 @@ class BlockingLeaderPeer:
         while True:
             peer = self.here()
             try:
-                return peer.call(method.at(peer), request, deadline_s)
+                return self._call(peer, method, request, deadline_s)
             except UnavailableError as error:
                 for unneeded in self._places.take_retired():
                     unneeded.close()
@@ -175,6 +218,12 @@ class BlockingLeaderPeer:
                 if not (isinstance(error, NotLeaderError) and moved and refusals < REFUSALS_MAX):
                     raise
                 refusals += 1
+
+    def _call(self, peer: BlockingPeer, method: Any, request: Any, deadline_s: float) -> Any:
+        """One call, which does not wait for a leader that has been replaced."""
+        if not self._leader.can_watch:
+            return peer.call(method.at(peer), request, deadline_s)
+        return peer.call_unless(lambda: self._leader.look() != peer.address, method.at(peer), request, deadline_s)
 
     def close(self) -> None:
         for peer in self._places.take_all():

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from millstream.core.errors import FencedError, MillstreamError, NotLeaderError
+from millstream.core.errors import FencedError, MillstreamError, NotLeaderError, UnavailableError
 from millstream.core.ha.leader_finder import LeaderFinder
+from millstream.core.rpc.epoch import epoch_of
 from millstream.jobmanager.ha.leadership import Leadership
 
 if TYPE_CHECKING:
@@ -37,10 +38,19 @@ class LeaderServices(_Handler):
         self._leadership = leadership
 
     def admission(self, metadata: Mapping[str, str | bytes]) -> MillstreamError | None:
-        """``NotLeaderError`` for every call while this process does not lead."""
+        """``NotLeaderError`` for every call while this process does not lead; ``UnavailableError`` for what a
+        TaskManager has to say to a former leader."""
+        leadership, meant_for = self._leadership, epoch_of(metadata)
         try:
-            if self._leadership is not None:
-                self._leadership.check()
+            if leadership is not None:
+                if meant_for > leadership.epoch:
+                    leadership.lose(f"a TaskManager has registered at the leader of epoch {meant_for}")
+                leadership.check()
+                if 0 < meant_for < leadership.epoch:
+                    return UnavailableError(
+                        f"the TaskManager registered at the leader of epoch {meant_for}, this one's is "
+                        f"{leadership.epoch}: it has to register first"
+                    )
                 return None
         except FencedError:
             pass
