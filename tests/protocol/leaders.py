@@ -20,6 +20,7 @@ SIDE_EFFECTS: Final = frozenset(
     }
 )
 """What a process does to others, or to what lasts."""
+UNDER_WAY_S: Final = 0.5
 
 
 def i1_one_owner(history: History) -> Iterator[str]:
@@ -54,7 +55,10 @@ def i3_no_commit_by_the_past(history: History) -> Iterator[str]:
 
 
 def i11_the_fenced_are_quiet(history: History) -> Iterator[str]:
-    """Who has lost the leadership, of the cluster or of a job's checkpoints, does nothing more with it."""
+    """Who has lost the leadership, of the cluster or of a job's checkpoints, does nothing more with it.
+
+    What a thread had begun when another one heard of the loss may end: the storage decides whether it counts.
+    """
     lost: dict[str, Event] = {}
     fenced: dict[tuple[str, str], Event] = {}
     for event in history.events:
@@ -64,7 +68,7 @@ def i11_the_fenced_are_quiet(history: History) -> Iterator[str]:
             fenced[event.process, event["job"]] = event
         elif event.kind in SIDE_EFFECTS:
             why = lost.get(event.process) or fenced.get((event.process, event["job"]))
-            if why is not None:
+            if why is not None and event.t > why.t + UNDER_WAY_S:
                 yield f"{event} came after {why}"
 
 

@@ -24,6 +24,8 @@ from millstream.core.clock import SystemClock
 VARIABLE: Final = "MILLSTREAM_PROTOCOL_LOG"
 
 EVENTS: Final[Mapping[str, str]] = {
+    "leader.elected": "cluster, epoch, address: it leads the cluster; not told where there is no election",
+    "leader.lost": "epoch, reason: it does not lead any more, and knows it",
     "generation.began": "job, generation, kept: it leads the job's checkpoints, with these, (id, generation)",
     "generation.fenced": "job, generation, reason: another one leads, and this one stops",
     "job.began": "job, edges: (edge, producing vertex), operators: (operator, vertex)",

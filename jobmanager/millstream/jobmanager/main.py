@@ -112,6 +112,8 @@ class JobManager:
         leadership = leading.result()
         if leadership.epoch:
             log.info("this JobManager leads now, with epoch %d", leadership.epoch)
+            cluster = f"{self._configuration[options.HA_STORAGE_DIR]}/{self._configuration[options.HA_CLUSTER_ID]}"
+            protocol_log.record("leader.elected", cluster=cluster, epoch=leadership.epoch, address=address)
         return leadership
 
     async def _lead(

@@ -44,7 +44,11 @@ def test_every_event_is_registered_and_the_reverse() -> None:
             if "protocol_log" not in (text := file.read_text()) or file == Path(protocol_log.__file__):
                 continue
             for node in ast.walk(ast.parse(text)):
-                if isinstance(node, ast.Call) and ast.unparse(node.func) in ("record", "self._record"):
+                if isinstance(node, ast.Call) and ast.unparse(node.func) in (
+                    "record",
+                    "protocol_log.record",
+                    "self._record",
+                ):
                     argument = node.args[0]
                     if isinstance(argument, ast.Constant):
                         named.add(str(argument.value))

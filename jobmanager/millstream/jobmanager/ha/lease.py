@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from millstream.core.clock import Clock
 from millstream.core.errors import FencedError
+from millstream.core.protocol_log import record
 
 
 class Lease:
@@ -51,6 +52,7 @@ class Lease:
         """It is over. Only the first reason counts."""
         if not self._over:
             self._over = reason
+            record("leader.lost", epoch=self._epoch, reason=reason)
             self._loop.call_soon_threadsafe(self._lost.set)
 
     async def wait_until_lost(self) -> str:
