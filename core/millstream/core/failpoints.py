@@ -2,12 +2,14 @@
 
 The environment variable ``MILLSTREAM_FAILPOINTS`` arms them for a process, ``arm`` does it from within::
 
-    NAME=ACTION[@HIT][:MARKER];NAME=ACTION...
+    NAME=ACTION[%PERCENT][@HIT][:MARKER];NAME=ACTION[%PERCENT][@HIT]?SWITCH...
 
 ``ACTION`` is ``kill`` (SIGKILL for the own process), ``error`` (raises ``CheckpointError``), ``io-error`` (raises
-``OSError``), or ``delay:200ms``. It happens at every hit, or only at the ``HIT``-th one of the process, counted from 1.
+``OSError``), or ``delay:200ms``. It happens at every hit, or only at the ``HIT``-th one of the process, counted from 1;
+with ``PERCENT``, at about so many of a hundred, which depend on the process and the hit alone.
 ``MARKER`` is an absolute path, without ``;``: whoever creates the file acts, so that it happens once over all
-processes, and once more when somebody removes the file.
+processes, and once more when somebody removes the file. ``SWITCH`` is one too: it happens only while the file exists.
+A name may come more than once: its actions are tried in turn.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import os
 import re
 import signal
 import threading
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -63,7 +66,8 @@ FAILPOINTS: Final[Mapping[str, str]] = {
 """What each one is; those from ``enumerators.copied`` on are in the JobManager, the others in slots."""
 
 _ENTRY: Final = re.compile(
-    r"(?P<name>[\w.-]+)=(?P<action>kill|error|io-error|delay:(?P<ms>\d+) ?ms)(@(?P<hit>[1-9]\d*))?(:(?P<marker>/.+))?"
+    r"(?P<name>[\w.-]+)=(?P<action>kill|error|io-error|delay:(?P<ms>\d+) ?ms)(%(?P<percent>[1-9]\d?))?"
+    r"(@(?P<hit>[1-9]\d*))?(:(?P<marker>/.+)|\?(?P<switch>/.+))?"
 )
 
 
@@ -71,12 +75,14 @@ _ENTRY: Final = re.compile(
 class _Armed:
     action: str
     delay_ms: int
+    percent: int
     hit: int | None
     marker: str | None
+    switch: str | None
     hits: int = 0
 
 
-_armed: dict[str, _Armed] = {}
+_armed: dict[str, list[_Armed]] = {}
 _lock = threading.Lock()
 
 
@@ -89,30 +95,44 @@ def failpoint(name: str) -> None:
 def arm(text: str) -> None:
     """Arm those that ``text`` names, and no others. ``ConfigError`` if it is not of the form above."""
     global _armed
-    armed = {}
+    armed: dict[str, list[_Armed]] = {}
     for entry in filter(None, (part.strip() for part in text.split(";"))):
         match = _ENTRY.fullmatch(entry)
         if match is None:
             raise ConfigError(
-                f"{VARIABLE} has {entry!r}, where NAME=kill@3, NAME=error or NAME=delay:200ms is expected"
+                f"{VARIABLE} has {entry!r}, where NAME=kill@3, NAME=io-error%20 or NAME=delay:200ms is expected"
             )
         if match["name"] not in FAILPOINTS:
             raise ConfigError(f"{VARIABLE} names {match['name']!r}; there are {', '.join(FAILPOINTS)}")
         action = match["action"].partition(":")[0]
         hit = int(match["hit"]) if match["hit"] else None
-        armed[match["name"]] = _Armed(action, int(match["ms"] or 0), hit, match["marker"])
+        new = _Armed(action, int(match["ms"] or 0), int(match["percent"] or 100), hit, match["marker"], match["switch"])
+        armed.setdefault(match["name"], []).append(new)
     _armed = armed
 
 
 def _reached(name: str) -> None:
-    armed = _armed.get(name)
-    if armed is None:
-        return
     with _lock:
-        armed.hits += 1
-        due = armed.hit is None or armed.hits == armed.hit
-    if not due or (armed.marker is not None and not _created(armed.marker)):
-        return
+        hits = []
+        for armed in _armed.get(name, ()):
+            armed.hits += 1
+            hits.append((armed, armed.hits))
+    for armed, hit in hits:
+        if _is_due(name, armed, hit):
+            _act(name, armed)
+
+
+def _is_due(name: str, armed: _Armed, hit: int) -> bool:
+    if armed.hit is not None and hit != armed.hit:
+        return False
+    if zlib.crc32(f"{name} {os.getpid()} {hit}".encode()) % 100 >= armed.percent:
+        return False
+    if armed.switch is not None and not os.path.exists(armed.switch):  # noqa: PTH110  cheap
+        return False
+    return armed.marker is None or _created(armed.marker)
+
+
+def _act(name: str, armed: _Armed) -> None:
     if armed.action == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     elif armed.action == "error":

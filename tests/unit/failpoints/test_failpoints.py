@@ -91,7 +91,42 @@ def test_errors_are_those_of_checkpoints_or_of_disks() -> None:
     failpoint("files.write")
 
 
-@pytest.mark.parametrize("text", ["x", "files.write=die", "no.such=kill", "files.write=kill@0", "files.write=delay:2s"])
+def test_a_share_of_the_hits() -> None:
+    arm("files.write=io-error%20")
+    failed = 0
+    for _ in range(1000):
+        try:
+            failpoint("files.write")
+        except OSError:
+            failed += 1
+    assert 100 < failed < 300
+
+
+def test_a_switch_turns_it_on_and_off(tmp_path: Path) -> None:
+    switch = tmp_path / "switch"
+    arm(f"files.write=error?{switch};files.write=io-error@4")
+    failpoint("files.write")
+    switch.touch()
+    with pytest.raises(CheckpointError):
+        failpoint("files.write")
+    switch.unlink()
+    failpoint("files.write")
+    with pytest.raises(OSError, match=r"files\.write"):
+        failpoint("files.write")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x",
+        "files.write=kill%0",
+        "files.write=kill?on",
+        "files.write=die",
+        "no.such=kill",
+        "files.write=kill@0",
+        "files.write=delay:2s",
+    ],
+)
 def test_what_makes_no_sense_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match=VARIABLE):
         arm(text)

@@ -68,6 +68,7 @@ def _serve(connection: socket.socket, bootstrap: SlotBootstrap) -> None:
         unix_path=Path(bootstrap.unix_path) if bootstrap.unix_path else None,
         tcp_host=bootstrap.tcp_host,
         tcp_port=bootstrap.tcp_port,
+        advertised_host=bootstrap.advertised_host,
         log=logging.getLogger("millstream.network"),
     )
     network.listen()
