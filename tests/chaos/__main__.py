@@ -1,7 +1,8 @@
 """``python -m tests.chaos --minutes M --seed S [--variant V]``: random variants and faults, as long as is wanted.
 
-The last line is the verdict, which the exit status follows. ``--faults slot,freeze,failpoint:files.write`` runs one
-round of exactly these; ``--rounds N`` ends after so many.
+The last line is the verdict, which the exit status follows. ``--faults slot,freeze+,failpoint:files.write`` runs one
+round of exactly these, where ``+`` means that the next one comes at once; ``--rounds N`` ends after so many rounds.
+It stops at the first round that fails, unless ``--keep-going``.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ from __future__ import annotations
 import argparse
 import random
 import sys
-from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
 
 from millstream.core.clock import SystemClock
-from tests.chaos.cluster import chaos_cluster
+from tests.chaos.cluster import chaos_cluster, impossible
+from tests.chaos.faults import KINDS, parse_fault
+from tests.chaos.report import Report
 from tests.chaos.rounds import Outcome, Round
-from tests.chaos.variants import VARIANTS, parse_fault
+from tests.chaos.variants import VARIANTS
 
 ROUNDS_A_CLUSTER = 5
 
@@ -22,41 +26,42 @@ ROUNDS_A_CLUSTER = 5
 def main(arguments: list[str] | None = None) -> int:
     """The exit status: 0 when every record was there exactly once, and nothing hung or crashed."""
     options = _parse(arguments)
+    started_s = SystemClock().monotonic_s()
+    for need, reason in impossible().items():
+        kinds = [name for name, kind in KINDS.items() if need in kind.needs]
+        print(f"left out: {', '.join(kinds)}, since {reason}", flush=True)
+    report = Report(options.seed)
+    for outcome in _rounds(options):
+        report.add(outcome)
+        print(f"{len(report.outcomes)}: {outcome}", flush=True)
+    report.seconds = SystemClock().monotonic_s() - started_s
+    if options.json:
+        report.write(options.json)
+    for line in report.lines():
+        print(line)
+    return 1 if report.failed else 0
+
+
+def _rounds(options: argparse.Namespace) -> Iterator[Outcome]:
+    """One after the other; some of them share a cluster."""
     clock = SystemClock()
     end_s = clock.monotonic_s() + options.minutes * 60
     chance = random.Random(options.seed)
-    outcomes: list[Outcome] = []
-    rounds = 1 if options.faults else options.rounds
-    while not outcomes or (clock.monotonic_s() < end_s and len(outcomes) < rounds):
-        with chaos_cluster() as cluster:
+    wanted = 1 if options.faults else options.rounds
+    done = 0
+    while done < wanted and (done == 0 or clock.monotonic_s() < end_s):
+        cluster_seed = options.cluster_seed if done == 0 else chance.randrange(1, 1_000_000)
+        with chaos_cluster(cluster_seed) as cluster:
             for _ in range(ROUNDS_A_CLUSTER):
-                first = not outcomes
-                seed = options.seed if first else chance.randrange(1_000_000)
+                seed = options.seed if done == 0 else chance.randrange(1_000_000)
                 variant = VARIANTS[options.variant or chance.choice(list(VARIANTS))]
-                outcomes.append(Round(cluster, variant, seed, options.faults).run())
-                print(f"{len(outcomes)}: {outcomes[-1]}", flush=True)
-                done = clock.monotonic_s() >= end_s or len(outcomes) >= rounds
-                if done or outcomes[-1].problem:
+                outcome = Round(cluster, variant, seed, options.faults, plain=options.plain).run()
+                done += 1
+                yield outcome
+                if outcome.problem and not options.keep_going:
+                    return
+                if outcome.problem or done >= wanted or clock.monotonic_s() >= end_s:
                     break
-    return verdict(outcomes)
-
-
-def verdict(outcomes: list[Outcome]) -> int:
-    """Print it as one line."""
-    faults: Counter[str] = Counter()
-    for outcome in outcomes:
-        for fault, count in outcome.faults.items():
-            faults[fault.partition(":")[0]] += count
-    failed = [outcome for outcome in outcomes if outcome.problem]
-    for outcome in failed:
-        print(f"failed: {outcome.command}")
-    by_kind = ", ".join(f"{kind} {count}" for kind, count in sorted(faults.items())) or "none"
-    lost, doubled = sum(o.lost for o in outcomes), sum(o.doubled for o in outcomes)
-    print(
-        f"{'FAILED' if failed else 'PASSED'}: {len(outcomes)} rounds, {len(failed)} failed; faults: {by_kind}; "
-        f"{sum(o.records for o in outcomes)} records checked, {lost} lost, {doubled} doubled"
-    )
-    return 1 if failed else 0
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -64,8 +69,12 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--rounds", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--cluster-seed", type=int, default=0, help="of the cluster's settings; 0: the plain ones")
     parser.add_argument("--variant", choices=list(VARIANTS))
     parser.add_argument("--faults", type=lambda text: [parse_fault(part) for part in text.split(",") if part])
+    parser.add_argument("--plain", action="store_true", help="no settings but those of the variant")
+    parser.add_argument("--keep-going", action="store_true", help="after a round that failed, too")
+    parser.add_argument("--json", type=Path, help="write what was seen there")
     return parser.parse_args(arguments)
 
 

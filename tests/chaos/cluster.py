@@ -1,44 +1,67 @@
-"""A cluster whose failpoints can be armed one at a time while jobs run."""
+"""A cluster with everything that faults need: failpoints that can be armed, links that can be cut, a small disk."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Final
 
+from millstream.core import protocol_log
 from millstream.core.errors import UnavailableError
 from millstream.testing import MiniCluster
-from tests.chaos.variants import ACTIONS, CLUSTER
+from millstream.testing.processes import Freeze, family_of
+from tests.chaos import disk
+from tests.chaos.disk import SmallDisk, small_disk
+from tests.chaos.failpoints import Failpoints
+from tests.chaos.faults import Need
+from tests.chaos.links import Links
+from tests.chaos.variants import cluster_settings
 
 TASKMANAGERS: Final = 3
 SLOTS: Final = 2
 ARMING: Final = Path(__file__).with_name("armed")
+CHECKPOINTS: Final = Path("disk", "checkpoints")
+PROTOCOL_LOG: Final = "protocol"
+TOO_LONG: Final = "a-directory-whose-name-is-so-long-that-no-unix-socket-below-it-can-have-an-address" * 2
+"""So slots talk TCP, as they do between machines."""
 
 
 class ChaosCluster:
-    """A ``MiniCluster`` and the markers by which its failpoints act: once for each ``arm``."""
+    """A ``MiniCluster``, and what lets it fail."""
 
-    def __init__(self, cluster: MiniCluster, markers: Path) -> None:
+    def __init__(
+        self,
+        cluster: MiniCluster,
+        directory: Path,
+        seed: int,
+        failpoints: Failpoints,
+        links: Links,
+        disk: SmallDisk | None,
+    ) -> None:
         self.mini = cluster
-        self._markers = markers
+        self.checkpoints = directory / CHECKPOINTS
+        self.protocol_log = directory / PROTOCOL_LOG
+        self.seed = seed
+        self.failpoints = failpoints
+        self.links = links
+        self.disk = disk
         self.taskmanagers = list(range(TASKMANAGERS))
         self._log_read = 0
 
-    def arm(self, failpoint: str) -> None:
-        """The next process that comes by acts."""
-        (self._markers / failpoint).unlink(missing_ok=True)
+    @property
+    def capabilities(self) -> set[str]:
+        """Needs of faults that can be met."""
+        return {Need.LINKS, *([Need.DISK] if self.disk is not None else [])}
 
-    def has_acted(self, failpoint: str) -> bool:
-        return (self._markers / failpoint).exists()
-
-    def disarm(self) -> None:
-        """None acts any more."""
-        for name in ACTIONS:
-            (self._markers / name).touch()
+    def process_of(self, taskmanager: int) -> int:
+        """The id of the TaskManager's process."""
+        return self.mini._taskmanager(taskmanager).pid
 
     def home_of(self, slot: int) -> int | None:
         """The TaskManager that the process belongs to."""
@@ -63,11 +86,25 @@ class ChaosCluster:
             os.kill(slot, number)
         return True
 
-    def replace(self, taskmanager: int) -> None:
-        """Kill a TaskManager with its slots; start another one."""
-        self.mini.kill_taskmanager(taskmanager)
-        self.taskmanagers.remove(taskmanager)
-        self.taskmanagers.append(self.mini.add_taskmanager())
+    def freeze(self, taskmanager: int) -> Freeze:
+        """The TaskManager and its slots, until the answer's ``thaw``."""
+        return Freeze(family_of(self.process_of(taskmanager)))
+
+    def replace(self, taskmanagers: Collection[int]) -> None:
+        """Kill TaskManagers with their slots; start others."""
+        for number in taskmanagers:
+            self.mini.kill_taskmanager(number)
+            self.taskmanagers.remove(number)
+        for _ in taskmanagers:
+            self.taskmanagers.append(self.mini.add_taskmanager())
+
+    def keep_logs(self, directory: Path) -> str:
+        """Copy what the processes have written there; returns words for that."""
+        for log in self.mini._cluster.directory.glob("*.log"):
+            shutil.copy(log, directory)
+        if self.protocol_log.exists():
+            shutil.copytree(self.protocol_log, directory / PROTOCOL_LOG, dirs_exist_ok=True)
+        return f", with the cluster's logs and {PROTOCOL_LOG}"
 
     def crashes(self) -> str:
         """What the JobManager did not expect since the last call."""
@@ -77,25 +114,49 @@ class ChaosCluster:
         return new[max(0, found - 300) : found + 3000] if found >= 0 else ""
 
 
+@cache
+def impossible() -> dict[str, str]:
+    """Needs of faults that this machine does not meet, with the reasons."""
+    reasons = {}
+    if reason := disk.why_not():
+        reasons[Need.DISK] = reason
+    return reasons
+
+
 @contextmanager
-def chaos_cluster() -> Iterator[ChaosCluster]:
-    """Ends with the block, and with all its processes."""
-    with tempfile.TemporaryDirectory(prefix="chaos-") as directory:
-        markers = Path(directory, "markers")
-        markers.mkdir()
-        armed = ";".join(f"{name}={action}:{markers / name}" for name, action in ACTIONS.items())
-        before = {name: os.environ.get(name) for name in ("PYTHONPATH", "CHAOS_FAILPOINTS")}
-        paths = os.pathsep.join(filter(None, (str(ARMING), before["PYTHONPATH"])))
-        os.environ.update({"PYTHONPATH": paths, "CHAOS_FAILPOINTS": armed})
-        for name in ACTIONS:
-            (markers / name).touch()
-        try:
-            settings = {**CLUSTER, "io.tmp.dirs": str(Path(directory, "cluster"))}
-            with MiniCluster(TASKMANAGERS, SLOTS, settings) as mini:
-                yield ChaosCluster(mini, markers)
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    os.environ.pop(name, None)
-                else:
-                    os.environ[name] = value
+def chaos_cluster(seed: int = 0) -> Iterator[ChaosCluster]:
+    """Ends with the block, and with all its processes. ``seed``: of its settings."""
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
+        failpoints = Failpoints(directory)
+        links = stack.enter_context(Links(directory))
+        possible = Need.DISK not in impossible()
+        small = stack.enter_context(small_disk((directory / CHECKPOINTS).parent)) if possible else None
+        variables = {
+            "PYTHONPATH": os.pathsep.join(filter(None, (str(ARMING), os.environ.get("PYTHONPATH")))),
+            protocol_log.VARIABLE: str(directory / PROTOCOL_LOG),
+            **failpoints.environment,
+            **links.environment,
+        }
+        stack.enter_context(_environment(variables))
+        settings = {
+            **cluster_settings(seed),
+            "execution.checkpointing.dir": str(directory / CHECKPOINTS),
+            "io.tmp.dirs": str(directory / TOO_LONG),
+        }
+        mini = stack.enter_context(MiniCluster(TASKMANAGERS, SLOTS, settings))
+        yield ChaosCluster(mini, directory, seed, failpoints, links, small)
+
+
+@contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

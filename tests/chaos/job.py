@@ -34,6 +34,7 @@ from millstream.datastream import StreamExecutionEnvironment
 from millstream.datastream.state import ValueStateDescriptor
 from millstream.datastream.window import TumblingEventTimeWindows
 from millstream.testing import SequenceRecord, SequenceSource, committed_records
+from millstream.testing.outputs import committed_files
 from millstream.testing.sequence import SequenceSplit
 
 MILLISECONDS_APART: Final = 10
@@ -240,6 +241,19 @@ def steps_missed(counts: list[Row]) -> list[Row]:
                 missed.append(row)
                 break
     return missed
+
+
+def rows_out_of_order(output: Path) -> list[Row]:
+    """Rows that come in a file behind one of the same key with the same number or a higher one."""
+    found: list[Row] = []
+    for file in committed_files(output):
+        last: dict[int, int] = {}
+        for line in file.read_text().splitlines():
+            key, number, *rest = map(int, line.split(","))
+            if number <= last.get(key, -1):
+                found.append((key, number, *rest))
+            last[key] = number
+    return found
 
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])

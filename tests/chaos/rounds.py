@@ -6,25 +6,31 @@ import random
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from millstream.client.job_client import JobClient
 from millstream.core.api.job import JobStatus
 from millstream.core.clock import SystemClock
 from millstream.core.errors import MillstreamError
+from millstream.proto.v1.jobmanager_pb2 import JobDetails
 from millstream.testing import compare_outputs
 from tests.chaos.cluster import ChaosCluster
-from tests.chaos.job import Load, steps_missed
-from tests.chaos.rescaling import rescale_by_savepoint, rescale_live
-from tests.chaos.variants import FROZEN_S, Fault, Variant, faults_for
+from tests.chaos.faults import Fault, faults_for
+from tests.chaos.job import Load, rows_out_of_order, steps_missed
+from tests.chaos.nemesis import WAIT_S, Nemesis
+from tests.chaos.progress import Progress, Recovery, describe
+from tests.chaos.variants import PARALLELISM, Variant, job_parallelism, job_settings
+from tests.oracle.check import check_checkpoints
+from tests.oracle.keeping import Keeper, kept_checkpoints
+from tests.protocol.check import check, mark
 
-PARALLELISM: Final = 3
-PARALLELISMS: Final = (1, 2, 3, 4)
-WAIT_S: Final = 60.0
 FAULTS_A_ROUND: Final = 5
+VERIFIED_A_ROUND: Final = 20
+PROBLEMS_MAX: Final = 10
+FoundT = TypeVar("FoundT")
 
 
 @dataclass
@@ -34,16 +40,23 @@ class Outcome:
     variant: str
     seed: int
     faults: Counter[str] = field(default_factory=Counter)
+    recoveries: list[Recovery] = field(default_factory=list)
+    restarts: int = 0
+    checkpoints: int = 0
+    verified: int = 0
+    """Checkpoints that held exactly the fold of their input."""
     records: int = 0
     lost: int = 0
     doubled: int = 0
+    reordered: int = 0
     problem: str = ""
     command: str = ""
 
     def __str__(self) -> str:
         done = ", ".join(f"{fault} {count}" for fault, count in sorted(self.faults.items())) or "none"
-        told = f"{self.variant}, seed {self.seed}: {self.records} records, lost {self.lost}, doubled {self.doubled}"
-        told = f"{told}; faults: {done}"
+        told = f"{self.variant}, seed {self.seed}: {self.records} records, {self.lost} lost, {self.doubled} doubled"
+        told += f", {self.reordered} reordered; {self.checkpoints} checkpoints, {self.verified} looked into"
+        told += f"; faults: {done}"
         return f"{told}\n{self.problem}\nAgain: {self.command}" if self.problem else told
 
 
@@ -51,31 +64,40 @@ class Round:
     """Of one variant with one seed, on a cluster that may have served others before."""
 
     def __init__(
-        self, cluster: ChaosCluster, variant: Variant, seed: int, faults: Sequence[Fault] | None = None
+        self,
+        cluster: ChaosCluster,
+        variant: Variant,
+        seed: int,
+        faults: Sequence[Fault] | None = None,
+        *,
+        plain: bool = False,
     ) -> None:
-        """``faults``: these, else those that follow from the seed."""
+        """``faults``: these, else those that follow from the seed. ``plain``: settings do not."""
         self._cluster = cluster
-        self._variant = variant
-        self._chance = random.Random(f"{seed} {variant.name} victims")
-        self._faults = faults_for(variant, seed, FAULTS_A_ROUND) if faults is None else faults
+        self.variant = variant
+        self._faults = faults_for(variant, seed, FAULTS_A_ROUND, cluster.capabilities) if faults is None else faults
+        self._settings = variant.settings if plain else job_settings(variant, seed)
+        self.parallelism = PARALLELISM if plain else job_parallelism(variant, seed)
+        self._nemesis = Nemesis(cluster, self, random.Random(f"{seed} {variant.name} victims"))
+        self._kept = cluster.checkpoints.with_name(f"kept-{seed}")
         self._clock = SystemClock()
-        self._parallelism = PARALLELISM
+        self._settled = False
+        self._alone = True
         self._outcome = Outcome(variant.name, seed)
         how = "--rounds 1" if faults is None else f"--faults {','.join(map(str, faults))}"
+        how += f" --cluster-seed {cluster.seed}{' --plain' if plain else ''}"
         self._outcome.command = f"python -m tests.chaos --seed {seed} --variant {variant.name} {how}"
 
     def run(self) -> Outcome:
         """Never raises for what the product does."""
         directory = Path(tempfile.mkdtemp(prefix="chaos-round-"))
         outcome = self._outcome
-        self._load = Load(directory, pressure=self._variant.pressure, regions=self._variant.regions)
+        self.load = Load(directory, pressure=self.variant.pressure, regions=self.variant.regions)
         try:
-            self._job = self.submit(PARALLELISM, {})
-            for fault in self._faults:
-                self._strike(fault)
-            self._load.finish.touch()
-            self._wait_for_end()
+            with kept_checkpoints(self._cluster.checkpoints, self._kept) as keeper:
+                self._live()
             self._compare()
+            self._verify(keeper)
         except (MillstreamError, AssertionError, OSError, ValueError) as error:
             outcome.problem = f"{type(error).__name__}: {error}{self._story()}"
         finally:
@@ -85,106 +107,99 @@ class Round:
         if not outcome.problem:
             shutil.rmtree(directory)
         else:
-            outcome.problem += f"\nthe output is in {directory}"
+            outcome.problem += f"\nthe output is in {directory}{self._cluster.keep_logs(directory)}"
+        shutil.rmtree(self._kept, ignore_errors=True)
         return outcome
+
+    def _live(self) -> None:
+        """The job, from its start to its end."""
+        self.job = self.submit(self.parallelism, {})
+        for fault in self._faults:
+            self._suffer(fault)
+        self._nemesis.heal()
+        mark(self._cluster.protocol_log, "test.healed", within_s=WAIT_S)
+        self._wait_until_it_goes_on(Progress(self.load, "heal"), "all faults")
+        self._note(self._describe())
+        self.load.finish.touch()
+        self._wait_for_end()
 
     def submit(self, parallelism: int, settings: dict[str, Any]) -> JobClient:
         """Start the job, from a savepoint if ``settings`` say so."""
-        environment = self._load.environment(parallelism, {**self._variant.settings, **settings})
-        return self._cluster.mini.submit(environment, f"chaos-{self._variant.name}")
+        environment = self.load.environment(parallelism, {**self._settings, **settings})
+        return self._cluster.mini.submit(environment, f"chaos-{self.variant.name}")
 
     # -- faults -------------------------------------------------------------------------------------------------------
 
-    def _strike(self, fault: Fault) -> None:
-        if fault.settled:
-            self._cluster.mini.wait_for_checkpoint(self._job, WAIT_S)
+    def _suffer(self, fault: Fault) -> None:
+        """A fault; and the job goes on after it, unless the next one is not to wait for that."""
+        if fault.settled and not self._settled:
+            self._wait_until_it_goes_on(Progress(self.load, "settle"), "its start or the last faults")
         self._pass(fault.pause_s)
         self._check_job()
-        match fault.kind:
-            case "slot":
-                self._kill_slot()
-            case "taskmanager":
-                self._cluster.replace(self._some_taskmanager())
-            case "freeze":
-                number = self._some_taskmanager()
-                self._cluster.mini.freeze_taskmanager(number)
-                self._pass(FROZEN_S)
-                self._cluster.mini.thaw(number)
-            case "freeze-slot":
-                self._freeze_slot()
-            case "failpoint":
-                self._hit(fault.name)
-            case "rescale":
-                self._job = rescale_by_savepoint(self._job, self._other(), self._load.directory, self.submit)
-            case "rescale-live":
-                rescale_live(self._job, self._other())
-        self._outcome.faults[str(fault)] += 1
+        progress = Progress(self.load, fault.kind)
+        before, self._settled = self.job, False
+        self._nemesis.strike(fault)
+        self._outcome.faults[str(fault).removesuffix("+")] += 1
+        if self.job is not before:  # the old one does not tell any more
+            progress = Progress(self.load, fault.kind)
+        if not fault.overlaps:
+            recovery = self._wait_until_it_goes_on(progress, str(fault))
+            if self._alone:
+                self._outcome.recoveries.append(recovery)
+        self._alone = not fault.overlaps
 
-    def _other(self) -> int:
-        self._parallelism = self._chance.choice([n for n in PARALLELISMS if n != self._parallelism])
-        return self._parallelism
+    def _wait_until_it_goes_on(self, progress: Progress, after: str) -> Recovery:
+        def seen() -> Recovery | None:
+            details = describe(self.job)
+            if details is None:
+                return None
+            self._check(details)
+            return progress.seen(details)
 
-    def _hit(self, name: str) -> None:
-        """Arm a failpoint, and make the job come by."""
-        self._cluster.arm(name)
-        if name == "discard.all":  # at the job's end
-            return
-        if name.startswith("restore."):
-            self._cluster.mini.wait_for_checkpoint(self._job, WAIT_S)
-            self._kill_slot()
-        self._cluster.mini.wait_until(lambda: self._cluster.has_acted(name), f"the failpoint {name}", WAIT_S)
-
-    def _kill_slot(self) -> None:
-        def killed() -> bool:
-            slots = self._load.process_ids()
-            return bool(slots) and self._cluster.kill_slot(self._chance.choice(slots))
-
-        self._cluster.mini.wait_until(killed, "a slot to kill", WAIT_S)
-
-    def _freeze_slot(self) -> None:
-        """One slot alone: its TaskManager must notice, without its help."""
-
-        def frozen() -> list[int]:
-            slots = self._load.process_ids()
-            return [slot for slot in self._chance.sample(slots, len(slots)) if self._cluster.freeze_slot(slot)][:1]
-
-        slot = self._cluster.mini.wait_until(frozen, "a slot to freeze", WAIT_S)[0]
-        self._cluster.mini.wait_until(lambda: self._cluster.home_of(slot) is None, "the frozen slot to go", WAIT_S)
-
-    def _some_taskmanager(self) -> int:
-        """One that works for the job."""
-
-        def found() -> list[int]:
-            slots = self._load.process_ids()
-            home = self._cluster.home_of(self._chance.choice(slots)) if slots else None
-            return [] if home is None else [home]
-
-        return self._cluster.mini.wait_until(found, "a TaskManager of the job", WAIT_S)[0]
+        recovery = self._wait_until(seen, f"new checkpoints and output after {after}")
+        assert recovery is not None
+        self._settled = True
+        return recovery
 
     def _pass(self, seconds: float) -> None:
         until_s = self._clock.monotonic_s() + seconds
-        self._cluster.mini.wait_until(lambda: self._clock.monotonic_s() >= until_s, "time to pass")
+        self._wait_until(lambda: self._clock.monotonic_s() >= until_s, "time to pass")
+
+    def _wait_until(self, found: Callable[[], FoundT], what: str) -> FoundT:
+        return self._cluster.mini.wait_until(found, what, WAIT_S)
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
+    def _describe(self) -> JobDetails:
+        details = self._wait_until(lambda: describe(self.job), "an answer of the JobManager")
+        assert details is not None
+        return details
+
     def _check_job(self) -> None:
-        details = self._job.describe()
+        self._check(self._describe())
+
+    def _check(self, details: JobDetails) -> None:
         if details.summary.ended_ms:
             raise AssertionError(f"the job ended before its time: {details.error.message or details.summary.status}")
 
+    def _note(self, details: JobDetails) -> None:
+        self._outcome.restarts += details.restarts
+        self._outcome.checkpoints += details.checkpoints.completed
+
     def _wait_for_end(self) -> None:
-        details = self._job.wait_until_ended([], WAIT_S)
+        details = self.job.wait_until_ended([], WAIT_S)
         if details is None:
             raise AssertionError("the job hangs")
         if JobStatus(details.summary.status) is not JobStatus.FINISHED:
             raise AssertionError(f"the job ended as {JobStatus(details.summary.status).name}")
+        failpoints = self._cluster.failpoints
         for name in (fault.name for fault in self._faults if fault.name == "discard.all"):
-            self._cluster.mini.wait_until(lambda n=name: self._cluster.has_acted(n), f"the failpoint {name}", WAIT_S)  # type: ignore[misc]
+            self._wait_until(lambda n=name: failpoints.has_acted(n), f"the failpoint {name}")  # type: ignore[misc]
 
     def _compare(self) -> None:
         problems = []
         for name, expected, found in zip(
-            ("counts", "windows"), self._load.expected(), self._load.committed(), strict=True
+            ("counts", "windows"), self.load.expected(), self.load.committed(), strict=True
         ):
             difference = compare_outputs(expected, found)
             self._outcome.records += len(found)
@@ -194,16 +209,24 @@ class Round:
                 problems.append(f"{name}: {difference}")
             if name == "counts" and (missed := steps_missed(found)):
                 problems.append(f"{name} do not step by one at {missed[:3]}")
+        if reordered := rows_out_of_order(self.load.directory / "counts"):
+            self._outcome.reordered += len(reordered)
+            problems.append(f"counts are out of order at {reordered[:3]}")
         if problems:
             raise AssertionError("\n".join(problems))
 
+    def _verify(self, keeper: Keeper) -> None:
+        """What the job's checkpoints held, and in which order things happened."""
+        checked = check_checkpoints([self._kept, self.load.directory / "savepoints"], self.load, VERIFIED_A_ROUND)
+        self._outcome.verified = checked.checkpoints
+        if problems := [*keeper.problems, *checked.problems, *check(self._cluster.protocol_log)]:
+            raise AssertionError("\n".join(problems[:PROBLEMS_MAX]))
+
     def _end(self) -> None:
         """Leave nothing behind for the next round."""
-        self._load.finish.touch()
-        self._cluster.disarm()
-        for number in self._cluster.taskmanagers:
-            self._cluster.mini.thaw(number)
-        job = getattr(self, "_job", None)
+        self.load.finish.touch()
+        self._nemesis.heal()
+        job = getattr(self, "job", None)
         if job is not None and not job.has_ended:
             try:
                 if not job.describe().summary.ended_ms:
@@ -214,9 +237,8 @@ class Round:
 
     def _story(self) -> str:
         """What the JobManager tells of the job."""
-        try:
-            details = self._job.describe()
-        except (AttributeError, MillstreamError):
+        details = describe(self.job) if hasattr(self, "job") else None
+        if details is None:
             return ""
         changes = " ".join(JobStatus(change.status).name for change in details.history[-8:])
         errors = "".join(f"\n  {error.message}" for error in list(details.exception_history)[-5:])

@@ -5,15 +5,21 @@ A failure tells its seed and the command that repeats it.
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from millstream.core.config.options import OPTIONS
 from millstream.core.failpoints import FAILPOINTS
-from tests.chaos.cluster import ChaosCluster
-from tests.chaos.job import Load, steps_missed
-from tests.chaos.rounds import Round
-from tests.chaos.variants import ACTIONS, VARIANTS, faults_for, parse_fault
+from tests.chaos.cluster import ChaosCluster, impossible
+from tests.chaos.failpoints import ACTIONS, reachable
+from tests.chaos.faults import KINDS, Need, faults_for, parse_fault, possible
+from tests.chaos.job import Load, rows_out_of_order, steps_missed
+from tests.chaos.progress import Recovery
+from tests.chaos.report import Report
+from tests.chaos.rounds import Outcome, Round
+from tests.chaos.variants import OF_A_CLUSTER, OF_A_JOB, VARIANTS, cluster_settings, job_settings
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -25,6 +31,9 @@ SELECTION = [
     ("concurrent", 5, "freeze,slot,freeze-slot"),
     ("aligned-pressure", 6, "slot,slot"),
     ("regions", 9, "slot,taskmanager,slot,freeze"),
+    ("aligned-rocksdb", 10, "reset,blackhole,reset-data"),
+    ("timeout", 11, "reset-rpc,mute,slot+,blackhole-data"),
+    ("unaligned-rocksdb", 12, "disk-full,upload,read-only"),
     ("rescaling-rocksdb", 7, "rescale,slot,rescale-live,rescale"),
     ("rescaling-unaligned", 8, "rescale-live,slot,rescale,rescale-live"),
 ]
@@ -34,22 +43,47 @@ FAILPOINT_VARIANTS = ["aligned", "timeout-rocksdb"]
 
 @pytest.mark.parametrize(("variant", "seed", "faults"), SELECTION, ids=[f"{v}-{s}" for v, s, _ in SELECTION])
 def test_no_record_is_lost_or_doubled(chaos: ChaosCluster, variant: str, seed: int, faults: str) -> None:
-    outcome = Round(chaos, VARIANTS[variant], seed, [parse_fault(fault) for fault in faults.split(",")]).run()
+    wanted = [parse_fault(fault) for fault in faults.split(",")]
+    kinds = possible([*chaos.capabilities, Need.RESCALES])
+    if missing := [fault.kind for fault in wanted if fault.kind not in kinds]:
+        pytest.skip(f"no {', '.join(missing)} here: {impossible()}")
+    outcome = Round(chaos, VARIANTS[variant], seed, wanted, plain=True).run()
     assert not outcome.problem, outcome
 
 
 @pytest.mark.parametrize("variant", FAILPOINT_VARIANTS)
 def test_a_fault_at_each_step_of_a_checkpoint_and_of_a_commit(chaos: ChaosCluster, variant: str) -> None:
-    names = list(FAILPOINTS)[FAILPOINT_VARIANTS.index(variant) :: len(FAILPOINT_VARIANTS)]
-    outcome = Round(chaos, VARIANTS[variant], 1, [parse_fault(f"failpoint:{name}") for name in names]).run()
+    names = reachable(standby=False)[FAILPOINT_VARIANTS.index(variant) :: len(FAILPOINT_VARIANTS)]
+    outcome = Round(chaos, VARIANTS[variant], 1, [parse_fault(f"failpoint:{name}") for name in names], plain=True).run()
     assert not outcome.problem, outcome
     assert len(outcome.faults) == len(names)
 
 
-def test_the_same_seed_means_the_same_faults() -> None:
+def test_the_same_seed_means_the_same_faults_and_settings() -> None:
+    everything = [Need.LINKS, Need.DISK]
     for variant in VARIANTS.values():
-        assert faults_for(variant, 3, 20) == faults_for(variant, 3, 20) != faults_for(variant, 4, 20)
-    assert [str(parse_fault(text)) for text in ("slot", "failpoint:files.write")] == ["slot", "failpoint:files.write"]
+        assert faults_for(variant, 3, 20, everything) == faults_for(variant, 3, 20, everything)
+        assert faults_for(variant, 3, 20, everything) != faults_for(variant, 4, 20, everything)
+        settings = [job_settings(variant, seed) for seed in range(20)]
+        assert settings == [job_settings(variant, seed) for seed in range(20)]
+        assert all(all(held[key] == value for key, value in variant.settings.items()) for held in settings)
+        assert settings.count(settings[0]) < 20
+    assert cluster_settings(3) == cluster_settings(3) != cluster_settings(4)
+    for key in {**OF_A_JOB, **OF_A_CLUSTER}:
+        assert key in OPTIONS
+
+
+def test_faults_are_drawn_from_those_that_are_possible() -> None:
+    rescaling = VARIANTS["rescaling"]
+    assert {fault.kind for fault in faults_for(rescaling, 1, 2000, [Need.LINKS, Need.DISK])} == set(KINDS)
+    assert {fault.kind for fault in faults_for(VARIANTS["aligned"], 1, 2000, [])} == {
+        name for name, kind in KINDS.items() if not kind.needs
+    }
+
+
+def test_a_fault_is_read_as_it_is_written() -> None:
+    for text in ("slot", "freeze-short+", "failpoint:files.write"):
+        assert str(parse_fault(text)) == text
     for wrong in ("fire", "failpoint", "failpoint:no.such", "slot:files.write"):
         with pytest.raises(ValueError, match="no fault"):
             parse_fault(wrong)
@@ -61,3 +95,24 @@ def test_a_gap_and_a_repeated_record_are_seen(tmp_path: Path) -> None:
     assert steps_missed(counts) == []
     assert steps_missed(counts[:4] + counts[5:]) == [(0, 5, 6, 15)]
     assert steps_missed([*counts, counts[3]]) == [(0, 3, 4, 6)]
+    (tmp_path / "part-0.csv").write_text("0,1,2,1\n1,0,1,0\n0,2,3,3\n")
+    assert rows_out_of_order(tmp_path) == []
+    (tmp_path / "part-1.csv").write_text("0,2,3,3\n0,1,2,1\n0,3,4,6\n")
+    assert rows_out_of_order(tmp_path) == [(0, 1, 2, 1)]
+
+
+def test_the_verdict_counts_what_the_rounds_have_seen() -> None:
+    report = Report(7)
+    good = Outcome("aligned", 7, Counter({"slot": 2, "failpoint:files.write": 1}), records=10)
+    good.recoveries = [Recovery("slot", 0.1, seconds / 10) for seconds in range(1, 21)]
+    report.add(good)
+    assert [*report.lines()][-1].startswith(
+        "PASSED: 1 rounds, 0 failed; 3 faults: failpoint 1, slot 2; 10 records checked, 0 lost, 0 doubled, 0 reordered"
+    )
+    report.add(Outcome("aligned", 8, Counter({"slot": 1}), records=9, lost=1, problem="lost", command="again"))
+    *rest, last = report.lines()
+    assert last.startswith("FAILED: 2 rounds, 1 failed; 4 faults") and "19 records checked, 1 lost" in last
+    assert "failed: again" in rest
+    seen = report.as_json()
+    assert seen["times"]["slot"]["output_s"] == {"p50": 1.0, "p95": 1.9, "max": 2.0}
+    assert seen["failpoints"]["covered"] == ["files.write"]

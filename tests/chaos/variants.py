@@ -1,31 +1,32 @@
-"""What is varied, as data: settings of the job, kinds of faults, and what each failpoint does when it is hit."""
+"""How the job and its cluster are set up, as data: variants by name, and settings that follow from a seed."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
-
-from millstream.core.failpoints import FAILPOINTS
 
 UNALIGNED: Final = {"execution.checkpointing.unaligned.enabled": True}
 TIMEOUT: Final = {**UNALIGNED, "execution.checkpointing.aligned-checkpoint-timeout": "20 ms"}
 CONCURRENT: Final = {"execution.checkpointing.max-concurrent-checkpoints": 3}
 ROCKSDB: Final = {"state.backend.type": "rocksdb"}
 
+HEARTBEAT_TIMEOUT_S: Final = 1.5
 CLUSTER: Final[Mapping[str, Any]] = {
     "heartbeat.interval": "300 ms",
-    "heartbeat.timeout": "1500 ms",
+    "heartbeat.timeout": f"{HEARTBEAT_TIMEOUT_S} s",
+    "client.timeout": "30 s",
     "taskmanager.memory.segment-size": "4 kb",
     "taskmanager.network.memory.floating-buffers-per-gate": 2,
     "execution.checkpointing.interval": "100 ms",
+    "execution.checkpointing.timeout": "10 s",
     "restart-strategy.type": "fixed-delay",
     "restart-strategy.fixed-delay.attempts": 1_000_000,
     "restart-strategy.fixed-delay.delay": "50 ms",
 }
-FROZEN_S: Final = 2.5
-"""Longer than the heartbeat timeout."""
+PARALLELISM: Final = 3
+PARALLELISMS: Final = (1, 2, 3, 4)
 
 
 @dataclass(frozen=True)
@@ -61,61 +62,45 @@ VARIANTS: Final = {
     )
 }
 
-JOBMANAGER: Final = {
-    "enumerators.copied": "error",
-    "manifest.write": "io-error",
-    "manifest.written": "io-error",
-    "checkpoint.announce": "delay:150ms",
-    "discard.begin": "io-error",
-    "discard.end": "delay:150ms",
-    "discard.all": "delay:150ms",
+_Choices = Mapping[str, Sequence[Any]]
+"""Values by setting; one that comes more than once is taken more often."""
+OF_A_JOB: Final[_Choices] = {
+    "execution.checkpointing.interval": ["50 ms"] * 3 + ["100 ms"] * 4 + ["250 ms"] * 3 + ["1 s"] * 2 + ["5 s"],
+    "execution.checkpointing.min-pause": ["0 s", "0 s", "50 ms"],
+    "execution.checkpointing.max-concurrent-checkpoints": [1, 1, 2, 3],
+    "execution.checkpointing.num-retained": [1, 1, 2, 5],
+    "execution.checkpointing.tolerable-failed-checkpoints": [0, 1000],
+    "execution.checkpointing.local-backup.enabled": [False, True],
+    "execution.state-recovery.from-local": [False, True],
+    "execution.buffer-timeout.interval": ["100 ms", "5 ms", "0 ms"],
+    "pipeline.operator-chaining.enabled": [True, True, False],
+    "pipeline.auto-watermark-interval": ["200 ms", "20 ms"],
 }
-"""The JobManager has to live; a slot dies at each failpoint."""
-SLOTS: Final = {"files.sync": "io-error"}
-ACTIONS: Final = {name: {**JOBMANAGER, **SLOTS}.get(name, "kill") for name in FAILPOINTS}
-
-FAULTS: Final = {"slot": 4, "taskmanager": 2, "freeze": 2, "freeze-slot": 2, "failpoint": 4}
-"""Kinds by weight; ``failpoint`` stands for any of them."""
-RESCALES: Final = {"rescale": 3, "rescale-live": 3}
-"""Of variants that rescale besides: by a savepoint, and while the job goes on."""
-
-
-@dataclass(frozen=True)
-class Fault:
-    """``kind`` is one of ``FAULTS`` or ``RESCALES``; ``name`` is that of a failpoint."""
-
-    kind: str
-    name: str = ""
-    pause_s: float = 0.0
-    """Time that passes before it."""
-    settled: bool = False
-    """Whether a checkpoint has to be complete before it."""
-
-    def __str__(self) -> str:
-        return f"{self.kind}:{self.name}" if self.name else self.kind
+OF_A_CLUSTER: Final[_Choices] = {
+    "taskmanager.memory.segment-size": ["4 kb", "4 kb", "32 kb"],
+    "taskmanager.network.memory.buffers-per-channel": [1, 2, 8],
+    "taskmanager.network.memory.floating-buffers-per-gate": [0, 2, 8],
+    "taskmanager.network.compression.codec": ["none", "lz4", "zstd"],
+    "jobmanager.execution.failover-strategy": ["region", "region", "full"],
+}
 
 
-def parse_fault(text: str) -> Fault:
-    """As ``str`` writes it."""
-    kind, _, name = text.partition(":")
-    if kind not in {**FAULTS, **RESCALES} or (kind == "failpoint") != bool(name) or (name and name not in FAILPOINTS):
-        raise ValueError(
-            f"no fault {text!r}: there are {', '.join(FAULTS)}:NAME, {', '.join(RESCALES)}; NAME is a failpoint"
-        )
-    return Fault(kind, name, 0.3, settled=True)
+def job_settings(variant: Variant, seed: int) -> dict[str, Any]:
+    """Those of the variant, and beside them others that follow from the seed."""
+    chance = random.Random(f"{seed} {variant.name} settings")
+    return {**_chosen(OF_A_JOB, chance), **variant.settings}
 
 
-def faults_for(variant: Variant, seed: int, count: int) -> list[Fault]:
-    """The same ones for the same seed."""
-    chance = random.Random(f"{seed} {variant.name}")
-    weights = {**FAULTS, **RESCALES} if variant.rescales else FAULTS
-    kinds = chance.choices(list(weights), list(weights.values()), k=count)
-    return [
-        Fault(
-            kind,
-            chance.choice(list(FAILPOINTS)) if kind == "failpoint" else "",
-            chance.uniform(0.0, 0.8),
-            chance.random() < 0.6,
-        )
-        for kind in kinds
-    ]
+def job_parallelism(variant: Variant, seed: int) -> int:
+    """Two halves that share nothing have six slots."""
+    chance = random.Random(f"{seed} {variant.name} parallelism")
+    return chance.choice(PARALLELISMS[: PARALLELISM if variant.regions else None])
+
+
+def cluster_settings(seed: int) -> dict[str, Any]:
+    """Those of ``CLUSTER``, some of them as the seed says; 0 leaves them as they are."""
+    return {**CLUSTER, **(_chosen(OF_A_CLUSTER, random.Random(f"{seed} cluster")) if seed else {})}
+
+
+def _chosen(choices: _Choices, chance: random.Random) -> dict[str, Any]:
+    return {key: chance.choice(values) for key, values in choices.items()}

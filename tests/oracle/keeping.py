@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -30,7 +30,8 @@ class Keeper:
         for manifest in sorted(self._source.glob(f"*/chk-*/{MANIFEST_NAME}")):
             kept = self._target / manifest.relative_to(self._source)
             if not kept.exists():
-                self._keep(manifest, kept)
+                with suppress(OSError):  # the disk is full, or read-only: later
+                    self._keep(manifest, kept)
 
     def _keep(self, manifest: Path, kept: Path) -> None:
         try:
@@ -49,7 +50,9 @@ class Keeper:
                     self.problems.append(f"{manifest.parent.name} counts and lacks a file: {error.filename}")
                 return
         kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_bytes(data)
+        draft = kept.with_name(f".{kept.name}")
+        draft.write_bytes(data)
+        draft.replace(kept)
 
 
 @contextmanager
