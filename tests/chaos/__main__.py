@@ -50,7 +50,9 @@ def _rounds(options: argparse.Namespace) -> Iterator[Outcome]:
     wanted = 1 if options.faults else options.rounds
     done = 0
     while done < wanted and (done == 0 or clock.monotonic_s() < end_s):
-        cluster_seed = options.cluster_seed if done == 0 else chance.randrange(1, 1_000_000)
+        cluster_seed = 0 if options.plain else chance.randrange(1, 1_000_000)
+        if done == 0 and options.cluster_seed is not None:
+            cluster_seed = options.cluster_seed
         with chaos_cluster(cluster_seed) as cluster:
             for _ in range(ROUNDS_A_CLUSTER):
                 seed = options.seed if done == 0 else chance.randrange(1_000_000)
@@ -69,7 +71,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--rounds", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--cluster-seed", type=int, default=0, help="of the cluster's settings; 0: the plain ones")
+    parser.add_argument("--cluster-seed", type=int, help="of the first cluster's settings; 0: the plain ones")
     parser.add_argument("--variant", choices=list(VARIANTS))
     parser.add_argument("--faults", type=lambda text: [parse_fault(part) for part in text.split(",") if part])
     parser.add_argument("--plain", action="store_true", help="no settings but those of the variant")

@@ -27,7 +27,10 @@ class Keeper:
 
     def look(self) -> None:
         """Keep what has come since the last time."""
-        for manifest in sorted(self._source.glob(f"*/chk-*/{MANIFEST_NAME}")):
+        manifests: list[Path] = []
+        with suppress(FileNotFoundError):  # a directory was removed while it was listed
+            manifests = sorted(self._source.glob(f"*/chk-*/{MANIFEST_NAME}"))
+        for manifest in manifests:
             kept = self._target / manifest.relative_to(self._source)
             if not kept.exists():
                 with suppress(OSError):  # the disk is full, or read-only: later
