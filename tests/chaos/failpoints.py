@@ -17,7 +17,7 @@ JOBMANAGER: Final = {
     "discard.all": "delay:150ms",
 }
 """In a cluster whose only JobManager has to live; elsewhere a process dies at each failpoint."""
-STANDBY_ONLY: Final = ("jobstore.",)
+STANDBY_ONLY: Final = ("jobstore.", "ledger.", "takeover.")
 """Nobody comes by at those that begin so, unless others may follow the JobManager."""
 SLOTS: Final = {"files.sync": "io-error"}
 ACTIONS: Final = {name: {**JOBMANAGER, **SLOTS}.get(name, "kill") for name in FAILPOINTS}
