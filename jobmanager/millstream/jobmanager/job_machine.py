@@ -38,6 +38,8 @@ class SubtaskReported:
     attempt: int
     status: common_pb2.SubtaskStatus.ValueType
     error: MillstreamError | None = None
+    answered_checkpoint: int = 0
+    """The last one that it took part in, of which the JobManager may not have heard yet."""
 
 
 @dataclass(frozen=True)

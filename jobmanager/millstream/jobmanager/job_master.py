@@ -280,7 +280,8 @@ class JobMaster:
         if request.process_end and not execution.has_ended():
             progress = self.checkpoints.coordinator.progress
             self._slot_deaths.died(subtask, request.process_end, progress, self._clock.monotonic_s())
-        self.handle(SubtaskReported(subtask, request.subtask.attempt, request.status, error))
+        attempt, answered = request.subtask.attempt, request.answered_checkpoint
+        self.handle(SubtaskReported(subtask, attempt, request.status, error, answered))
         if execution.has_ended():
             record_left(self.job_id, execution)
         return True
@@ -342,7 +343,7 @@ class JobMaster:
         if isinstance(event, SubtaskReported):
             execution = self.machine.executions[event.subtask]
             if execution.status == common_pb2.SUBTASK_STATUS_FINISHED:
-                self.checkpoints.subtask_finished(event.subtask)
+                self.checkpoints.subtask_finished(event.subtask, event.answered_checkpoint)
         for instruction in instructions:
             self._perform(instruction)
         self._touch()

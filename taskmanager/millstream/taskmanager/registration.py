@@ -182,6 +182,7 @@ class Registration:
                 subtask=report.subtask,
                 status=report.status,
                 process_end=report.process_end,
+                answered_checkpoint=report.answered_checkpoint,
             )
             if report.HasField("error"):
                 request.error.CopyFrom(report.error)

@@ -150,6 +150,24 @@ def test_consumers_of_finished_subtasks_are_triggered() -> None:
     assert [seal.states[s].finished for s in (SOURCE, MIDDLE, SINK)] == [True, True, False]
 
 
+def test_a_report_that_comes_after_the_end_of_its_subtask_is_waited_for() -> None:
+    coordinator = running()
+    coordinator.tick(1000)
+    coordinator.enumerators_copied(1)
+    coordinator.reported(SOURCE, report(1, SOURCE), None, 1001)
+    coordinator.reported(SINK, report(1, SINK), None, 1001)
+    assert coordinator.subtask_finished(MIDDLE, answered=1) == []
+    (seal,) = coordinator.reported(MIDDLE, report(1, MIDDLE), None, 1002)
+    assert isinstance(seal, Seal) and not seal.states[MIDDLE].finished
+    coordinator.sealed(1, "chk-1", 1003)
+    coordinator.request_checkpoint()
+    assert coordinator.tick(3000) == [SnapshotEnumerators(2)]
+    coordinator.enumerators_copied(2)
+    coordinator.reported(SOURCE, report(2, SOURCE), None, 3001)
+    (seal,) = coordinator.reported(SINK, report(2, SINK), None, 3001)
+    assert isinstance(seal, Seal) and seal.states[MIDDLE].finished, "it has ended before this one"
+
+
 def test_the_last_checkpoint_does_not_wait_for_its_interval() -> None:
     coordinator = running()
     coordinator.subtask_finished(SOURCE)

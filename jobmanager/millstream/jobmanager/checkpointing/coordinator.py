@@ -232,13 +232,17 @@ class CheckpointCoordinator:
         """An attempt starts from this checkpoint."""
         self.statistics.restored_from = checkpoint_id
 
-    def subtask_finished(self, subtask: SubtaskId) -> list[Instruction]:
-        """It has processed all its input; its consumers may be the next to need a trigger."""
+    def subtask_finished(self, subtask: SubtaskId, answered: int = 0) -> list[Instruction]:
+        """It has processed all its input; its consumers may be the next to need a trigger.
+
+        ``answered``: the last checkpoint that it took part in before. Its report of that may be on its way still, and
+        holds what it had not processed then: without it, the checkpoint would lack that.
+        """
         self._finished.add(subtask)
         self._awaiting.discard(subtask)
         instructions: list[Instruction] = []
         for pending in self._open():
-            if subtask in pending.waiting:
+            if subtask in pending.waiting and pending.checkpoint_id > answered:
                 pending.waiting.discard(subtask)
                 pending.states[subtask] = checkpoint_pb2.SubtaskState(index=subtask.index, finished=True)
             instructions += [*self._trigger(pending), *self._check(pending)]

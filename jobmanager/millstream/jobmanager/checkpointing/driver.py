@@ -236,8 +236,8 @@ class CheckpointDriver:
             self._tick()
         await self._completed.wait()
 
-    def subtask_finished(self, subtask: SubtaskId) -> None:
-        self._perform(self.coordinator.subtask_finished(subtask))
+    def subtask_finished(self, subtask: SubtaskId, answered: int = 0) -> None:
+        self._perform(self.coordinator.subtask_finished(subtask, answered))
 
     def awaits_commit(self, subtask: SubtaskId) -> None:
         self._perform(self.coordinator.awaits_commit(subtask))

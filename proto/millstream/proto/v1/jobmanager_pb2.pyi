@@ -973,10 +973,13 @@ class ReportSubtaskRequest(_message.Message):
     ERROR_FIELD_NUMBER: _builtins.int
     FINAL_METRICS_FIELD_NUMBER: _builtins.int
     PROCESS_END_FIELD_NUMBER: _builtins.int
+    ANSWERED_CHECKPOINT_FIELD_NUMBER: _builtins.int
     taskmanager_id: _builtins.str
     status: _common_pb2.SubtaskStatus.ValueType
     process_end: _builtins.str
     """how its slot process ended by itself, where it did: "SIGSEGV", "exit code 7" """
+    answered_checkpoint: _builtins.int
+    """FINISHED: the last one it took part in; that report may come later"""
     @_builtins.property
     def subtask(self) -> _common_pb2.SubtaskRef: ...
     @_builtins.property
@@ -992,10 +995,11 @@ class ReportSubtaskRequest(_message.Message):
         error: _common_pb2.ErrorInfo | None = ...,
         final_metrics: _common_pb2.SubtaskMetrics | None = ...,
         process_end: _builtins.str = ...,
+        answered_checkpoint: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "final_metrics", b"final_metrics", "subtask", b"subtask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "final_metrics", b"final_metrics", "process_end", b"process_end", "status", b"status", "subtask", b"subtask", "taskmanager_id", b"taskmanager_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_checkpoint", b"answered_checkpoint", "error", b"error", "final_metrics", b"final_metrics", "process_end", b"process_end", "status", b"status", "subtask", b"subtask", "taskmanager_id", b"taskmanager_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

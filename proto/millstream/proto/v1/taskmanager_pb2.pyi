@@ -542,9 +542,12 @@ class SubtaskReport(_message.Message):
     ERROR_FIELD_NUMBER: _builtins.int
     FINAL_METRICS_FIELD_NUMBER: _builtins.int
     PROCESS_END_FIELD_NUMBER: _builtins.int
+    ANSWERED_CHECKPOINT_FIELD_NUMBER: _builtins.int
     status: _common_pb2.SubtaskStatus.ValueType
     process_end: _builtins.str
     """set by the TaskManager; see ReportSubtaskRequest"""
+    answered_checkpoint: _builtins.int
+    """see ReportSubtaskRequest"""
     @_builtins.property
     def subtask(self) -> _common_pb2.SubtaskRef: ...
     @_builtins.property
@@ -559,10 +562,11 @@ class SubtaskReport(_message.Message):
         error: _common_pb2.ErrorInfo | None = ...,
         final_metrics: _common_pb2.SubtaskMetrics | None = ...,
         process_end: _builtins.str = ...,
+        answered_checkpoint: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "final_metrics", b"final_metrics", "subtask", b"subtask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "final_metrics", b"final_metrics", "process_end", b"process_end", "status", b"status", "subtask", b"subtask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_checkpoint", b"answered_checkpoint", "error", b"error", "final_metrics", b"final_metrics", "process_end", b"process_end", "status", b"status", "subtask", b"subtask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

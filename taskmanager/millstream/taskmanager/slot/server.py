@@ -41,6 +41,8 @@ class SlotServer:
         self._control: ControlChannel | None = None
         self._tasks: dict[tuple[str, int, int], Task] = {}
         self._figures: dict[Task, TaskFigures] = {}
+        self._answered: dict[tuple[str, int, int], int] = {}
+        """The last checkpoint in which each of them took part."""
         self._replies: dict[int, Reply] = {}
         self._next_request_id = 1
         self._job_id = ""
@@ -129,6 +131,8 @@ class SlotServer:
             task.fail(error)
 
     def _report_checkpoint(self, report: checkpoint_pb2.CheckpointReport) -> None:
+        key = _key(report.subtask)
+        self._answered[key] = max(self._answered.get(key, 0), report.checkpoint_id)
         self.control.send(taskmanager_pb2.FromSlot(checkpoint=report))
 
     def _deploy(self, deploy: taskmanager_pb2.SlotDeploy) -> None:
@@ -197,7 +201,9 @@ class SlotServer:
         if task.phase in ENDED:
             record("subtask.ended", **task.info.identity(), status=task.phase.name)
             report.final_metrics.CopyFrom(self._figures.pop(task).report(self._clock.monotonic_s()))
-            self._tasks.pop((task.info.vertex_id, task.info.subtask_index, task.info.attempt), None)
+            key = (task.info.vertex_id, task.info.subtask_index, task.info.attempt)
+            self._tasks.pop(key, None)
+            report.answered_checkpoint = self._answered.pop(key, 0)
         self.control.send(taskmanager_pb2.FromSlot(report=report))
 
     def on_event(self, task: Task, operator_id: str, kind: str, payload: bytes, reply: Reply) -> None:
