@@ -287,10 +287,12 @@ class JobMaster:
         return True
 
     def checkpoint_reported(self, report: checkpoint_pb2.CheckpointReport) -> None:
-        """A subtask's part of a checkpoint; those of former attempts are ignored."""
+        """A subtask's part of a checkpoint, which may come after its end; those of former attempts are ignored."""
         subtask = _subtask(report.subtask)
         execution = self.machine.executions.get(subtask)
-        if execution is not None and execution.attempt == report.subtask.attempt and not execution.has_ended():
+        if execution is None or execution.attempt != report.subtask.attempt:
+            return
+        if not execution.has_ended() or execution.status == common_pb2.SUBTASK_STATUS_FINISHED:
             self.checkpoints.reported(subtask, report)
             self._touch()
 
