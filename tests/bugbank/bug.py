@@ -66,7 +66,7 @@ class Bug:
 
 def chaos(variant: str, faults: str, reason: str, seed: int = 1) -> Catcher:
     """A round with these faults: its output, its checkpoints and its protocol log are looked at."""
-    how = ("--seed", str(seed), "--variant", variant, "--faults", faults)
+    how = ("--seed", str(seed), "--variant", variant, "--plain", "--faults", faults)
     return Catcher(f"chaos {variant}: {faults}", ("-m", "tests.chaos", *how), reason)
 
 
