@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 from collections.abc import Sequence
 from typing import Any, Final
@@ -12,6 +13,7 @@ from millstream.core.api.source import EnumeratorContext, Source
 from millstream.core.api.watermarks import WatermarkStrategy
 from millstream.core.clock import ManualClock
 from millstream.core.graph.specs import SourceSpec
+from millstream.core.source_events import ADD_SPLITS, ASK_LATER, NO_MORE_SPLITS, REQUEST_SPLIT, numbered
 from millstream.taskmanager.operators.operator import SourceOperator
 from millstream.testing.modes import RunMode
 from millstream.testing.parallel import ParallelHarness
@@ -133,7 +135,7 @@ class SourceHarness(ParallelHarness):
             events, subtask.context.sent_events = subtask.context.sent_events, []
             for event in events:
                 event.reply(True, b"")
-                if event.kind == "request_split":
+                if event.kind == REQUEST_SPLIT:
                     self._enumerator.handle_split_request(index)
         for index, kind, payload in self._enumeration.take():
             self._subtasks[index].operator.handle_event(kind, payload)
@@ -145,15 +147,16 @@ class _Enumeration(EnumeratorContext):
     def __init__(self, parallelism: int) -> None:
         self.parallelism = parallelism
         self._given: list[tuple[int, str, bytes]] = []
+        self._numbers = itertools.count(1)
 
     def assign(self, splits: list[Any], subtask: int) -> None:
-        self._given.append((subtask, "add_splits", cloudpickle.dumps(splits)))
+        self._given.append((subtask, ADD_SPLITS, numbered(next(self._numbers), cloudpickle.dumps(splits))))
 
     def no_more_splits(self, subtask: int) -> None:
-        self._given.append((subtask, "no_more_splits", b""))
+        self._given.append((subtask, NO_MORE_SPLITS, b""))
 
     def ask_later(self, subtask: int, delay_ms: int) -> None:
-        self._given.append((subtask, "ask_later", cloudpickle.dumps(delay_ms)))
+        self._given.append((subtask, ASK_LATER, cloudpickle.dumps(delay_ms)))
 
     def take(self) -> Sequence[tuple[int, str, bytes]]:
         given, self._given = self._given, []

@@ -11,6 +11,12 @@ from millstream.jobmanager.scheduling.wiring import consumers_of, producers_of
 from millstream.proto.v1 import job_graph_pb2, taskmanager_pb2
 
 
+def await_deployment(executions: Mapping[SubtaskId, Execution], attempts: Mapping[VertexId, int]) -> bool:
+    """Whether these attempts are still to be deployed: what has been cancelled meanwhile is not cancelled again."""
+    own = [execution for subtask, execution in executions.items() if subtask.vertex in attempts]
+    return all(e.attempt == attempts[e.subtask.vertex] and e.awaits_deployment() for e in own)
+
+
 def deployments(
     graph: job_graph_pb2.JobGraph,
     deployed: Collection[VertexId],

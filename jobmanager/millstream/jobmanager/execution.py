@@ -54,6 +54,10 @@ class Execution:
         """It may exist in a slot."""
         return self.slot is not None and not self.has_ended() and _ORDER[self.status] >= 2
 
+    def awaits_deployment(self) -> bool:
+        """It was decided to deploy it, and nothing was heard of it since."""
+        return self.status == common_pb2.SUBTASK_STATUS_DEPLOYING
+
     def ref(self, job_id: str) -> common_pb2.SubtaskRef:
         return common_pb2.SubtaskRef(
             job_id=job_id, vertex_id=self.subtask.vertex, index=self.subtask.index, attempt=self.attempt

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
+from millstream.core import source_events
 from millstream.core.api.job import JobStatus
 from millstream.core.checkpoint import events
 from millstream.core.checkpoint.storage import location_of, open_storage
@@ -24,6 +25,7 @@ from millstream.core.errors import (
     MillstreamError,
     TaskManagerLostError,
 )
+from millstream.core.failpoints import failpoint
 from millstream.core.ids import JobId, SlotId, SubtaskId, TaskManagerId, VertexId
 from millstream.core.protocol_log import record
 from millstream.core.rpc.error_info import from_proto
@@ -34,8 +36,8 @@ from millstream.jobmanager.checkpointing.driver import CheckpointDriver
 from millstream.jobmanager.checkpointing.settings import CheckpointSettings, keeps_checkpoints, savepoint_root
 from millstream.jobmanager.checkpointing.store import CheckpointStore
 from millstream.jobmanager.coordinators.collect import CollectCoordinator
-from millstream.jobmanager.coordinators.source import SourceCoordinator
-from millstream.jobmanager.deployment import deployments
+from millstream.jobmanager.coordinators.job_sources import JobSources
+from millstream.jobmanager.deployment import await_deployment, deployments
 from millstream.jobmanager.ending import JobEnding
 from millstream.jobmanager.ha.job_store import JobStore, StoredJob
 from millstream.jobmanager.ha.leadership import Leadership
@@ -129,7 +131,7 @@ class JobMaster:
         self._job_token = job_token
         self._slot_timeout_s = slot_timeout_s
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"job-{graph.job_id[:8]}")
-        self._sources: dict[str, SourceCoordinator] = {}
+        self.sources = JobSources(graph, blobs, self._executor, self.send_to_subtask, store)
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots: list[SlotId] = []
@@ -238,7 +240,8 @@ class JobMaster:
     def take_over(self, stored: StoredJob, timeout_s: float) -> None:
         """The job was another JobManager's: wait at most ``timeout_s`` for what of it runs, and go on with that."""
         deadline_s = self._clock.monotonic_s() + timeout_s
-        reconciliation = Reconciliation(self.placement.slots, self._regions, deadline_s)
+        attempts = {vertex: journal.attempt for vertex, journal in stored.sources.items()}
+        reconciliation = Reconciliation(self.placement.slots, self._regions, deadline_s, attempts)
         self._takeover = Takeover(self, reconciliation, stored, self._clock)
         self._takeover.begin(lost_results(self.graph.name) if self.collectors else None)
 
@@ -313,8 +316,8 @@ class JobMaster:
         if execution is None or execution.attempt != request.subtask.attempt:
             return jobmanager_pb2.OperatorEventResponse(accepted=False)  # of one that was frozen, or is being stopped
         match request.kind:
-            case "request_split":
-                coordinator = self._sources.get(request.subtask.vertex_id)
+            case source_events.REQUEST_SPLIT:
+                coordinator = self.sources.coordinators.get(request.subtask.vertex_id)
                 accepted = coordinator is not None and coordinator.is_ready()
                 if accepted and coordinator is not None:
                     vertex = VertexId(request.subtask.vertex_id)
@@ -339,7 +342,7 @@ class JobMaster:
             log.info("job %s (%s) is %s", self.job_id, self.graph.name, self.status)
             record("job.status", job=self.job_id, status=self.status.name)
             if self.status is JobStatus.RUNNING:
-                self.checkpoints.started(dict(self._sources))
+                self.checkpoints.started(dict(self.sources.coordinators))
             elif before is JobStatus.RUNNING:
                 self.checkpoints.stopped()
         if isinstance(event, SubtaskReported):
@@ -355,8 +358,8 @@ class JobMaster:
     async def commit_savepoint(self, ending: job_store_pb2.JobEnding) -> None:
         await self._ending.commit_savepoint(ending)
 
-    def adopt(self, slots: Collection[SlotId], vertices: Collection[VertexId]) -> None:
-        """These slots serve the job, and these vertices go on in them."""
+    def adopt(self, slots: Collection[SlotId]) -> None:
+        """These slots serve the job already."""
         for slot_id in slots:
             self._taskmanagers.pool.claim(slot_id, self.job_id)
         self._slots = list(slots)
@@ -460,25 +463,25 @@ class JobMaster:
         return True
 
     async def _deploy(self, vertices: Collection[VertexId]) -> None:
+        attempts = {vertex: self._attempt_of([vertex]) for vertex in vertices}
         await self.record_graph()
         restored, enumerators = await self.checkpoints.restore()
-        started: list[SourceCoordinator] = []
-        for vertex in self.graph.vertices:
-            if vertex.enumerator_blob and vertex.vertex_id in vertices:
-                blob = self._blobs.path(vertex.enumerator_blob)
-                state = enumerators.get(vertex.operators[0].operator_id)
-                source = SourceCoordinator(vertex, blob, self._executor, self.send_to_subtask, state)
-                self._sources[vertex.vertex_id] = source
-                started.append(source)
+        if not await_deployment(self.machine.executions, attempts):
+            return
+        started = await self.sources.start(attempts, enumerators)
+        if not await_deployment(self.machine.executions, attempts):
+            return
         directory = self.checkpoints.directory
         requests = deployments(self.graph, vertices, self.machine.executions, self._job_token, directory, restored)
         for execution in self.machine.executions.values():
             if execution.subtask.vertex in vertices:
                 record_deployed(self.job_id, execution)
+        failpoint("deployment.send")
         await asyncio.gather(
-            *(source.start() for source in started),
-            *(self._taskmanagers.deploy(taskmanager, request) for taskmanager, request in requests.items()),
+            *(self._taskmanagers.deploy(taskmanager, request) for taskmanager, request in requests.items())
         )
+        failpoint("deployment.sent")
+        await asyncio.gather(*(source.release() for source in started))
 
     async def _cancel_at(self, taskmanager: TaskManagerId, refs: list[common_pb2.SubtaskRef]) -> None:
         given_up = self.checkpoints.given_up
@@ -497,10 +500,7 @@ class JobMaster:
     def _close_attempt(self, vertices: Collection[VertexId], slots: Collection[SlotId]) -> None:
         """Nothing of these vertices runs any more: let go of their enumerators, and of slots in which nothing does."""
         self.checkpoints.left(vertices)
-        for vertex in vertices:
-            source = self._sources.pop(vertex, None)
-            if source is not None:
-                source.close()
+        self.sources.close(vertices)
         for slot_id in slots:
             self._taskmanagers.pool.release(slot_id)
             self.give_back(slot_id)

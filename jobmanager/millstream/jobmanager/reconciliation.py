@@ -21,8 +21,17 @@ from millstream.proto.v1 import common_pb2
 class Reconciliation:
     """Of one job, until its deadline or until everything is found."""
 
-    def __init__(self, slot_subtasks: tuple[tuple[SubtaskId, ...], ...], regions: Regions, deadline_s: float) -> None:
-        """``slot_subtasks``: of each slot, as they were deployed; ``deadline_s``: monotonic, when to stop waiting."""
+    def __init__(
+        self,
+        slot_subtasks: tuple[tuple[SubtaskId, ...], ...],
+        regions: Regions,
+        deadline_s: float,
+        attempts: Mapping[str, int] | None = None,
+    ) -> None:
+        """``slot_subtasks``: of each slot, as they were deployed; ``deadline_s``: monotonic, when to stop waiting.
+
+        ``attempts``: the newest that are known of some vertices; what is found of an older one is a remnant.
+        """
         self.deadline_s = deadline_s
         self.awaiting_commit: set[SubtaskId] = set()
         self.triggered_checkpoint = 0
@@ -32,6 +41,10 @@ class Reconciliation:
         self._held: set[SlotId] = set()
         self._found: dict[SubtaskId, Execution] = {}
         self._attempt = 0
+        self._begun: dict[frozenset[VertexId], int] = {}
+        for vertex, attempt in (attempts or {}).items():
+            region = regions.get(VertexId(vertex), frozenset())
+            self._begun[region] = max(self._begun.get(region, 0), attempt)
 
     def hold(self, slot_id: SlotId) -> None:
         """The slot serves the job, whatever is in it."""
@@ -91,7 +104,7 @@ class Reconciliation:
         return self._held - set(map(_place, result.found.values()))
 
     def _consistent(self) -> Mapping[SubtaskId, Execution]:
-        newest: dict[frozenset[VertexId], int] = {}
+        newest = dict(self._begun)
         for subtask, execution in self._found.items():
             region = self._regions[subtask.vertex]
             newest[region] = max(newest.get(region, 0), execution.attempt)

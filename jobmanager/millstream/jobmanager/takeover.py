@@ -11,13 +11,15 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Protocol
 
 from millstream.core.clock import Clock
-from millstream.core.errors import ExternalError, MillstreamError
+from millstream.core.errors import CheckpointError, ExternalError, MillstreamError
 from millstream.core.ids import JobId, SlotId, SubtaskId, TaskManagerId, VertexId
 from millstream.core.rpc.error_info import from_proto
 from millstream.jobmanager.checkpointing.driver import CheckpointDriver
+from millstream.jobmanager.coordinators.job_sources import JobSources
+from millstream.jobmanager.coordinators.source import SourceCoordinator
 from millstream.jobmanager.execution import Execution
 from millstream.jobmanager.ha.job_store import StoredJob
-from millstream.jobmanager.job_machine import CancelRequested, Event, JobFailed, JobMachine, Recovered
+from millstream.jobmanager.job_machine import CancelRequested, Event, JobMachine, Recovered
 from millstream.jobmanager.reconciliation import Reconciliation
 from millstream.jobmanager.scheduling.slot_pool import Slot
 from millstream.proto.v1 import common_pb2, job_store_pb2, jobmanager_pb2
@@ -31,12 +33,15 @@ class TakenOverJob(Protocol):
     job_id: JobId
     machine: JobMachine
     checkpoints: CheckpointDriver
+    sources: JobSources
 
     def handle(self, event: Event) -> None: ...
 
     def spawn(self, action: Callable[[], Awaitable[None]]) -> None: ...
 
-    def adopt(self, slots: Collection[SlotId], vertices: Collection[VertexId]) -> None: ...
+    def adopt(self, slots: Collection[SlotId]) -> None: ...
+
+    def fail(self, error: MillstreamError) -> None: ...
 
     def give_back(self, slot_id: SlotId) -> None: ...
 
@@ -52,6 +57,7 @@ class Takeover:
         self._reconciliation = reconciliation
         self._attempt = stored.attempt
         self._ending = stored.ending
+        self._journals = stored.sources
         self._clock = clock
         self._has_checkpoints = False
         self._failure: MillstreamError | None = None
@@ -107,7 +113,13 @@ class Takeover:
             len(whole),
             len({subtask.vertex for subtask in self._job.machine.executions}),
         )
-        self._job.adopt(used, whole)
+        self._job.adopt(used)
+        resumed: list[SourceCoordinator] = []
+        try:
+            attempts = {s.vertex: execution.attempt for s, execution in result.found.items() if s.vertex in whole}
+            resumed = self._job.sources.adopt(attempts, self._journals)
+        except CheckpointError as error:
+            self._failure = self._failure or error
         if self._ending is not None and self._ending.savepoint:
             if len(whole) == len({subtask.vertex for subtask in self._job.machine.executions}):
                 ending = self._ending
@@ -122,10 +134,12 @@ class Takeover:
                 self._job.checkpoints.awaits_commit(subtask)
         self._job.checkpoints.coordinator.skip(self._reconciliation.triggered_checkpoint)
         self._job.handle(result)
-        if self._failure is None:
-            self._job.checkpoints.reconciled()
-        else:
-            self._job.handle(JobFailed(self._failure))
+        if self._failure is not None:
+            self._job.fail(self._failure)
+            return
+        self._job.checkpoints.reconciled()
+        for source in resumed:
+            self._job.spawn(source.resume)
 
     async def _take_checkpoints(self) -> None:
         try:

@@ -19,7 +19,7 @@ from millstream.jobmanager.blob_store import BlobStore
 from millstream.jobmanager.ha.job_records import Record, files_by_job, parse
 from millstream.jobmanager.ha.job_store import JobStore, NoStore, Recovered, StoredJob
 from millstream.jobmanager.ha.storage_job_store import StorageJobStore
-from millstream.proto.v1 import common_pb2, job_graph_pb2, jobmanager_pb2
+from millstream.proto.v1 import common_pb2, job_graph_pb2, job_store_pb2, jobmanager_pb2
 
 CODE = b"user code"
 ONE, TWO = JobId("1" * 32), JobId("2" * 32)
@@ -76,6 +76,10 @@ def result(job_id: str = ONE, ended_ms: int = 1) -> jobmanager_pb2.JobDetails:
     return jobmanager_pb2.JobDetails(summary=summary)
 
 
+def journal(state: str = "") -> job_store_pb2.SourceJournal:
+    return job_store_pb2.SourceJournal(attempt=1, enumerator=state.encode())
+
+
 def names(storage: Storage) -> list[str]:
     return [name for directory in ("epochs", "jobs") for name in storage.list(directory)]
 
@@ -90,15 +94,15 @@ def test_a_job_is_found_as_it_was_last_deployed(leaders: Leaders) -> None:
     one.accept(job(), submitted_ms=8)
     one.put(job(), 0)
     one.put(job(parallelism=2), 3)
-    one.put_source(ONE, "v.1/x", b"first")
-    one.put_source(ONE, "v.1/x", b"second")
+    one.put_source(ONE, "v.1/x", journal("first"))
+    one.put_source(ONE, "v.1/x", journal("second"))
     two = leaders.next()
     found = two.recover()
-    assert found.jobs == (StoredJob(job(parallelism=2), 3, 7, {"v.1/x": b"second"}),)
+    assert found.jobs == (StoredJob(job(parallelism=2), 3, 7, {"v.1/x": journal("second")}),)
     assert found.results == found.to_clean == ()
     assert leaders.blobs[2].path(blob_key(CODE)).read_bytes() == CODE
     two.put(job(parallelism=5), 4)
-    assert leaders.next().recover().jobs == (StoredJob(job(parallelism=5), 4, 7, {"v.1/x": b"second"}),)
+    assert leaders.next().recover().jobs == (StoredJob(job(parallelism=5), 4, 7, {"v.1/x": journal("second")}),)
 
 
 def test_former_records_are_removed(leaders: Leaders, storage: Storage) -> None:
@@ -106,7 +110,7 @@ def test_former_records_are_removed(leaders: Leaders, storage: Storage) -> None:
     one.accept(job(), 7)
     for attempt in range(1, 5):
         one.put(job(), attempt)
-        one.put_source(ONE, "v", b"%d" % attempt)
+        one.put_source(ONE, "v", journal(f"{attempt}"))
     expected = ["accepted", f"blob-{blob_key(CODE)}", "graph", "source-v"]
     assert kinds(storage) == expected
     leaders.next().recover()
@@ -125,7 +129,7 @@ def test_a_stale_leader_changes_nothing(leaders: Leaders, storage: Storage) -> N
     for attempt in (
         lambda: one.accept(job(TWO), 7),
         lambda: one.put(job(), 9),
-        lambda: one.put_source(ONE, "v", b""),
+        lambda: one.put_source(ONE, "v", journal()),
         lambda: one.end(result()),
         lambda: one.forget(ONE),
     ):
@@ -161,7 +165,7 @@ def test_a_store_that_was_wiped_stops_its_leader(leaders: Leaders, storage: Stor
 def test_an_ended_job_leaves_its_result_and_nothing_else(leaders: Leaders, storage: Storage) -> None:
     one = leaders.first()
     one.accept(job(), 7)
-    one.put_source(ONE, "v", b"x")
+    one.put_source(ONE, "v", journal("x"))
     one.end(result())
     one.end(result())
     assert [graph.job_id for graph in leaders.next().recover().to_clean] == [ONE]
@@ -218,7 +222,7 @@ def test_a_result_that_came_too_late_is_void(leaders: Leaders) -> None:
 def test_the_next_leader_finds_the_same_when_one_dies_while_it_takes_over(leaders: Leaders, place: str) -> None:
     one = leaders.first()
     one.accept(job(), 7)
-    one.put_source(ONE, "v", b"x")
+    one.put_source(ONE, "v", journal("x"))
     one.accept(job(TWO), 7)
     one.end(result(TWO))
     for _ in range(2):
@@ -226,7 +230,7 @@ def test_the_next_leader_finds_the_same_when_one_dies_while_it_takes_over(leader
         with pytest.raises(CheckpointError):
             leaders.next().recover()
     arm("")
-    expected = Recovered((StoredJob(job(), 0, 7, {"v": b"x"}),), (result(TWO),), (job(TWO),))
+    expected = Recovered((StoredJob(job(), 0, 7, {"v": journal("x")}),), (result(TWO),), (job(TWO),))
     assert leaders.next().recover() == expected
 
 
@@ -265,8 +269,8 @@ def test_records_that_the_storage_refuses_may_be_written_again(leaders: Leaders)
         one.put(job(), 4)
         arm(f"{place}=io-error@1")
         with pytest.raises(ExternalError, match="cannot write to the job store"):
-            one.put_source(ONE, "v", b"x")
-        one.put_source(ONE, "v", b"y")
+            one.put_source(ONE, "v", journal("x"))
+        one.put_source(ONE, "v", journal("y"))
     arm("jobstore.written=io-error@1")
     with pytest.raises(ExternalError):
         one.end(result())
@@ -307,7 +311,7 @@ def test_a_damaged_record_fails_that_job_alone_and_is_named(tmp_path: Path, kind
         one = leaders.first()
         for job_id in (ONE, TWO):
             one.accept(job(job_id), 7)
-            one.put_source(job_id, "v", b"x")
+            one.put_source(job_id, "v", journal("x"))
         (path,) = [path for path in storage.files if path.startswith(f"jobs/{ONE}") and kind_of(path) == kind]
         damage(storage, path, how, generator)
         found = leaders.next().recover()
@@ -354,7 +358,7 @@ def test_without_high_availability_nothing_is_kept() -> None:
     store: JobStore = NoStore()
     store.accept(job(), 7)
     store.put(job(), 1)
-    store.put_source(ONE, "v", b"")
+    store.put_source(ONE, "v", journal())
     store.end(result())
     store.forget(ONE)
     assert store.recover() == Recovered() and not store.keeps_jobs

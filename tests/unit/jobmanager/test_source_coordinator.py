@@ -15,6 +15,7 @@ from plans import vertex
 
 from millstream.connectors.sequence import NumberSequenceSource
 from millstream.core.errors import ConfigError, UserCodeError
+from millstream.core.source_events import ADD_SPLITS, split_number
 from millstream.jobmanager.coordinators.source import SourceCoordinator
 from millstream.proto.v1 import job_graph_pb2
 
@@ -62,6 +63,11 @@ class Source:
         return Enumerator(context, self.fails, self.error)
 
 
+def content(kind: str, payload: bytes) -> Any:
+    pickled = split_number(payload)[1] if kind == ADD_SPLITS else payload
+    return cloudpickle.loads(pickled) if pickled else None
+
+
 @pytest.fixture
 def executor() -> Iterator[ThreadPoolExecutor]:
     LOG.clear()
@@ -76,7 +82,7 @@ def with_coordinator(
     sent: list[Sent] = []
 
     async def send(vertex_id: str, index: int, operator_id: str, kind: str, payload: bytes) -> None:
-        sent.append((vertex_id, index, operator_id, kind, cloudpickle.loads(payload) if payload else None))
+        sent.append((vertex_id, index, operator_id, kind, content(kind, payload)))
 
     async def run() -> None:
         described = vertex("v1", 2, name="numbers", operators=[job_graph_pb2.OperatorPlan(operator_id="op-1")])
@@ -99,6 +105,7 @@ def blob_of(tmp_path: Path, source: Source) -> Path:
 def test_splits_go_to_who_asked_until_there_are_none(tmp_path: Path, executor: ThreadPoolExecutor) -> None:
     async def use(coordinator: SourceCoordinator) -> None:
         await coordinator.start()
+        await coordinator.release()
         assert coordinator.is_ready()
         for subtask in (1, 0, 1, 0):
             await coordinator.request_split(subtask)
@@ -117,6 +124,7 @@ def test_splits_go_to_who_asked_until_there_are_none(tmp_path: Path, executor: T
 def test_requests_at_the_same_time_each_get_a_split_of_their_own(tmp_path: Path, executor: ThreadPoolExecutor) -> None:
     async def use(coordinator: SourceCoordinator) -> None:
         await coordinator.start()
+        await coordinator.release()
         await asyncio.gather(*(coordinator.request_split(subtask) for subtask in (0, 1, 0)))
 
     sent = with_coordinator(blob_of(tmp_path, Source()), executor, use)
@@ -150,6 +158,7 @@ def test_a_blob_that_does_not_load_is_reported(tmp_path: Path, executor: ThreadP
     async def use(coordinator: SourceCoordinator) -> None:
         with pytest.raises(UserCodeError, match="enumerator of source 'numbers' failed: UnpicklingError"):
             await coordinator.start()
+        await coordinator.release()
 
     (tmp_path / "blob").write_bytes(b"\x00 no pickle")
     with_coordinator(tmp_path / "blob", executor, use)
@@ -161,6 +170,7 @@ def test_what_is_handed_out_after_a_snapshot_waits(tmp_path: Path, executor: Thr
 
     async def first(coordinator: SourceCoordinator) -> None:
         await coordinator.start()
+        await coordinator.release()
         await coordinator.request_split(0)
         states.append(await coordinator.snapshot())
         await coordinator.request_split(1)
@@ -173,7 +183,7 @@ def test_what_is_handed_out_after_a_snapshot_waits(tmp_path: Path, executor: Thr
     sent: list[Any] = []
 
     async def send(vertex_id: str, index: int, operator_id: str, kind: str, payload: bytes) -> None:
-        sent.append((index, kind, cloudpickle.loads(payload) if payload else None))
+        sent.append((index, kind, content(kind, payload)))
 
     def run(use: Callable[[SourceCoordinator], Awaitable[None]], restored: bytes | None) -> None:
         described = vertex("v1", 2, name="numbers", operators=[job_graph_pb2.OperatorPlan(operator_id="op-1")])
@@ -191,6 +201,7 @@ def test_what_is_handed_out_after_a_snapshot_waits(tmp_path: Path, executor: Thr
 
     async def again(coordinator: SourceCoordinator) -> None:
         await coordinator.start()
+        await coordinator.release()
         await coordinator.request_split(1)
         await coordinator.request_split(1)
 
@@ -203,6 +214,7 @@ def test_what_a_closed_enumerator_still_hands_out_goes_to_nobody(tmp_path: Path,
 
     async def use(coordinator: SourceCoordinator) -> None:
         await coordinator.start()
+        await coordinator.release()
         await coordinator.snapshot()
         await coordinator.request_split(0)
         coordinator.close()

@@ -26,6 +26,7 @@ from millstream.core.elements.control import MAX_WATERMARK_MS, LatencyMarker, Wa
 from millstream.core.errors import ExternalError, RecordTypeError, UserCodeError
 from millstream.core.graph.specs import CollectSpec, SinkSpec, SourceSpec, TimestampsAndWatermarksSpec
 from millstream.core.serde import decode_batch
+from millstream.core.source_events import ADD_SPLITS, ASK_AGAIN, REQUEST_SPLIT, numbered
 from millstream.testing.harness import OperatorHarness
 
 BY_VALUE = WatermarkStrategy.for_bounded_out_of_orderness(5).with_timestamp_assigner(lambda value: value)
@@ -93,7 +94,7 @@ def test_a_bounded_source_from_its_first_request_to_the_last_watermark() -> None
         [request] = harness.sent_events
         assert (request.kind, request.payload) == ("request_split", b"")
         request.reply(True, b"")
-        harness.event("add_splits", cloudpickle.dumps([CollectionSplit(0)]))
+        harness.event(ADD_SPLITS, numbered(1, cloudpickle.dumps([CollectionSplit(0)])))
         assert harness.poll()
         assert harness.records == [(3, 3), (1, 1), (2, 2)]
         assert harness.watermarks_ms == [-3]
@@ -179,11 +180,28 @@ def test_a_reader_that_is_to_ask_later_does_not_ask_before() -> None:
             assert len(harness.sent_events) == requests
 
 
+def test_splits_that_are_sent_once_more_are_had_already() -> None:
+    source = Scripted([])
+    with OperatorHarness(SourceSpec(source)) as harness:
+        for number, split in [(1, "s1"), (1, "s1"), (3, "s3"), (2, "s2"), (3, "s3"), (4, "s4")]:
+            harness.event(ADD_SPLITS, numbered(number, cloudpickle.dumps([split])))
+        assert source.reader.splits == ["s1", "s3", "s4"]
+
+
+def test_a_reader_that_waits_for_an_answer_asks_again_when_it_is_told_to() -> None:
+    with OperatorHarness(SourceSpec(CollectionSource([1]))) as harness:
+        harness.event(ASK_AGAIN, b"")
+        assert len(harness.sent_events) == 0, "it waits for nothing"
+        harness.poll()
+        harness.event(ASK_AGAIN, b"")
+        assert [event.kind for event in harness.sent_events] == [REQUEST_SPLIT, REQUEST_SPLIT]
+
+
 def test_positions_are_snapshotted_and_the_reader_closed() -> None:
     source = Scripted([])
     harness = OperatorHarness(SourceSpec(source))
     first = source.reader
-    harness.event("add_splits", cloudpickle.dumps(["s1", "s2"]))
+    harness.event(ADD_SPLITS, numbered(1, cloudpickle.dumps(["s1", "s2"])))
     harness.restore(harness.snapshot())
     assert source.reader is not first
     assert source.reader.splits == ["s1", "s2"]

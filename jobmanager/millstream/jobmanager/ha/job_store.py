@@ -23,7 +23,7 @@ class StoredJob:
     attempt: int
     """The highest that may ever have been deployed; the next one is above it."""
     submitted_ms: int
-    sources: Mapping[str, bytes] = field(default_factory=dict)
+    sources: Mapping[str, job_store_pb2.SourceJournal] = field(default_factory=dict)
     """The newest journal record of its sources, by vertex id; none for a source that has not been started."""
     ending: job_store_pb2.JobEnding | None = None
     """How it was about to end."""
@@ -61,8 +61,8 @@ class JobStore(Protocol):
         """Before a deployment: the graph as it is deployed, and the highest attempt of any subtask."""
         ...
 
-    def put_source(self, job_id: JobId, vertex_id: str, record: bytes) -> None:
-        """Before what ``record`` tells is handed out; it replaces the former one of the vertex."""
+    def put_source(self, job_id: JobId, vertex_id: str, journal: job_store_pb2.SourceJournal) -> None:
+        """Before what it tells is handed out; it replaces the former one of the vertex."""
         ...
 
     def will_end(self, job_id: JobId, ending: job_store_pb2.JobEnding) -> None:
@@ -92,7 +92,7 @@ class NoStore:
     def put(self, graph: job_graph_pb2.JobGraph, attempt: int) -> None:
         return
 
-    def put_source(self, job_id: JobId, vertex_id: str, record: bytes) -> None:
+    def put_source(self, job_id: JobId, vertex_id: str, journal: job_store_pb2.SourceJournal) -> None:
         return
 
     def will_end(self, job_id: JobId, ending: job_store_pb2.JobEnding) -> None:

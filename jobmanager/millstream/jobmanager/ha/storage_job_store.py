@@ -120,7 +120,8 @@ class StorageJobStore:
                 continue
             blob = kept.get(key, Record(job_id, blob_kind(key), self._epoch, 0))
             self._blobs.bring(key, partial(self._storage.fetch, blob.path), self._place(blob))
-        sources = {vertex: self._read(source) for vertex, source in files.sources().items()}
+        journals = files.sources().items()
+        sources = {vertex: self._read_message(r, job_store_pb2.SourceJournal) for vertex, r in journals}
         planned = files.newest.get(ENDING)
         ending = None if planned is None else self._read_message(planned, job_store_pb2.JobEnding)
         return StoredJob(record.graph, record.attempt, record.submitted_ms, sources, ending)
@@ -130,8 +131,8 @@ class StorageJobStore:
         job_id = job.graph.job_id
         self._newest |= {(job_id, blob.kind): blob for blob in files.blobs().values()}
         self._keep_blobs(job.graph)
-        for vertex, record in job.sources.items():
-            self._create(job_id, source_kind(vertex), record)
+        for vertex, journal in job.sources.items():
+            self._create(job_id, source_kind(vertex), journal.SerializeToString())
         if job.ending is not None:
             self._create(job_id, ENDING, job.ending.SerializeToString())
         self._create_graph(job_store_pb2.JobRecord(graph=job.graph, attempt=job.attempt, submitted_ms=job.submitted_ms))
@@ -211,8 +212,8 @@ class StorageJobStore:
             self._write(graph.job_id, GRAPH, record.SerializeToString())
             self._jobs[graph.job_id] = record
 
-    def put_source(self, job_id: JobId, vertex_id: str, record: bytes) -> None:
-        self._write(job_id, source_kind(vertex_id), record)
+    def put_source(self, job_id: JobId, vertex_id: str, journal: job_store_pb2.SourceJournal) -> None:
+        self._write(job_id, source_kind(vertex_id), journal.SerializeToString())
 
     def will_end(self, job_id: JobId, ending: job_store_pb2.JobEnding) -> None:
         self._write(job_id, ENDING, ending.SerializeToString())

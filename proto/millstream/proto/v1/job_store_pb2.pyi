@@ -3,8 +3,10 @@
 isort:skip_file
 What a JobManager keeps of a job, so that another one can go on with it."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 from millstream.proto.v1 import job_graph_pb2 as _job_graph_pb2
 import builtins as _builtins
 import sys
@@ -75,3 +77,61 @@ class JobEnding(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___JobEnding: _TypeAlias = JobEnding  # noqa: Y015
+
+@_typing.final
+class SourceJournal(_message.Message):
+    """Of the enumerator of one source, written before splits are handed out."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Unsent(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        SUBTASK_FIELD_NUMBER: _builtins.int
+        PAYLOAD_FIELD_NUMBER: _builtins.int
+        subtask: _builtins.int
+        payload: _builtins.bytes
+        def __init__(
+            self,
+            *,
+            subtask: _builtins.int = ...,
+            payload: _builtins.bytes = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["payload", b"payload", "subtask", b"subtask"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    ENUMERATOR_FIELD_NUMBER: _builtins.int
+    NUMBERS_FIELD_NUMBER: _builtins.int
+    UNSENT_FIELD_NUMBER: _builtins.int
+    attempt: _builtins.int
+    """of the vertex"""
+    enumerator: _builtins.bytes
+    """pickled state"""
+    @_builtins.property
+    def numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """by subtask, that of the last splits it was to get"""
+
+    @_builtins.property
+    def unsent(self) -> _containers.RepeatedCompositeFieldContainer[Global___SourceJournal.Unsent]:
+        """splits that may not have arrived, with their numbers"""
+
+    def __init__(
+        self,
+        *,
+        attempt: _builtins.int = ...,
+        enumerator: _builtins.bytes = ...,
+        numbers: _abc.Iterable[_builtins.int] | None = ...,
+        unsent: _abc.Iterable[Global___SourceJournal.Unsent] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "enumerator", b"enumerator", "numbers", b"numbers", "unsent", b"unsent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SourceJournal: _TypeAlias = SourceJournal  # noqa: Y015

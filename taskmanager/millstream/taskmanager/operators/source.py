@@ -13,6 +13,14 @@ from millstream.core.errors import MillstreamError
 from millstream.core.event_time.splits import SplitWatermarks
 from millstream.core.graph.specs import ChainedOperator, SourceSpec
 from millstream.core.protocol_log import record
+from millstream.core.source_events import (
+    ADD_SPLITS,
+    ASK_AGAIN,
+    ASK_LATER,
+    NO_MORE_SPLITS,
+    REQUEST_SPLIT,
+    split_number,
+)
 from millstream.taskmanager.operators.operator import OperatorContext, Output, SourceOperator, identity_of
 from millstream.taskmanager.operators.snapshots import OperatorSnapshot
 from millstream.taskmanager.operators.user_code import wrap_connector_error, wrap_user_error
@@ -64,6 +72,8 @@ class ReadOperator(SourceOperator):
         self._ask_again_ms: int | None = None
         """When to stop waiting for a split and ask again; None while the answer is still to come."""
         self._no_more_splits = False
+        self._last_number = 0
+        """Of the splits that this reader was given."""
         self._event_time_over = False
         self._splits_held = 0
         self._restored: list[Any] = []
@@ -124,16 +134,23 @@ class ReadOperator(SourceOperator):
         self._finished = True
 
     def handle_event(self, kind: str, payload: bytes) -> None:
-        if kind == "add_splits":
+        if kind == ADD_SPLITS:
+            number, pickled = split_number(payload)
+            if number <= self._last_number:
+                return  # sent once more, by a JobManager that could not know
+            self._last_number = number
             self._waiting_for_split = False
-            splits = cloudpickle.loads(payload)
-            self._add_splits(splits)
+            self._add_splits(cloudpickle.loads(pickled))
             self._request_split_ahead()
-        elif kind == "no_more_splits":
+        elif kind == ASK_AGAIN:
+            if self._waiting_for_split:
+                self._waiting_for_split = False
+                self._request_split()
+        elif kind == NO_MORE_SPLITS:
             self._waiting_for_split = False
             self._no_more_splits = True
             self.reader.notify_no_more_splits()
-        elif kind == "ask_later":
+        elif kind == ASK_LATER:
             self._ask_again_ms = self.context.clock.wall_ms() + int(cloudpickle.loads(payload))
             self.context.schedule(self._ask_again_ms)
         else:
@@ -221,7 +238,7 @@ class ReadOperator(SourceOperator):
                 self._waiting_for_split = False
                 self.context.schedule(self.context.clock.wall_ms() + _SPLIT_RETRY_MS)
 
-        self.context.send_to_coordinator("request_split", b"", answered)
+        self.context.send_to_coordinator(REQUEST_SPLIT, b"", answered)
 
     def _failed(self, error: Exception) -> MillstreamError:
         return wrap_connector_error(error, chained=self.chained, connector=self._spec.source)
