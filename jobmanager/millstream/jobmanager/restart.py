@@ -174,7 +174,7 @@ def restart_strategy(configuration: Mapping[str, str], checkpoints: bool, genera
             )
         case "exponential-delay" | "exponentialdelay":
             return ExponentialDelay(
-                read("exponential-delay.initial-backoff", 1000) / 1000,
+                read("exponential-delay.initial-backoff", 100) / 1000,
                 read("exponential-delay.max-backoff", 60_000) / 1000,
                 float(read("exponential-delay.backoff-multiplier", 1.5)),
                 read("exponential-delay.reset-backoff-threshold", 3_600_000) / 1000,

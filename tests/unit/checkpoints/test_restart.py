@@ -70,7 +70,9 @@ def test_exponential_delay_gives_up_after_its_attempts() -> None:
 
 def test_settings_choose_the_strategy() -> None:
     assert isinstance(of(), NoRestart)
-    assert isinstance(of(checkpoints=True), ExponentialDelay)
+    unset = of(checkpoints=True)
+    assert isinstance(unset, ExponentialDelay)
+    assert 0.09 <= (unset.delay_s(0) or 0) <= 0.11, "as the list of settings says"
     assert isinstance(of(checkpoints=True, type="none"), NoRestart)
     fixed = of(type="fixed-delay", fixed_delay__attempts=3, fixed_delay__delay=250)
     assert isinstance(fixed, FixedDelay)
