@@ -19,6 +19,7 @@ from millstream.core.errors import InsufficientSlotsError, JobGraphError, Millst
 from millstream.core.graph import PAYLOAD_FORMAT
 from millstream.core.ids import JobId, SlotId, TaskManagerId
 from millstream.core.rpc.secret import ClusterSecret
+from millstream.core.table.table_jobs import is_of_tables
 from millstream.jobmanager.blob_store import BlobStore, blob_keys
 from millstream.jobmanager.checkpointing.comparison import compare_state, refuse_changed
 from millstream.jobmanager.checkpointing.redistribution import redistribute
@@ -188,6 +189,10 @@ class Jobs:
 
     def running(self) -> list[JobMaster]:
         return [master for master in self.masters.values() if not master.status.is_terminal_state()]
+
+    def run_tables(self) -> bool:
+        """Whether a job of SQL or tables runs, or waits to."""
+        return any(is_of_tables(master.graph.configuration) for master in self.running())
 
     def start_waiting(self) -> None:
         """Slots may have become free: the longest waiting job goes first."""

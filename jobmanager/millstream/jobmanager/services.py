@@ -143,7 +143,9 @@ class ResourceManagerService(ResourceManagerServicer):
             master = self._jobs.masters.get(JobId(metrics.subtask.job_id))
             if master is not None:
                 master.take_metrics(metrics)
-        return jobmanager_pb2.HeartbeatResponse(known=True, leader_epoch=self._epoch)
+        return jobmanager_pb2.HeartbeatResponse(
+            known=True, leader_epoch=self._epoch, runs_tables=self._jobs.run_tables()
+        )
 
     @answering
     async def ReportSubtask(self, request: jobmanager_pb2.ReportSubtaskRequest) -> jobmanager_pb2.ReportSubtaskResponse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -13,13 +14,15 @@ from millstream.core.ids import SlotId, TaskManagerId
 from millstream.core.rpc.channel import Peer, RetryPolicy
 from millstream.core.rpc.secret import ClusterSecret
 from millstream.jobmanager.ha.leadership import Leadership
-from millstream.jobmanager.scheduling.slot_pool import SlotPool
+from millstream.jobmanager.scheduling.slot_pool import Slot, SlotPool
 from millstream.jobmanager.taskmanager_peer import TaskManagerPeer
 from millstream.proto.v1 import jobmanager_pb2, taskmanager_pb2
 from millstream.proto.v1.taskmanager_pb2_grpc import TaskExecutorStub
 
 DEPLOY_DEADLINE_S: Final = 60.0
 _RETRY: Final = RetryPolicy(attempts_max=3)
+
+log = logging.getLogger("millstream.jobmanager")
 
 
 @dataclass
@@ -52,6 +55,7 @@ class TaskManagers:
         self._leadership = leadership
         self.on_lost: Callable[[TaskManagerId, MillstreamError], None] = lambda taskmanager, error: None
         self.on_slots: Callable[[], None] = lambda: None
+        self._replacing: set[asyncio.Task[None]] = set()
 
     async def register(self, request: jobmanager_pb2.RegisterTaskManagerRequest) -> None:
         """A TaskManager is new, or comes back after it was given up."""
@@ -85,6 +89,10 @@ class TaskManagers:
         """What it says of its slots."""
         if taskmanager in self.registered:
             self.pool.report(taskmanager, slots)
+            for slot in self.pool.take_cold(taskmanager):
+                replacing = asyncio.get_running_loop().create_task(self._replace(slot))
+                self._replacing.add(replacing)
+                replacing.add_done_callback(self._replacing.discard)
             self.on_slots()
 
     # One that is not registered any more has been reported as lost: to call it does nothing.
@@ -117,6 +125,14 @@ class TaskManagers:
         if known is not None:
             request = taskmanager_pb2.FreeSlotRequest(job_id=job_id, slot=slot_id.index)
             await known.peer.call(known.executor.FreeSlot, request, retry=_RETRY)
+
+    async def _replace(self, slot: Slot) -> None:
+        """A cold idle process gives way to one that a job of tables starts in at once."""
+        try:
+            await self.free(slot.slot_id, "")
+        except MillstreamError as error:
+            self.pool.put_back(slot)
+            log.warning("the idle process of slot %s was not replaced: %s", slot.slot_id, error)
 
     async def check(self) -> None:
         """Give up those that were not heard of for too long."""
@@ -151,6 +167,8 @@ class TaskManagers:
         await self._close(known)
 
     async def close(self) -> None:
+        for replacing in self._replacing:
+            replacing.cancel()
         for known in self.registered.values():
             await self._close(known)
 

@@ -8,8 +8,8 @@ when a slot was forked and ``{"pid", "status"}`` when one ended. The children sh
 this process ends; its slots see the end of their control sockets.
 
 Jobs of SQL and tables need another second of imports and compiled kernels, and a hundred megabytes. The first such job
-of a TaskManager makes it ask (``PRELOAD_TABLES``) that slots forked from then on have them; they are loaded piece by
-piece, between forks.
+of a cluster makes its TaskManagers ask (``PRELOAD_TABLES``) that slots forked from then on have them; they are loaded
+piece by piece, between forks. The TaskManager hears (``PRELOADED``) when all are there.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ TABLE_MODULES: Final = (
 """Besides those of the operators."""
 
 PRELOAD_TABLES: Final = b'{"preload": "tables"}'
+PRELOADED: Final = {"preloaded": "tables"}
 
 MESSAGE_BYTES_MAX: Final = 256 * 1024
 _PR_SET_PDEATHSIG: Final = 1
@@ -93,6 +94,7 @@ def serve(connection: socket.socket) -> None:
             loading = None
             gc.collect()
             gc.freeze()
+            connection.send(json.dumps(PRELOADED).encode())
         if wake_read in ready:
             os.read(wake_read, 4096)
             _reap(connection)

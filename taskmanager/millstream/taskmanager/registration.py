@@ -157,6 +157,8 @@ class Registration:
                 if not response.known:
                     return self._outlives_leader and response.leader_epoch != registered.leader_epoch
                 answered_s = self._clock.monotonic_s()
+                if response.runs_tables:
+                    self._slots.preload_tables()
             except MillstreamError as error:
                 if self._clock.monotonic_s() - answered_s > timeout_s:
                     return self._outlives_leader

@@ -53,6 +53,8 @@ class SlotProcess:
     """Those that can only finish after a checkpoint, and have said so to their coordinator."""
     triggered_checkpoint: int = 0
     """The highest that any of them was told to start: its barrier may be on its way."""
+    cold: bool = False
+    """Forked before its TaskManager had loaded what jobs of tables use."""
     being_replaced: bool = False
     kill_reason: str = ""
     """Why the TaskManager itself killed the process; empty when it did not."""
@@ -166,6 +168,7 @@ class SlotProcess:
             data=self.data,
             pid=self.pid,
             incarnation=self.incarnation,
+            cold=self.cold,
         )
 
     def _beat(self) -> None:

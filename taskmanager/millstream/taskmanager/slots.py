@@ -16,11 +16,11 @@ from typing import Any, Final
 
 from millstream.core.checkpoint.events import AWAIT_COMMIT
 from millstream.core.clock import Clock
-from millstream.core.config import options
 from millstream.core.errors import ErrorPlace, ExternalError, MillstreamError, SlotDiedError
 from millstream.core.rpc.error_info import to_proto
+from millstream.core.table.table_jobs import is_of_tables
 from millstream.proto.v1 import checkpoint_pb2, common_pb2, jobmanager_pb2, taskmanager_pb2
-from millstream.taskmanager.fork_server import MESSAGE_BYTES_MAX, PRELOAD_TABLES, request_bytes
+from millstream.taskmanager.fork_server import MESSAGE_BYTES_MAX, PRELOAD_TABLES, PRELOADED, request_bytes
 from millstream.taskmanager.pulse import Pulse
 from millstream.taskmanager.slot.bootstrap import SlotBootstrap
 from millstream.taskmanager.slot_process import SlotProcess, describe_exit, name_of_end, subtask_key
@@ -153,12 +153,20 @@ class Slots:
                 os.kill(os.getpid(), 15)
             return
         answer = json.loads(data)
-        if "status" in answer:
+        if answer == PRELOADED:
+            self._preloaded()
+        elif "status" in answer:
             self._ended(answer["pid"], answer["status"])
         else:
             process = self.processes.get(answer["slot"])
             if process is not None and process.incarnation == answer["incarnation"]:
                 process.pid = answer["pid"]
+
+    def _preloaded(self) -> None:
+        """Idle processes are older than what is loaded now; the JobManager says when each may be replaced."""
+        for process in self.processes.values():
+            process.cold = process.pid != 0  # the others are not forked yet
+        self.on_change()
 
     def _ended(self, pid: int, status: int) -> None:
         process = next((process for process in self.processes.values() if process.pid == pid), None)
@@ -235,7 +243,7 @@ class Slots:
             process.take(deployment)
         deploy = taskmanager_pb2.SlotDeploy(request=request, blob_paths=blob_paths)
         process.send(taskmanager_pb2.ToSlot(deploy=deploy))
-        if is_of_tables(request):
+        if is_of_tables(request.configuration):
             self.preload_tables()
 
     def preload_tables(self) -> None:
@@ -273,7 +281,7 @@ class Slots:
             )
 
     def free(self, index: int, job_id: str) -> None:
-        """The job is done with the slot: replace its process by a fresh one."""
+        """The job is done with the slot: replace its process by a fresh one. Without a job: an idle one."""
         process = self.processes.get(index)
         if process is not None and process.job_id == job_id and not process.being_replaced:
             process.being_replaced = True
@@ -315,12 +323,6 @@ class Slots:
             except subprocess.TimeoutExpired:
                 self._fork_server.kill()
                 self._fork_server.wait()
-
-
-def is_of_tables(request: taskmanager_pb2.DeploySubtasksRequest) -> bool:
-    """Whether a session of SQL or tables submitted the job: only these put a zone's name for the default."""
-    zone = request.configuration.get(options.TABLE_LOCAL_TIME_ZONE.key)
-    return zone is not None and json.loads(zone) != options.ZONE_OF_MACHINE
 
 
 def unix_socket_path(directory: Path) -> str:

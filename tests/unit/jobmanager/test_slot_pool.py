@@ -23,6 +23,29 @@ def test_slots_are_granted_all_or_none() -> None:
     assert made.allocate(B, 1) is None
 
 
+def test_a_cold_process_is_replaced_only_while_its_slot_is_free() -> None:
+    made = pool(one=2)
+    (granted,) = made.allocate(A, 1) or ()
+    cold = [slot_report(ONE, index, job_id=A * (index == granted.slot_id.index), cold=True) for index in (0, 1)]
+    made.report(ONE, cold)
+    (taken,) = made.take_cold(ONE)
+    assert taken.slot_id != granted.slot_id
+    assert made.free() == 0 and made.take_cold(ONE) == []
+    made.report(ONE, cold)
+    assert made.free() == 0, "what the old process reports on its way out does not count"
+    made.report(ONE, [slot_report(ONE, taken.slot_id.index, incarnation=taken.incarnation)])
+    assert made.free() == 1 and made.take_cold(ONE) == []
+
+
+def test_a_cold_process_that_could_not_be_replaced_serves() -> None:
+    made = pool(one=1)
+    made.report(ONE, [slot_report(ONE, 0, cold=True)])
+    (taken,) = made.take_cold(ONE)
+    made.put_back(taken)
+    made.report(ONE, [slot_report(ONE, 0)])
+    assert made.allocate(A, 1) is not None
+
+
 def test_slots_are_spread_over_taskmanagers() -> None:
     granted = pool(one=3, two=3).allocate(A, 4)
     assert granted is not None

@@ -6,12 +6,7 @@ import pytest
 
 from millstream.core.config import load
 from millstream.core.config.options import TABLE_LOCAL_TIME_ZONE
-from millstream.proto.v1 import taskmanager_pb2
-from millstream.taskmanager.slots import is_of_tables
-
-
-def configuration(settings: dict[str, object]) -> dict[str, str]:
-    return {key: json.dumps(value) for key, value in settings.items()}
+from millstream.core.table.table_jobs import is_of_tables
 
 
 @pytest.mark.parametrize(
@@ -25,5 +20,4 @@ def configuration(settings: dict[str, object]) -> dict[str, str]:
     ids=["nothing set", "a job of streams with every default", "a session with a zone", "a session at UTC"],
 )
 def test_jobs_of_tables_are_known_by_the_zone_of_their_session(settings: dict[str, object], expected: bool) -> None:
-    request = taskmanager_pb2.DeploySubtasksRequest(configuration=configuration(settings))
-    assert is_of_tables(request) is expected
+    assert is_of_tables({key: json.dumps(value) for key, value in settings.items()}) is expected

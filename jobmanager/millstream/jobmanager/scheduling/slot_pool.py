@@ -21,6 +21,8 @@ class Slot:
     ready: bool = False
     reported_job: str = ""
     incarnation: int = 0
+    cold: bool = False
+    """A job of tables would have to load much before it runs there."""
     allocated_to: JobId | None = None
 
     def is_free(self) -> bool:
@@ -44,6 +46,19 @@ class SlotPool:
             slot.address = report.data
             slot.ready = report.ready
             slot.reported_job = report.job_id
+            slot.cold = report.cold
+
+    def take_cold(self, taskmanager: TaskManagerId) -> list[Slot]:
+        """Its free slots with a cold process, which are not free any more until a fresh one is reported."""
+        taken = [slot for slot in self.slots_of(taskmanager) if slot.cold and slot.is_free()]
+        for slot in taken:
+            slot.ready = False
+            slot.incarnation += 1  # what the old process still reports is ignored
+        return taken
+
+    def put_back(self, slot: Slot) -> None:
+        """The process of a slot that was taken could not be replaced: it is as free as its next report says."""
+        slot.incarnation -= 1
 
     def remove(self, taskmanager: TaskManagerId) -> None:
         """The TaskManager is gone."""

@@ -734,6 +734,7 @@ class SlotReport(_message.Message):
     DATA_FIELD_NUMBER: _builtins.int
     PID_FIELD_NUMBER: _builtins.int
     INCARNATION_FIELD_NUMBER: _builtins.int
+    COLD_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     ready: _builtins.bool
     """its process is warm and accepts a deployment"""
@@ -742,6 +743,8 @@ class SlotReport(_message.Message):
     pid: _builtins.int
     incarnation: _builtins.int
     """counts the processes that served this slot"""
+    cold: _builtins.bool
+    """its process is older than what its TaskManager has loaded for jobs of tables"""
     @_builtins.property
     def data(self) -> _common_pb2.DataAddress: ...
     def __init__(
@@ -753,10 +756,11 @@ class SlotReport(_message.Message):
         data: _common_pb2.DataAddress | None = ...,
         pid: _builtins.int = ...,
         incarnation: _builtins.int = ...,
+        cold: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "incarnation", b"incarnation", "index", b"index", "job_id", b"job_id", "pid", b"pid", "ready", b"ready"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cold", b"cold", "data", b"data", "incarnation", b"incarnation", "index", b"index", "job_id", b"job_id", "pid", b"pid", "ready", b"ready"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -901,18 +905,22 @@ class HeartbeatResponse(_message.Message):
 
     KNOWN_FIELD_NUMBER: _builtins.int
     LEADER_EPOCH_FIELD_NUMBER: _builtins.int
+    RUNS_TABLES_FIELD_NUMBER: _builtins.int
     known: _builtins.bool
     """false: register again"""
     leader_epoch: _builtins.int
+    runs_tables: _builtins.bool
+    """a job of SQL or tables runs in the cluster, and may come to this TaskManager"""
     def __init__(
         self,
         *,
         known: _builtins.bool = ...,
         leader_epoch: _builtins.int = ...,
+        runs_tables: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["known", b"known", "leader_epoch", b"leader_epoch"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["known", b"known", "leader_epoch", b"leader_epoch", "runs_tables", b"runs_tables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
