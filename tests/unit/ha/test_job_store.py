@@ -105,6 +105,17 @@ def test_a_job_is_found_as_it_was_last_deployed(leaders: Leaders) -> None:
     assert leaders.next().recover().jobs == (StoredJob(job(parallelism=5), 4, 7, {"v.1/x": journal("second")}),)
 
 
+def test_how_a_job_was_about_to_end_is_found_by_every_later_leader(leaders: Leaders) -> None:
+    one = leaders.first()
+    one.accept(job(), 7)
+    one.will_end(ONE, job_store_pb2.JobEnding())
+    ending = job_store_pb2.JobEnding(savepoint="/kept/one", checkpoint_id=8, drain=True)
+    one.will_end(ONE, ending)
+    for _ in range(2):
+        (found,) = leaders.next().recover().jobs
+        assert found.ending == ending
+
+
 def test_former_records_are_removed(leaders: Leaders, storage: Storage) -> None:
     one = leaders.first()
     one.accept(job(), 7)

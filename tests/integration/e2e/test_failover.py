@@ -1,0 +1,159 @@
+"""JobManagers die and others take over: what runs goes on, results are exact, ends are ends."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from millstream.core.api.job import JobStatus
+from millstream.datastream import StreamExecutionEnvironment
+from millstream.testing import MiniCluster, SequenceSource, committed_records
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+
+KEYS: Final = 8
+SETTINGS: Final = {
+    "heartbeat.interval": "500 ms",
+    "heartbeat.timeout": "5 s",
+    "high-availability.lease-timeout": "3 s",
+    "high-availability.reconciliation-timeout": "5 s",
+    "restart-strategy.type": "fixed-delay",
+    "restart-strategy.fixed-delay.attempts": 1000,
+    "restart-strategy.fixed-delay.delay": "50 ms",
+}
+
+
+@pytest.fixture
+def cluster() -> Iterator[MiniCluster]:
+    with MiniCluster(taskmanagers=2, slots=1, configuration=SETTINGS, jobmanagers=2) as made:
+        yield made
+
+
+def counting(out: Path, records_per_key: int, rate: float, interval: str = "200 ms") -> StreamExecutionEnvironment:
+    """Numbered records of each key -> running count and sum -> files."""
+    env = StreamExecutionEnvironment.get_execution_environment().set_parallelism(2)
+    env.enable_checkpointing(interval)
+    records: Any = env.from_source(SequenceSource(KEYS, records_per_key, rows_per_second=rate), None, "numbers")
+    ones = records.map(lambda record: (record[0], 1, record[1]))
+    counts = ones.key_by(lambda row: row[0]).reduce(lambda a, b: (a[0], a[1] + b[1], a[2] + b[2])).uid("count")
+    counts.write_csv(str(out), header=False)
+    return env
+
+
+def check(out: Path, records_per_key: int) -> None:
+    rows: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for key, count, total in (map(int, row) for row in committed_records(out, "csv")):
+        rows[key].append((count, total))
+    expected = [(number + 1, number * (number + 1) // 2) for number in range(records_per_key)]
+    for key in range(KEYS):
+        assert sorted(rows[key]) == expected, f"key {key}: {len(rows[key])} rows"
+
+
+def attempts(job: Any) -> dict[tuple[str, int], int]:
+    return {
+        (vertex.vertex.vertex_id, subtask.index): subtask.attempt
+        for vertex in job.describe().vertices
+        for subtask in vertex.subtasks
+    }
+
+
+def slot_processes(cluster: MiniCluster) -> list[list[int]]:
+    return [cluster.slots_of(number) for number in range(2)]
+
+
+def wait_for_output(cluster: MiniCluster, out: Path) -> None:
+    seen = len(list(out.glob("part-*")))
+    cluster.wait_until(lambda: len(list(out.glob("part-*"))) > seen, "another committed file")
+
+
+def storage_of(cluster: MiniCluster) -> Path:
+    return Path(cluster.configuration.flatten()["high-availability.storageDir"])
+
+
+def test_running_tasks_go_on_while_one_leader_after_the_other_dies(cluster: MiniCluster, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    job = cluster.submit(counting(out, 4000, 3000))
+    wait_for_output(cluster, out)
+    before = slot_processes(cluster)
+    for _ in range(2):
+        cluster.kill_jobmanager(cluster.leader())
+        cluster.add_jobmanager()
+        cluster.wait_until(lambda: job.describe().summary.status == JobStatus.RUNNING, "the job runs")
+        cluster.wait_for_checkpoint(job)
+        wait_for_output(cluster, out)
+        assert set(attempts(job).values()) == {0} and slot_processes(cluster) == before
+    job.wait()
+    check(out, 4000)
+
+
+def test_a_taskmanager_that_dies_with_the_leader(cluster: MiniCluster, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    job = cluster.submit(counting(out, 3000, 3000))
+    wait_for_output(cluster, out)
+    cluster.kill_taskmanager(0)
+    cluster.kill_jobmanager(cluster.leader())
+    cluster.add_taskmanager()
+    job.wait()
+    check(out, 3000)
+    assert set(attempts(job).values()) == {1}
+
+
+def test_a_frozen_leader_does_nothing_when_it_comes_back(cluster: MiniCluster, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    job = cluster.submit(counting(out, 4000, 3000))
+    wait_for_output(cluster, out)
+    former = cluster.leader()
+    cluster.freeze_jobmanager(former)
+    cluster.wait_until(lambda: cluster.leader() != former, "another leader")
+    cluster.wait_until(lambda: job.describe().summary.status == JobStatus.RUNNING, "the job runs")
+    wait_for_output(cluster, out)
+    cluster.thaw_jobmanager(former)
+    wait_for_output(cluster, out)
+    job.wait()
+    check(out, 4000)
+    assert set(attempts(job).values()) == {0} and cluster.leader() != former
+
+
+def test_a_finished_job_leaves_its_result_and_nothing_else(cluster: MiniCluster, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    job = cluster.submit(counting(out, 50, 100_000))
+    job.wait()
+    check(out, 50)
+    checkpoints = Path(cluster.configuration.flatten()["execution.checkpointing.dir"])
+    cluster.wait_until(lambda: not list(checkpoints.glob("*/*")), "no checkpoint is left")
+    left = [file for file in storage_of(cluster).rglob("*") if file.is_file() and job.job_id in str(file)]
+    assert len(left) == 1, left
+    cluster.kill_jobmanager(cluster.leader())
+    details = cluster.wait_until(job.describe, "the new leader knows the result")
+    assert details.summary.status == JobStatus.FINISHED and details.summary.ended_ms > 0
+
+
+def test_a_cancelled_job_stays_cancelled(cluster: MiniCluster, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    job = cluster.submit(counting(out, 100_000, 1000))
+    wait_for_output(cluster, out)
+    job.cancel()
+    cluster.kill_jobmanager(cluster.leader())
+    ended = cluster.wait_until(lambda: job.describe() if job.describe().summary.ended_ms else None, "its end")
+    assert ended is not None and ended.summary.status == JobStatus.CANCELED
+    cluster.wait_until(lambda: cluster.describe().slots_free == 2, "both slots are free again")
+
+
+def test_all_processes_die_and_the_job_goes_on_from_its_last_checkpoint(cluster: MiniCluster, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    job = cluster.submit(counting(out, 2000, 2000))
+    wait_for_output(cluster, out)
+    leader = cluster.leader()
+    for number in (1 - leader, leader):
+        cluster.kill_jobmanager(number)
+    for number in range(2):
+        cluster.kill_taskmanager(number)
+    cluster.add_jobmanager()
+    for _ in range(2):
+        cluster.add_taskmanager()
+    cluster.wait_until(lambda: job.describe().summary.ended_ms, "its end", timeout_s=120)
+    check(out, 2000)
