@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from millstream.core.api.job import JobStatus
 from millstream.core.checkpoint.storage import is_remote
 from millstream.core.errors import ExternalError, MillstreamError, UserError
 from millstream.core.ids import JobId
 from millstream.jobmanager.checkpointing.driver import CheckpointDriver
+from millstream.jobmanager.checkpointing.store import CheckpointStore
 from millstream.jobmanager.ha.job_store import JobStore
 from millstream.jobmanager.job_machine import CancelRequested, Event, StopRequested
 from millstream.proto.v1 import job_graph_pb2, job_store_pb2, jobmanager_pb2
 
 log = logging.getLogger("millstream.jobmanager")
+
+
+RECORD_WAIT_S: Final = 1.0
+"""Before another attempt to record what must be recorded before the job can go on."""
 
 
 class EndingJob(Protocol):
@@ -26,6 +32,7 @@ class EndingJob(Protocol):
     graph: job_graph_pb2.JobGraph
     job_id: JobId
     checkpoints: CheckpointDriver
+    ended: asyncio.Event
 
     @property
     def status(self) -> JobStatus: ...
@@ -49,6 +56,10 @@ class JobEnding:
         if not self._job.status.is_terminal_state():
             await self._will_end(job_store_pb2.JobEnding())
             self._job.handle(CancelRequested())
+        if self._job.status.is_terminal_state():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(RECORD_WAIT_S):
+                    await self._job.ended.wait()  # that of which nothing runs has ended at once
 
     async def take_savepoint(self, directory: str, *, stop: bool = False, drain: bool = False) -> str:
         """Its path. ``stop``: the job ends after it, as FINISHED; ``drain``: as if its input had ended.
@@ -95,3 +106,13 @@ class JobEnding:
         if self._store.keeps_jobs:
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(self._executor, self._store.will_end, self._job.job_id, ending)
+
+
+def remove_leavings(job_id: JobId, checkpoints: CheckpointStore, keep: bool, store: JobStore) -> None:
+    """Of a job whose end is recorded. Blocks. What cannot be removed now is left to the next leader."""
+    try:
+        if not keep:
+            checkpoints.discard_all()
+        store.forget(job_id)
+    except (OSError, MillstreamError) as error:
+        log.warning("job %s has ended, and not all that it left can be removed: %s", job_id, error)

@@ -38,7 +38,7 @@ from millstream.jobmanager.checkpointing.store import CheckpointStore
 from millstream.jobmanager.coordinators.collect import CollectCoordinator
 from millstream.jobmanager.coordinators.job_sources import JobSources
 from millstream.jobmanager.deployment import await_deployment, deployments
-from millstream.jobmanager.ending import JobEnding
+from millstream.jobmanager.ending import RECORD_WAIT_S, JobEnding, remove_leavings
 from millstream.jobmanager.ha.job_store import JobStore, StoredJob
 from millstream.jobmanager.ha.leadership import Leadership
 from millstream.jobmanager.job_machine import (
@@ -82,8 +82,6 @@ from millstream.proto.v1 import (
 )
 
 CAUSE_WAIT_S: Final = 0.5
-RECORD_WAIT_S: Final = 1.0
-"""Before another attempt to record what must be recorded before the job can go on."""
 
 log = logging.getLogger("millstream.jobmanager")
 
@@ -512,8 +510,9 @@ class JobMaster:
             asyncio.get_running_loop().call_later(RECORD_WAIT_S, self._perform, Finished())
             return
         self._close_attempt([VertexId(vertex.vertex_id) for vertex in self.graph.vertices], self._slots)
-        self.checkpoints.ended(keeps_checkpoints(self.status, self.checkpoints.settings))
-        self._executor.submit(self._store.forget, self.job_id)
+        self.checkpoints.ended()
+        keep = keeps_checkpoints(self.status, self.checkpoints.settings)
+        self._executor.submit(remove_leavings, self.job_id, self.checkpoints.store, keep, self._store)
         self._executor.shutdown(wait=False)
         for collector in self.collectors.values():
             collector.wake()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import random
 import sys
 from collections.abc import Mapping
@@ -25,12 +26,15 @@ from millstream.jobmanager.checkpointing.comparison import compare_state, refuse
 from millstream.jobmanager.checkpointing.redistribution import redistribute
 from millstream.jobmanager.checkpointing.settings import CheckpointSettings, keeps_checkpoints
 from millstream.jobmanager.checkpointing.store import CheckpointStore, read_checkpoint
+from millstream.jobmanager.ending import remove_leavings
 from millstream.jobmanager.former_jobs import FormerJobs, failed_result
 from millstream.jobmanager.ha.job_store import JobStore, Recovered
 from millstream.jobmanager.ha.leadership import Leadership
 from millstream.jobmanager.job_master import JobMaster
 from millstream.jobmanager.taskmanagers import TaskManagers
 from millstream.proto.v1 import checkpoint_pb2, job_graph_pb2, jobmanager_pb2
+
+log = logging.getLogger("millstream.jobmanager")
 
 UPLOAD_GRACE_MS: Final = 10 * 60 * 1000
 """Between the upload of a job's blobs and its submission."""
@@ -151,10 +155,13 @@ class Jobs:
         """The job has ended, and its leader died before it had removed everything."""
         result = self.former.results.get(JobId(graph.job_id))
         status = JobStatus.FINISHED if result is None else JobStatus(result.summary.status)
-        if not keeps_checkpoints(status, CheckpointSettings.of_job(graph.configuration)):
-            location = location_of(self._root_for(graph), graph.job_id)
-            CheckpointStore(open_storage(location, self._cluster)).discard_all()
-        self._store.forget(JobId(graph.job_id))
+        keep = keeps_checkpoints(status, CheckpointSettings.of_job(graph.configuration))
+        try:
+            storage = open_storage(location_of(self._root_for(graph), graph.job_id), self._cluster)
+        except MillstreamError as error:
+            log.warning("job %s has ended, and its checkpoints cannot be removed: %s", graph.job_id, error)
+            return
+        remove_leavings(JobId(graph.job_id), CheckpointStore(storage), keep, self._store)
 
     def compare_state(self, graph: job_graph_pb2.JobGraph) -> jobmanager_pb2.StateComparison:
         """What the job would start with. Blocks. Raises ``CheckpointError`` for a savepoint that cannot be read."""

@@ -89,7 +89,7 @@ class CheckpointDriver:
         self.settings = settings
         self.coordinator = CheckpointCoordinator(settings, producers(graph))
         self._graph = graph
-        self._store = store
+        self.store = store
         self._clock = clock
         self._origin_ms = clock.wall_ms() - round(clock.monotonic_s() * 1000)
         self._executor = executor
@@ -106,12 +106,12 @@ class CheckpointDriver:
     @property
     def generation(self) -> int:
         """As which the JobManager leads the job; 0 without checkpoints."""
-        return self._store.ledger.generation
+        return self.store.ledger.generation
 
     @property
     def directory(self) -> str:
         """Where subtasks write."""
-        return self._store.storage.location
+        return self.store.storage.location
 
     # -- the job's life -----------------------------------------------------------------------------------------------
 
@@ -121,10 +121,10 @@ class CheckpointDriver:
         The last checkpoint of this job, else the one that the job was submitted with, else nothing.
         """
         if self.coordinator.is_on:
-            await self._beside(self._store.lead)
+            await self._beside(self.store.lead)
         latest = self.coordinator.latest
         if latest:
-            location, allow = self._store.location(latest), False
+            location, allow = self.store.location(latest), False
         elif self._graph.restore_path:
             location, allow = self._graph.restore_path, self._graph.allow_non_restored_state
         else:
@@ -151,7 +151,7 @@ class CheckpointDriver:
         """The job was another JobManager's: become the leader of its checkpoints. Raises ``MillstreamError``."""
         if not self.coordinator.is_on:
             return
-        taken = await self._beside(self._store.take_over)
+        taken = await self._beside(self.store.take_over)
         self.coordinator.taken_over(taken.kept, taken.next_id)
         job, latest = self._graph.job_id, self.coordinator.latest
         log.info("job %s: took over its checkpoints, the last of which is %d", job, latest)
@@ -166,7 +166,7 @@ class CheckpointDriver:
         running, latest = self._job.running_subtasks(), self.coordinator.latest
         if latest:
             self._tell(COMPLETED, running, _message(latest))
-            self._later(self._store.ledger.committed, latest)
+            self._later(self.store.ledger.committed, latest)
         self._tell(ABORTED, running, _message(self.coordinator.last_id))
         if self.coordinator.is_on:
             self._collect()
@@ -199,12 +199,10 @@ class CheckpointDriver:
         """Nothing of these runs any more."""
         self.coordinator.left(vertices)
 
-    def ended(self, keep: bool) -> None:
+    def ended(self) -> None:
         """The job is over."""
         self.coordinator.closed()
         self._fail_savepoints(CheckpointError("the job ended before the savepoint was complete"))
-        if not keep:
-            self._later(self._store.discard_all)
 
     async def take_savepoint(self, directory: str, *, stop: bool = False, drain: bool = False) -> Savepoint:
         """When it is complete: a new directory below ``directory``. Raises ``CheckpointError``.
@@ -321,7 +319,7 @@ class CheckpointDriver:
                 self.coordinator.request_savepoint()
         else:
             self._tell(COMPLETED, self._job.running_subtasks(), _message(announce.checkpoint_id))
-            self._later(self._store.ledger.committed, announce.checkpoint_id)
+            self._later(self.store.ledger.committed, announce.checkpoint_id)
             self._drop_claimed()
             self._refers_to_nothing = False
             self._completed.set()
@@ -371,7 +369,7 @@ class CheckpointDriver:
             if seal.savepoint:
                 path = await self._beside(partial(self._seal_savepoint, manifest, self._savepoints[0].location))
             else:
-                path = await self._beside(partial(self._store.seal, manifest))
+                path = await self._beside(partial(self.store.seal, manifest))
         except MillstreamError as error:
             self._perform(self.coordinator.not_sealed(seal.checkpoint_id, error, self._now_ms()))
             return
@@ -419,7 +417,7 @@ class CheckpointDriver:
         """Remove the files of checkpoints that nobody needs any more."""
         retained = frozenset(self.coordinator.retained)
         self._later(lambda: failpoint("discard.begin"))
-        self._later(self._store.ledger.collect, retained, self.coordinator.live - retained)
+        self._later(self.store.ledger.collect, retained, self.coordinator.live - retained)
         self._later(lambda: failpoint("discard.end"))
 
     def _now_ms(self) -> int:
