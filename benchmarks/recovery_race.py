@@ -33,7 +33,7 @@ from race.job import CHECKPOINT_INTERVAL_S
 from race.measuring import Course, run
 from race.millstream_cluster import MillstreamCluster
 from race.report import table, verdicts
-from race.schedule import KILL_JOBMANAGER, KILL_SLOT, KINDS, schedule
+from race.schedule import KILL_SLOT, KINDS, schedule
 from race.system import System
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -45,6 +45,7 @@ TUNED: Final = {
     "restart-strategy.fixed-delay.attempts": "1000",
     "restart-strategy.fixed-delay.delay": "100 ms",
 }
+LEASE: Final = "high-availability.lease-timeout"
 LEADER_TIMEOUT: Final = "3 s"
 """Tuned: of ZooKeeper sessions and of the file lease."""
 
@@ -52,7 +53,7 @@ LEADER_TIMEOUT: Final = "3 s"
 def system_of(name: str, timeouts: str, flink: Path | None) -> System:
     tuned = dict(TUNED) if timeouts == "tuned" else {}
     if name == "millstream":
-        return MillstreamCluster(TASKMANAGERS, tuned)
+        return MillstreamCluster(TASKMANAGERS, tuned | ({LEASE: LEADER_TIMEOUT} if tuned else {}))
     assert flink is not None
     job = {key: value for key, value in tuned.items() if key.startswith("restart")}
     if tuned:
@@ -78,7 +79,7 @@ def race(options: argparse.Namespace) -> list[Course]:
     return courses
 
 
-MISSING: Final = {"flink": (KILL_SLOT,), "millstream": (KILL_JOBMANAGER,)}
+MISSING: Final = {"flink": (KILL_SLOT,), "millstream": ()}
 """A task of Flink is no process of its own."""
 
 

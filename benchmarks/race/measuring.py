@@ -15,8 +15,7 @@ from race.system import System
 
 T = TypeVar("T")
 
-LOOK_INTERVAL_S: Final = 0.02
-ASK_INTERVAL_S: Final = 0.1
+ASK_INTERVAL_S: Final = 0.05
 RECOVERY_TIMEOUT_S: Final = 180.0
 CHECKPOINTS_BETWEEN: Final = 2
 """The system has to complete so many before the next fault."""
@@ -47,42 +46,29 @@ class Course:
 
 def run(system: System, timeouts: str, faults: list[Fault], home: Path) -> Course:
     """Start the system below ``home``, disturb it, and end it."""
-    output = Output(home / "output")
     recoveries = []
-    try:
-        system.start(home)
-        system.submit(output.directory)
-        for fault in faults:
+    with Output(home / "output") as output:
+        try:
+            system.start(home)
+            system.submit(output.directory)
+            for fault in faults:
+                _settle(system)
+                time.sleep(fault.pause_s)
+                recovery = _disturb(system, timeouts, fault, output)
+                print(f"  {recovery}", file=sys.stderr, flush=True)
+                recoveries.append(recovery)
+                system.heal()
             _settle(system)
-            time.sleep(fault.pause_s)
-            recovery = _disturb(system, timeouts, fault, output)
-            print(f"  {recovery}", file=sys.stderr, flush=True)
-            recoveries.append(recovery)
-            system.heal()
-        _settle(system)
-    finally:
-        system.close()
+        finally:
+            system.close()
     return Course(recoveries, output.verdict())
 
 
 def _disturb(system: System, timeouts: str, fault: Fault, output: Output) -> Recovery:
-    output.look()
-    output.forget()
     system.strike(fault.kind, fault.choice)
     struck_s = system.struck_s
-    noticed_s: float | None = None
-    asked_s = 0.0
-
-    def first_output() -> float | None:
-        nonlocal noticed_s, asked_s
-        output.look()
-        if noticed_s is None and time.time() > asked_s + ASK_INTERVAL_S:
-            noticed_s = system.noticed(fault.kind, struck_s)
-            asked_s = time.time()
-        return None if noticed_s is None else output.first_after(struck_s, noticed_s)
-
-    first_s = _until(first_output, f"output after {fault.kind}", LOOK_INTERVAL_S)
-    assert noticed_s is not None
+    noticed_s = _until(lambda: system.noticed(fault.kind, struck_s), f"sign that {fault.kind} was noticed")
+    first_s = _until(lambda: output.first_after(struck_s, noticed_s), f"output after {fault.kind}")
     return Recovery(
         system.name,
         timeouts,
@@ -95,16 +81,16 @@ def _disturb(system: System, timeouts: str, fault: Fault, output: Output) -> Rec
 
 def _settle(system: System) -> None:
     """Until everything runs, and has done so for some checkpoints."""
-    _until(system.is_steady, "a steady state", ASK_INTERVAL_S)
+    _until(system.is_steady, "a steady state")
     before = system.checkpoints()
-    _until(lambda: system.checkpoints() >= before + CHECKPOINTS_BETWEEN, "checkpoints", ASK_INTERVAL_S)
-    _until(system.is_steady, "a steady state", ASK_INTERVAL_S)
+    _until(lambda: system.checkpoints() >= before + CHECKPOINTS_BETWEEN, "checkpoints")
+    _until(system.is_steady, "a steady state")
 
 
-def _until(found: Callable[[], T | None], what: str, interval_s: float) -> T:
+def _until(found: Callable[[], T | None], what: str) -> T:
     deadline_s = time.monotonic() + RECOVERY_TIMEOUT_S
     while not (answer := found()):
         if time.monotonic() > deadline_s:
             raise SystemExit(f"no {what} within {RECOVERY_TIMEOUT_S:g} s")
-        time.sleep(interval_s)
+        time.sleep(ASK_INTERVAL_S)
     return answer

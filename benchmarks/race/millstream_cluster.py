@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from race.job import CHECKPOINT_INTERVAL_S, NUMBERS, PARALLELISM, RUNNING
-from race.schedule import FREEZE_TASKMANAGER, KILL_SLOT, KILL_TASKMANAGER
+from race.schedule import FREEZE_TASKMANAGER, KILL_JOBMANAGER, KILL_SLOT, KILL_TASKMANAGER
 
 from millstream.core.api.job import JobStatus
 from millstream.core.errors import MillstreamError
 from millstream.table import EnvironmentSettings, TableEnvironment
 from millstream.testing import MiniCluster
 
+JOBMANAGERS: Final = 2
 _COLUMNS: Final = "n BIGINT, k BIGINT, seen BIGINT, total BIGINT"
 
 
@@ -27,13 +28,15 @@ class MillstreamCluster:
         self._settings = settings
         self._alive: set[int] = set(range(taskmanagers))
         self._frozen: set[int] = set()
+        self._attempts: list[int] = []
+        self._jobmanagers_killed = 0
         self.struck_s = 0.0
 
     # -- life -------------------------------------------------------------------------------------------------------
 
     def start(self, home: Path) -> None:
         settings = {"io.tmp.dirs": str(home), "client.timeout": "1 s", **self._settings}
-        self._cluster = MiniCluster(self._taskmanagers, 1, settings)
+        self._cluster = MiniCluster(self._taskmanagers, 1, settings, jobmanagers=JOBMANAGERS)
         self._cluster.__enter__()
 
     def submit(self, output: Path) -> None:
@@ -69,11 +72,13 @@ class MillstreamCluster:
 
     def noticed(self, kind: str, since_s: float) -> float | None:
         job = self._details()
+        if kind == KILL_JOBMANAGER:
+            return None if job is None else time.time()
         changes = () if job is None else job.history
         return min((change.at_ms / 1000 for change in changes if change.at_ms / 1000 > since_s), default=None)
 
     def restarted(self, since_s: float) -> bool:
-        return self.noticed("", since_s) is not None
+        return _attempts(self._details()) != self._attempts
 
     def _details(self) -> Any:
         try:
@@ -85,6 +90,13 @@ class MillstreamCluster:
 
     def strike(self, kind: str, choice: int) -> None:
         job = self._job.describe()
+        self._attempts = _attempts(job)
+        if kind == KILL_JOBMANAGER:
+            leader = self._cluster.leader()
+            self.struck_s = time.time()
+            self._cluster.kill_jobmanager(leader)
+            self._jobmanagers_killed += 1
+            return
         running = sorted({task.taskmanager_id for vertex in job.vertices for task in vertex.subtasks})
         victim = self._cluster.number_of(running[choice % len(running)])
         self.struck_s = time.time()
@@ -103,3 +115,11 @@ class MillstreamCluster:
         self._frozen.clear()
         while len(self._alive) < self._taskmanagers:
             self._alive.add(self._cluster.add_taskmanager())
+        for _ in range(self._jobmanagers_killed):
+            self._cluster.add_jobmanager()
+        self._jobmanagers_killed = 0
+
+
+def _attempts(job: Any) -> list[int]:
+    """Of each subtask, in order."""
+    return [] if job is None else [subtask.attempt for vertex in job.vertices for subtask in vertex.subtasks]

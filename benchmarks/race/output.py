@@ -4,44 +4,60 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from race.job import ROWS_PER_SECOND
+from race.job import PARALLELISM, ROWS_PER_SECOND
 
 SETTLING_S: Final = 10
-"""The end of the output: subtasks of the source may be so far apart when the job is stopped."""
+"""At the end of the output, where one sink may have committed more than the other when the job is stopped."""
 _NUMBER: Final = re.compile(r"-?\d+")
 
 
-@dataclass
+LOOK_INTERVAL_S: Final = 0.02
+
+
 class Output:
-    """The directory of a sink that shows a file when it is committed, complete and under its final name."""
+    """The directory of a sink that shows a file when it is committed, complete and under its final name.
 
-    directory: Path
-    _known: set[str] = field(default_factory=set)
-    _fresh: list[tuple[float, float]] = field(default_factory=list)
-    """When a file was seen first, and when it was written; wall seconds."""
+    ``with Output(directory) as output``: a thread looks for files, since questions to a cluster may take their time.
+    """
 
-    def look(self) -> None:
-        """Note what has appeared since the last look."""
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._known: set[str] = set()
+        self._seen: list[tuple[float, float]] = []
+        """When a file was seen first, and when it was written; wall seconds."""
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="output", daemon=True)
+
+    def __enter__(self) -> Output:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(LOOK_INTERVAL_S):
+            self._look()
+
+    def _look(self) -> None:
         now_s = time.time()
         for path in self._files():
             if path not in self._known:
                 self._known.add(path)
-                self._fresh.append((now_s, Path(path).stat().st_mtime))
+                self._seen.append((now_s, Path(path).stat().st_mtime))
 
     def first_after(self, fault_s: float, noticed_s: float) -> float | None:
         """When the first file appeared that was written after the fault, and not on account of a checkpoint that was
         complete before it was noticed."""
-        return next((seen for seen, written in self._fresh if written > fault_s and seen > noticed_s), None)
-
-    def forget(self) -> None:
-        self._fresh.clear()
+        return next((seen for seen, written in self._seen if written > fault_s and seen > noticed_s), None)
 
     def verdict(self) -> dict[str, int]:
         """Rows committed, and how many are missing, twice, or do not have the figures of an undisturbed run."""
@@ -49,8 +65,11 @@ class Output:
         for path in self._files():
             rows += [tuple(map(int, _NUMBER.findall(line))) for line in Path(path).read_text().splitlines()]
         numbers = {row[0] for row in rows}
-        sure = max(numbers, default=0) - SETTLING_S * ROWS_PER_SECOND
-        missing = sum(n not in numbers for n in range(sure))
+        missing = 0
+        for remainder in range(PARALLELISM):  # the numbers of one source subtask
+            newest = max((n for n in numbers if n % PARALLELISM == remainder), default=0)
+            sure = range(remainder, newest - SETTLING_S * ROWS_PER_SECOND, PARALLELISM)
+            missing += sum(n not in numbers for n in sure)
         wrong = 0
         by_key: dict[int, list[tuple[int, ...]]] = defaultdict(list)
         for row in rows:
