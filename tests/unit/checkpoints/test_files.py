@@ -20,7 +20,7 @@ from millstream.core.checkpoint.manifest import (
 from millstream.core.checkpoint.storage import LocalStorage, Storage
 from millstream.core.elements.batch import Batch, ObjectBatch
 from millstream.core.elements.control import Barrier
-from millstream.core.errors import DamagedStateError
+from millstream.core.errors import CheckpointError, DamagedStateError
 from millstream.proto.v1 import checkpoint_pb2
 from millstream.taskmanager.checkpointing.state_files import StateReader, store_snapshot
 from millstream.taskmanager.checkpointing.task_snapshot import ChannelKey, TaskSnapshot
@@ -178,3 +178,28 @@ def test_state_files_elsewhere_are_not_believed(tmp_path: Path, path: str) -> No
     write_manifest(LocalStorage(tmp_path), message)
     with pytest.raises(DamagedStateError, match="not in its directory"):
         read_manifest(LocalStorage(tmp_path))
+
+
+class SilentStorage(LocalStorage):
+    """One that has everything, and does not answer just now."""
+
+    def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    def size(self, path: str) -> int | None:
+        raise OSError(5, "Input/output error")
+
+
+def test_a_storage_that_does_not_answer_is_not_one_whose_files_are_damaged(tmp_path: Path) -> None:
+    file = checkpoint_pb2.StateFile(path="state", length=1)
+    state = checkpoint_pb2.SubtaskState(files=[file])
+    manifest = checkpoint_pb2.CheckpointManifest(vertices=[checkpoint_pb2.VertexState(subtasks=[state])])
+    for storage, kind in ((SilentStorage(tmp_path), CheckpointError), (LocalStorage(tmp_path), DamagedStateError)):
+        for look in (
+            lambda storage=storage: read_manifest(storage),
+            lambda storage=storage: check_files(storage, "", manifest),
+            lambda storage=storage: check_contents(storage, "", manifest),
+        ):
+            with pytest.raises(CheckpointError) as raised:
+                look()
+            assert type(raised.value) is kind, "a job that meets a damaged file is not started again"

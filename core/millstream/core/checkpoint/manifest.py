@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError
 from millstream.core.checkpoint.files import crc32c
 from millstream.core.checkpoint.framing import Framing
 from millstream.core.checkpoint.storage import Storage, location_of
-from millstream.core.errors import DamagedStateError
+from millstream.core.errors import CheckpointError, DamagedStateError
 from millstream.core.keys import KEY_HASH_VERSION
 from millstream.proto.v1 import checkpoint_pb2
 
@@ -43,7 +43,10 @@ def write_manifest(storage: Storage, manifest: checkpoint_pb2.CheckpointManifest
 
 
 def read_manifest(storage: Storage, directory: str = "") -> checkpoint_pb2.CheckpointManifest:
-    """The manifest of the checkpoint in ``directory``. Raises ``DamagedStateError`` that says what is wrong with it."""
+    """The manifest of the checkpoint in ``directory``.
+
+    Raises ``DamagedStateError`` that says what is wrong with it, ``CheckpointError`` when the storage does not answer.
+    """
     place = location_of(storage.location, directory) if directory else storage.location
     path = location_of(place, MANIFEST_NAME)
     try:
@@ -54,7 +57,7 @@ def read_manifest(storage: Storage, directory: str = "") -> checkpoint_pb2.Check
             f"checkpoint was never completed."
         ) from None
     except OSError as error:
-        raise DamagedStateError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise unreadable(path, error) from error
     manifest = parse_manifest(data, path)
     own = _CHECKPOINT.fullmatch(posixpath.basename(place.rstrip("/")))
     if own is not None and (int(own[1]), int(own[2])) != (manifest.checkpoint_id, manifest.generation):
@@ -98,11 +101,18 @@ def check_files(storage: Storage, directory: str, manifest: checkpoint_pb2.Check
         try:
             size = storage.size(path)
         except OSError as error:
-            raise DamagedStateError(f"{told}, cannot be read: {error.strerror or error}") from error
+            raise unreadable(f"{told},", error) from error
         if size is None:
             raise DamagedStateError(f"{told}, is missing")
         if size != file.length:
             raise DamagedStateError(f"{told}, is torn: it holds {size} bytes of {file.length}")
+
+
+def unreadable(what: str, error: OSError) -> CheckpointError:
+    """What it means that a storage does not give a file: gone is gone, but another error may be over in a moment."""
+    is_gone = isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError)
+    kind = DamagedStateError if is_gone else CheckpointError
+    return kind(f"{what} cannot be read: {error.strerror or error}")
 
 
 def check_contents(storage: Storage, directory: str, manifest: checkpoint_pb2.CheckpointManifest) -> None:
@@ -125,7 +135,7 @@ def read_exactly(storage: Storage, path: str, offset: int, length: int) -> bytes
     try:
         data = storage.read(path, offset, length)
     except OSError as error:
-        raise DamagedStateError(f"the state file {place} cannot be read: {error.strerror or error}") from error
+        raise unreadable(f"the state file {place}", error) from error
     if len(data) != length:
         raise DamagedStateError(f"the state file {place} ends at byte {offset + len(data)}, not {offset + length}")
     return data

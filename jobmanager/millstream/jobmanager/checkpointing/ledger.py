@@ -55,6 +55,8 @@ _DIRECTORY: Final = re.compile(r"chk-(\d+)-g(\d+)")
 _MARK: Final = re.compile(r"RETIRED-(\d+)")
 _SHARED_FILE: Final = re.compile(r"(\d+)-g(\d+)-.*")
 _EPOCHS: Final = "epochs"
+GONE: Final = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+"""Errors of a storage that say something of the file. Any other may be over in a moment, so nothing follows from it."""
 _FRAMING: Final = Framing(b"MSCL", 1, "a record of a job's checkpoints")
 _NAME_ALONE: Final = b""
 """Content of a record of which only the name counts."""
@@ -205,7 +207,7 @@ class Ledger:
     # -- observing ----------------------------------------------------------------------------------------------------
 
     def observe(self) -> Observed:
-        """What is there now; marks are read before all else."""
+        """What is there now; marks are read before all else. ``OSError`` when the storage does not say."""
         names = self._storage.list()
         directories = {
             Candidate(int(match[1]), int(match[2])): name for name in names if (match := _DIRECTORY.fullmatch(name))
@@ -248,7 +250,7 @@ class Ledger:
             path = f"{directory}/{MANIFEST_NAME}"
             try:
                 read = parse_manifest(self._storage.read(path), location_of(self._storage.location, path))
-            except (OSError, DamagedStateError) as error:
+            except (*GONE, DamagedStateError) as error:
                 return Unreadable(str(error))
             known = self._manifests[candidate] = _manifest(Candidate(read.checkpoint_id, read.generation), read)
         return known
@@ -257,14 +259,14 @@ class Ledger:
         try:
             content = self._read(start_name(generation))
             return Start(generation, tuple(Candidate(int(n), int(g)) for n, g in content["kept"]))
-        except (OSError, DamagedStateError) as error:
+        except (*GONE, DamagedStateError) as error:
             return Unreadable(str(error))
 
     def _read_epoch(self, checkpoint_id: int) -> Epoch | Unreadable:
         try:
             content = self._read(epoch_name(checkpoint_id))
             return Epoch(Candidate(checkpoint_id, int(content["generation"])), int(content["parent"]))
-        except (OSError, DamagedStateError) as error:
+        except (*GONE, DamagedStateError) as error:
             return Unreadable(str(error))
 
     def _create(self, name: str, **content: Any) -> None:

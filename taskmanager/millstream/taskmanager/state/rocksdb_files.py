@@ -12,6 +12,7 @@ from typing import cast
 from rocksdict import Options, Rdict, SstFileWriter
 
 from millstream.core.checkpoint.files import crc32c_of_file
+from millstream.core.checkpoint.manifest import unreadable
 from millstream.core.checkpoint.storage import location_of
 from millstream.core.errors import DamagedStateError
 from millstream.core.serde import decode_value
@@ -35,7 +36,7 @@ def fetch_database(database: StoredDatabase, target: Path) -> None:
                 fetched.write_bytes(content)
             damaged = fetched.stat().st_size != file.length or crc32c_of_file(fetched) != file.crc32c
         except OSError as error:
-            raise DamagedStateError(f"the state file {place} cannot be read: {error.strerror or error}") from error
+            raise unreadable(f"the state file {place}", error) from error
         if damaged:
             raise DamagedStateError(f"the state file {place} is damaged: its length or checksum does not fit")
 
