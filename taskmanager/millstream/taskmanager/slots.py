@@ -100,9 +100,6 @@ class Slots:
     # -- processes ------------------------------------------------------------------------------------------------
 
     async def _fork(self, index: int, incarnation: int) -> None:
-        assert self._connection is not None
-        ours, theirs = socket.socketpair()
-        beats, beating = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         work_dir = self._work_dir / f"slot-{index}-{incarnation}"
         work_dir.mkdir(mode=0o700)
         bootstrap = SlotBootstrap(
@@ -122,6 +119,13 @@ class Slots:
         process = SlotProcess(index, incarnation, work_dir, self._received, pulse)
         self.processes[index] = process
         self._started_s[index] = self._clock.monotonic_s()
+        await self.launch(process, bootstrap)
+
+    async def launch(self, process: SlotProcess, bootstrap: SlotBootstrap) -> None:
+        """Let the fork server make the process. A simulator makes its own kind here."""
+        assert self._connection is not None
+        ours, theirs = socket.socketpair()
+        beats, beating = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         await process.connect(ours)
         process.listen(beats)
         request = request_bytes(bootstrap)

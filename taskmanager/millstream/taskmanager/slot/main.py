@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from millstream.core import protocol_log
-from millstream.core.clock import SystemClock
+from millstream.core.clock import Clock, SystemClock
 from millstream.taskmanager.network.environment import NetworkEnvironment, NetworkSettings
 from millstream.taskmanager.network.reactor import Reactor
 from millstream.taskmanager.slot.beats import start_beating
@@ -60,7 +60,21 @@ def _serve(connection: socket.socket, bootstrap: SlotBootstrap) -> None:
     gc.set_threshold(*GC_THRESHOLDS)
     clock = SystemClock()
     reactor = Reactor()
-    network = NetworkEnvironment(
+    network = network_of(bootstrap, reactor, clock)
+    network.listen()
+    server = SlotServer(bootstrap, clock)
+    loop = TaskLoop(reactor, network, clock, server)
+    control = ControlChannel(connection, reactor, server.handle, loop.stop)
+    server.attach(loop, control)
+    loop.every(METRICS_INTERVAL_S, server.send_metrics)
+    loop.run()
+    control.drain(timeout_s=1.0)
+    network.close()
+
+
+def network_of(bootstrap: SlotBootstrap, reactor: Reactor, clock: Clock) -> NetworkEnvironment:
+    """The data plane of a slot, not listening yet."""
+    return NetworkEnvironment(
         reactor,
         clock,
         network_settings(bootstrap.configuration),
@@ -71,15 +85,6 @@ def _serve(connection: socket.socket, bootstrap: SlotBootstrap) -> None:
         advertised_host=bootstrap.advertised_host,
         log=logging.getLogger("millstream.network"),
     )
-    network.listen()
-    server = SlotServer(bootstrap, clock)
-    loop = TaskLoop(reactor, network, clock, server)
-    control = ControlChannel(connection, reactor, server.handle, loop.stop)
-    server.attach(loop, control)
-    loop.every(METRICS_INTERVAL_S, server.send_metrics)
-    loop.run()
-    control.drain(timeout_s=1.0)
-    network.close()
 
 
 def network_settings(configuration: dict[str, object]) -> NetworkSettings:
