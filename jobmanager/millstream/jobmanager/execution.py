@@ -50,6 +50,10 @@ class Execution:
     def has_ended(self) -> bool:
         return self.status in ENDED
 
+    def was_given_up(self, status: common_pb2.SubtaskStatus.ValueType) -> bool:
+        """It has ended here, and yet reports ``status`` as one that runs: its deployment was late."""
+        return self.has_ended() and status not in ENDED
+
     def is_deployed(self) -> bool:
         """It may exist in a slot."""
         return self.slot is not None and not self.has_ended() and _ORDER[self.status] >= 2

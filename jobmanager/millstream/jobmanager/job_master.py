@@ -273,7 +273,7 @@ class JobMaster:
         if self.takeover is not None:
             return self.takeover.reported(subtask, request)
         execution = self.machine.executions.get(subtask)
-        if execution is None or execution.attempt != request.subtask.attempt:
+        if execution is None or execution.attempt != request.subtask.attempt or execution.was_given_up(request.status):
             return False
         if request.HasField("final_metrics"):
             execution.metrics.CopyFrom(request.final_metrics)
