@@ -53,7 +53,7 @@ def _rounds(options: argparse.Namespace) -> Iterator[Outcome]:
         cluster_seed = 0 if options.plain else chance.randrange(1, 1_000_000)
         if done == 0 and options.cluster_seed is not None:
             cluster_seed = options.cluster_seed
-        with chaos_cluster(cluster_seed) as cluster:
+        with chaos_cluster(cluster_seed, options.jobmanagers) as cluster:
             for _ in range(ROUNDS_A_CLUSTER):
                 seed = options.seed if done == 0 else chance.randrange(1_000_000)
                 variant = VARIANTS[options.variant or chance.choice(list(VARIANTS))]
@@ -72,6 +72,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cluster-seed", type=int, help="of the first cluster's settings; 0: the plain ones")
+    parser.add_argument("--jobmanagers", type=int, default=2, choices=(1, 2, 3))
     parser.add_argument("--variant", choices=list(VARIANTS))
     parser.add_argument("--faults", type=lambda text: [parse_fault(part) for part in text.split(",") if part])
     parser.add_argument("--plain", action="store_true", help="no settings but those of the variant")

@@ -52,16 +52,22 @@ class ChaosCluster:
         self.links = links
         self.disk = disk
         self.taskmanagers = list(range(TASKMANAGERS))
-        self._log_read = 0
+        self.jobmanagers = list(range(len(cluster._cluster.jobmanagers)))
+        self._logs_read: dict[Path, int] = {}
 
     @property
     def capabilities(self) -> set[str]:
         """Needs of faults that can be met."""
-        return {Need.LINKS, *([Need.DISK] if self.disk is not None else [])}
+        met = {Need.DISK: self.disk is not None, Need.STANDBY: len(self.jobmanagers) > 1}
+        return {need for need, is_met in met.items() if is_met}
 
     def process_of(self, taskmanager: int) -> int:
         """The id of the TaskManager's process."""
-        return self.mini._taskmanager(taskmanager).pid
+        return self.mini._cluster.taskmanagers[taskmanager].pid
+
+    def process_of_jobmanager(self, number: int) -> int:
+        """Likewise."""
+        return self.mini._cluster.jobmanagers[number].pid
 
     def home_of(self, slot: int) -> int | None:
         """The TaskManager that the process belongs to."""
@@ -98,6 +104,25 @@ class ChaosCluster:
         for _ in taskmanagers:
             self.taskmanagers.append(self.mini.add_taskmanager())
 
+    def standby(self) -> int:
+        """The number of a JobManager that does not lead."""
+        leader = self.mini.leader()
+        return next(number for number in self.jobmanagers if number != leader)
+
+    def replace_jobmanagers(self, numbers: Collection[int]) -> None:
+        """Kill them; start others."""
+        for number in numbers:
+            with suppress(UnavailableError):  # it has died meanwhile
+                self.mini.kill_jobmanager(number)
+        self.refill()
+
+    def refill(self) -> None:
+        """Start as many JobManagers as have died."""
+        servers = self.mini._cluster.jobmanagers
+        for number in [number for number in self.jobmanagers if servers[number].exit_code() is not None]:
+            self.jobmanagers.remove(number)
+            self.jobmanagers.append(self.mini.add_jobmanager())
+
     def keep_logs(self, directory: Path) -> str:
         """Copy what the processes have written there; returns words for that."""
         for log in self.mini._cluster.directory.glob("*.log"):
@@ -107,11 +132,14 @@ class ChaosCluster:
         return f", with the cluster's logs and {PROTOCOL_LOG}"
 
     def crashes(self) -> str:
-        """What the JobManager did not expect since the last call."""
-        text = (self.mini._cluster.directory / "jobmanager.log").read_text(errors="replace")
-        new, self._log_read = text[self._log_read :], len(text)
-        found = new.find("Traceback")
-        return new[max(0, found - 300) : found + 3000] if found >= 0 else ""
+        """What the JobManagers did not expect since the last call."""
+        told = ""
+        for log in sorted(self.mini._cluster.directory.glob("jobmanager*.log")):
+            text = log.read_text(errors="replace")
+            new, self._logs_read[log] = text[self._logs_read.get(log, 0) :], len(text)
+            found = new.find("Traceback")
+            told += new[max(0, found - 300) : found + 3000] if found >= 0 else ""
+        return told
 
 
 @cache
@@ -124,11 +152,11 @@ def impossible() -> dict[str, str]:
 
 
 @contextmanager
-def chaos_cluster(seed: int = 0) -> Iterator[ChaosCluster]:
+def chaos_cluster(seed: int = 0, jobmanagers: int = 1) -> Iterator[ChaosCluster]:
     """Ends with the block, and with all its processes. ``seed``: of its settings."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
-        failpoints = Failpoints(directory)
+        failpoints = Failpoints(directory, standby=jobmanagers > 1)
         links = stack.enter_context(Links(directory))
         possible = Need.DISK not in impossible()
         small = stack.enter_context(small_disk((directory / CHECKPOINTS).parent)) if possible else None
@@ -144,7 +172,7 @@ def chaos_cluster(seed: int = 0) -> Iterator[ChaosCluster]:
             "execution.checkpointing.dir": str(directory / CHECKPOINTS),
             "io.tmp.dirs": str(directory / TOO_LONG),
         }
-        mini = stack.enter_context(MiniCluster(TASKMANAGERS, SLOTS, settings))
+        mini = stack.enter_context(MiniCluster(TASKMANAGERS, SLOTS, settings, jobmanagers=jobmanagers))
         yield ChaosCluster(mini, directory, seed, failpoints, links, small)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import Final
 
 from millstream.core.failpoints import FAILPOINTS
 
-JOBMANAGER: Final = {
+ONE_JOBMANAGER: Final = {
     "enumerators.copied": "error",
     "manifest.write": "io-error",
     "manifest.written": "io-error",
@@ -17,11 +18,40 @@ JOBMANAGER: Final = {
     "discard.all": "delay:150ms",
 }
 """In a cluster whose only JobManager has to live; elsewhere a process dies at each failpoint."""
+ALWAYS: Final = {"files.sync": "io-error"}
 STANDBY_ONLY: Final = ("jobstore.", "ledger.", "takeover.")
 """Nobody comes by at those that begin so, unless others may follow the JobManager."""
-SLOTS: Final = {"files.sync": "io-error"}
-ACTIONS: Final = {name: {**JOBMANAGER, **SLOTS}.get(name, "kill") for name in FAILPOINTS}
 UPLOAD: Final = "files.write=io-error%20"
+
+
+class Passing(Enum):
+    """What makes a process come by at a failpoint, where waiting does not."""
+
+    NOTHING = "nothing"
+    RESTORE = "a slot dies after a checkpoint"
+    DEPLOYMENT = "a slot dies"
+    TAKEOVER = "the leader dies"
+    SEALED_TAKEOVER = "the leader dies between the manifest of a checkpoint and its claim"
+    SUBMISSION = "the job goes on as another one, from a savepoint"
+    END = "the job ends"
+
+
+_PASSING: Final = {
+    "restore.": Passing.RESTORE,
+    "jobstore.accept": Passing.SUBMISSION,
+    "jobstore.write": Passing.DEPLOYMENT,
+    "jobstore.forget": Passing.END,
+    "jobstore.": Passing.TAKEOVER,
+    "ledger.claimed": Passing.SEALED_TAKEOVER,
+    "ledger.": Passing.TAKEOVER,
+    "takeover.": Passing.TAKEOVER,
+    "discard.all": Passing.END,
+}
+
+
+def passing(name: str) -> Passing:
+    """By how its name begins."""
+    return next((how for start, how in _PASSING.items() if name.startswith(start)), Passing.NOTHING)
 
 
 def reachable(standby: bool) -> list[str]:
@@ -29,10 +59,17 @@ def reachable(standby: bool) -> list[str]:
     return [name for name in FAILPOINTS if standby or not name.startswith(STANDBY_ONLY)]
 
 
+def actions(standby: bool) -> dict[str, str]:
+    """What each does when it is armed."""
+    special = ALWAYS if standby else {**ONE_JOBMANAGER, **ALWAYS}
+    return {name: special.get(name, "kill") for name in FAILPOINTS}
+
+
 class Failpoints:
     """Armed one at a time, by markers in a directory: each ``arm`` makes one process act, once."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, standby: bool) -> None:
+        self._actions = actions(standby)
         self._markers = directory / "markers"
         self._switch = directory / "uploads-fail"
         self._markers.mkdir()
@@ -41,7 +78,7 @@ class Failpoints:
     @property
     def environment(self) -> dict[str, str]:
         """For the processes of the cluster."""
-        armed = [f"{name}={action}:{self._markers / name}" for name, action in ACTIONS.items()]
+        armed = [f"{name}={action}:{self._markers / name}" for name, action in self._actions.items()]
         return {"CHAOS_FAILPOINTS": ";".join([*armed, f"{UPLOAD}?{self._switch}"])}
 
     def arm(self, name: str) -> None:
@@ -53,7 +90,7 @@ class Failpoints:
 
     def disarm(self) -> None:
         """None acts any more."""
-        for name in ACTIONS:
+        for name in self._actions:
             (self._markers / name).touch()
         self.let_uploads_fail(False)
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from millstream.core.failpoints import FAILPOINTS
 from tests.chaos.failpoints import reachable
-from tests.chaos.variants import HEARTBEAT_TIMEOUT_S, Variant
+from tests.chaos.variants import HEARTBEAT_TIMEOUT_S, LEASE_S, Variant
 
 GAP_S: Final = 0.4
 GAP_S_MAX: Final = 3.0
@@ -23,7 +23,6 @@ SHORT_S: Final = HEARTBEAT_TIMEOUT_S / 3
 class Need:
     """What a kind of fault needs of the machine, of the cluster, or of the job."""
 
-    LINKS: Final = "links"
     DISK: Final = "disk"
     STANDBY: Final = "standby"
     RESCALES: Final = "rescales"
@@ -50,14 +49,21 @@ KINDS: Final[Mapping[str, Kind]] = {
     "freeze": _kind("a TaskManager and its slots are stopped for longer than the heartbeat timeout", 4, held_s=LONG_S),
     "freeze-short": _kind("for less than that", 2, held_s=SHORT_S),
     "freeze-slot": _kind("a slot is stopped, and killed by its TaskManager", 3),
-    "reset": _kind("the connections of a TaskManager are reset", 3, Need.LINKS),
-    "reset-data": _kind("those between TaskManagers", 3, Need.LINKS),
-    "reset-rpc": _kind("those between a TaskManager and the JobManager", 3, Need.LINKS),
-    "blackhole": _kind("nothing passes between a TaskManager and the others", 3, Need.LINKS, held_s=LONG_S),
-    "blackhole-rpc": _kind("nothing passes between a TaskManager and the JobManager", 2, Need.LINKS, held_s=LONG_S),
-    "blackhole-data": _kind("nothing passes between TaskManagers", 2, Need.LINKS, held_s=SHORT_S),
-    "deaf": _kind("a TaskManager says things and hears nothing", 1, Need.LINKS, held_s=LONG_S),
-    "mute": _kind("a TaskManager hears things and nobody hears it", 1, Need.LINKS, held_s=LONG_S),
+    "reset": _kind("the connections of a TaskManager are reset", 3),
+    "reset-data": _kind("those between TaskManagers", 3),
+    "reset-rpc": _kind("those between a TaskManager and the JobManager", 3),
+    "blackhole": _kind("nothing passes between a TaskManager and the others", 3, held_s=LONG_S),
+    "blackhole-rpc": _kind("nothing passes between a TaskManager and the JobManager", 2, held_s=LONG_S),
+    "blackhole-data": _kind("nothing passes between TaskManagers", 2, held_s=SHORT_S),
+    "deaf": _kind("a TaskManager says things and hears nothing", 1, held_s=LONG_S),
+    "mute": _kind("a TaskManager hears things and nobody hears it", 1, held_s=LONG_S),
+    "leader": _kind("SIGKILL for the JobManager that leads, another one starts", 6, Need.STANDBY),
+    "standby": _kind("SIGKILL for one that stands by", 1, Need.STANDBY),
+    "jobmanagers": _kind("SIGKILL for all JobManagers at once, others start", 1, Need.STANDBY),
+    "freeze-leader": _kind("the leader is stopped for longer than its lease", 3, Need.STANDBY, held_s=LEASE_S + 1.5),
+    "freeze-leader-short": _kind("for less than that", 1, Need.STANDBY, held_s=LEASE_S / 3),
+    "reset-leader": _kind("the connections of the leader are reset", 2, Need.STANDBY),
+    "blackhole-leader": _kind("nothing passes between the leader and TaskManagers", 2, Need.STANDBY, held_s=LONG_S),
     "disk-full": _kind("there is no space for checkpoints", 3, Need.DISK, held_s=1.5),
     "read-only": _kind("the checkpoint directory cannot be written", 3, Need.DISK, held_s=1.5),
     "upload": _kind("writing state fails, one time in five", 3, held_s=2.0),

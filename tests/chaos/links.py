@@ -222,8 +222,15 @@ class Links:
         """It may ask again: one that does not lead any more starts over as the same process."""
         if member.pid in self._settings:
             return self._settings[member.pid]
-        near, _ = self._new_hosts()
-        port = int(said["port"])
+        near, far = self._new_hosts()
+        if said["elects"]:
+            self._listen(member, (near, RPC_PORT), (far, RPC_PORT))
+            return {
+                "MILLSTREAM_JOBMANAGER_RPC_ADDRESS": near,
+                "MILLSTREAM_JOBMANAGER_BIND_HOST": far,
+                "MILLSTREAM_JOBMANAGER_RPC_PORT": str(RPC_PORT),
+            }
+        port = int(said["port"])  # where this process finds it, too
         self._listen(member, (near, port), ("127.0.0.1", port))
         if not self._leads.done():
             self._leads.set_result(near)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, Protocol, TypeVar
 
 from millstream.client.job_client import JobClient
+from millstream.testing.processes import Freeze
 from tests.chaos.cluster import ChaosCluster
+from tests.chaos.failpoints import Passing, passing
 from tests.chaos.faults import KINDS, Fault
 from tests.chaos.job import Load
 from tests.chaos.links import Cut, Role, Way
@@ -17,10 +20,12 @@ from tests.chaos.rescaling import rescale_by_savepoint, rescale_live
 from tests.chaos.variants import PARALLELISMS, Variant
 
 WAIT_S: Final = 60.0
+ATTEMPTS: Final = 3
 SERVERS: Final = frozenset({Role.JOBMANAGER, Role.TASKMANAGER})
 LINKS_OF: Final = {
     "data": frozenset({Role.TASKMANAGER}),
     "rpc": frozenset({Role.JOBMANAGER}),
+    "leader": frozenset({Role.TASKMANAGER}),
     "": SERVERS,
 }
 WAYS: Final = {"blackhole": Way.BOTH, "deaf": Way.IN, "mute": Way.OUT}
@@ -59,14 +64,24 @@ class Nemesis:
                 self._cluster.replace([self._some_taskmanager()])
             case "taskmanagers":
                 self._cluster.replace(list(self._cluster.taskmanagers))
+            case "leader":
+                self._cluster.replace_jobmanagers([self._cluster.mini.leader()])
+            case "standby":
+                self._cluster.replace_jobmanagers([self._cluster.standby()])
+            case "jobmanagers":
+                self._cluster.replace_jobmanagers(list(self._cluster.jobmanagers))
+            case "freeze" if links.startswith("leader"):
+                self._last(fault, Freeze([self._leader()]).thaw)
             case "freeze" if links == "slot":
                 self._freeze_slot()
             case "freeze":
                 self._last(fault, self._cluster.freeze(self._some_taskmanager()).thaw)
             case "reset":
-                self._cluster.links.reset(self._some_process(), LINKS_OF[links])
+                victim = self._leader() if links == "leader" else self._some_process()
+                self._cluster.links.reset(victim, LINKS_OF[links])
             case "blackhole" | "deaf" | "mute":
-                cut = Cut(self._some_process(), LINKS_OF[links], WAYS[kind])
+                victim = self._leader() if links == "leader" else self._some_process()
+                cut = Cut(victim, LINKS_OF[links], WAYS[kind])
                 self._cluster.links.cut(cut)
                 self._last(fault, lambda: self._cluster.links.heal(cut))
             case "disk" | "read":
@@ -89,15 +104,35 @@ class Nemesis:
     # -- kinds --------------------------------------------------------------------------------------------------------
 
     def _hit(self, name: str) -> None:
-        """Arm a failpoint, and make the job come by."""
-        failpoints = self._cluster.failpoints
+        """Arm a failpoint, and make somebody come by; again if that did not help."""
+        failpoints, how = self._cluster.failpoints, passing(name)
         failpoints.arm(name)
-        if name == "discard.all":  # at the job's end
+        if how is Passing.END:
             return
-        if name.startswith("restore."):
-            self._wait_for_checkpoint()
-            self._kill_slot()
-        self._wait_until(lambda: failpoints.has_acted(name), f"the failpoint {name}")
+        attempts_s = [WAIT_S] if how is Passing.NOTHING else [WAIT_S / ATTEMPTS] * ATTEMPTS
+        for attempt_s in attempts_s:
+            self._make_pass(how)
+            with suppress(AssertionError):
+                self._wait_until(lambda: failpoints.has_acted(name), f"the failpoint {name}", attempt_s)
+                break
+        else:
+            raise AssertionError(f"nobody came by at the failpoint {name}")
+        self._cluster.refill()
+
+    def _make_pass(self, how: Passing) -> None:
+        stage, cluster = self._stage, self._cluster
+        match how:
+            case Passing.RESTORE:
+                self._wait_for_checkpoint()
+                self._kill_slot()
+            case Passing.DEPLOYMENT:
+                self._kill_slot()
+            case Passing.TAKEOVER:
+                cluster.replace_jobmanagers([cluster.mini.leader()])
+            case Passing.SEALED_TAKEOVER:
+                cluster.failpoints.arm("manifest.written")
+            case Passing.SUBMISSION:
+                stage.job = rescale_by_savepoint(stage.job, stage.parallelism, stage.load.directory, stage.submit)
 
     def _kill_slot(self) -> None:
         def killed() -> bool:
@@ -145,6 +180,9 @@ class Nemesis:
 
         return self._wait_until(found, "a TaskManager of the job")[0]
 
+    def _leader(self) -> int:
+        return self._cluster.process_of_jobmanager(self._cluster.mini.leader())
+
     def _some_process(self) -> int:
         return self._cluster.process_of(self._some_taskmanager())
 
@@ -158,8 +196,8 @@ class Nemesis:
         newest = _newest_checkpoint(self._stage.job)
         self._wait_until(lambda: _newest_checkpoint(self._stage.job) > newest, "a checkpoint")
 
-    def _wait_until(self, found: Callable[[], FoundT], what: str) -> FoundT:
-        return self._cluster.mini.wait_until(found, what, WAIT_S)
+    def _wait_until(self, found: Callable[[], FoundT], what: str, seconds: float = WAIT_S) -> FoundT:
+        return self._cluster.mini.wait_until(found, what, seconds)
 
 
 class _Lasting:

@@ -18,6 +18,7 @@ from millstream.core.errors import MillstreamError
 from millstream.proto.v1.jobmanager_pb2 import JobDetails
 from millstream.testing import compare_outputs
 from tests.chaos.cluster import ChaosCluster
+from tests.chaos.failpoints import Passing, passing
 from tests.chaos.faults import Fault, faults_for
 from tests.chaos.job import Load, rows_out_of_order, steps_missed
 from tests.chaos.nemesis import WAIT_S, Nemesis
@@ -85,7 +86,7 @@ class Round:
         self._alone = True
         self._outcome = Outcome(variant.name, seed)
         how = "--rounds 1" if faults is None else f"--faults {','.join(map(str, faults))}"
-        how += f" --cluster-seed {cluster.seed}{' --plain' if plain else ''}"
+        how += f" --cluster-seed {cluster.seed} --jobmanagers {len(cluster.jobmanagers)}{' --plain' if plain else ''}"
         self._outcome.command = f"python -m tests.chaos --seed {seed} --variant {variant.name} {how}"
 
     def run(self) -> Outcome:
@@ -135,6 +136,7 @@ class Round:
         if fault.settled and not self._settled:
             self._wait_until_it_goes_on(Progress(self.load, "settle"), "its start or the last faults")
         self._pass(fault.pause_s)
+        self._cluster.refill()
         self._check_job()
         progress = Progress(self.load, fault.kind)
         before, self._settled = self.job, False
@@ -193,8 +195,9 @@ class Round:
         if JobStatus(details.summary.status) is not JobStatus.FINISHED:
             raise AssertionError(f"the job ended as {JobStatus(details.summary.status).name}")
         failpoints = self._cluster.failpoints
-        for name in (fault.name for fault in self._faults if fault.name == "discard.all"):
+        for name in (fault.name for fault in self._faults if fault.name and passing(fault.name) is Passing.END):
             self._wait_until(lambda n=name: failpoints.has_acted(n), f"the failpoint {name}")  # type: ignore[misc]
+        self._cluster.refill()
 
     def _compare(self) -> None:
         problems = []

@@ -13,7 +13,7 @@ import pytest
 from millstream.core.config.options import OPTIONS
 from millstream.core.failpoints import FAILPOINTS
 from tests.chaos.cluster import ChaosCluster, impossible
-from tests.chaos.failpoints import ACTIONS, reachable
+from tests.chaos.failpoints import actions, reachable
 from tests.chaos.faults import KINDS, Need, faults_for, parse_fault, possible
 from tests.chaos.job import Load, rows_out_of_order, steps_missed
 from tests.chaos.progress import Recovery
@@ -60,7 +60,7 @@ def test_a_fault_at_each_step_of_a_checkpoint_and_of_a_commit(chaos: ChaosCluste
 
 
 def test_the_same_seed_means_the_same_faults_and_settings() -> None:
-    everything = [Need.LINKS, Need.DISK]
+    everything = [Need.STANDBY, Need.DISK]
     for variant in VARIANTS.values():
         assert faults_for(variant, 3, 20, everything) == faults_for(variant, 3, 20, everything)
         assert faults_for(variant, 3, 20, everything) != faults_for(variant, 4, 20, everything)
@@ -75,7 +75,7 @@ def test_the_same_seed_means_the_same_faults_and_settings() -> None:
 
 def test_faults_are_drawn_from_those_that_are_possible() -> None:
     rescaling = VARIANTS["rescaling"]
-    assert {fault.kind for fault in faults_for(rescaling, 1, 2000, [Need.LINKS, Need.DISK])} == set(KINDS)
+    assert {fault.kind for fault in faults_for(rescaling, 1, 2000, [Need.STANDBY, Need.DISK])} == set(KINDS)
     assert {fault.kind for fault in faults_for(VARIANTS["aligned"], 1, 2000, [])} == {
         name for name, kind in KINDS.items() if not kind.needs
     }
@@ -87,7 +87,8 @@ def test_a_fault_is_read_as_it_is_written() -> None:
     for wrong in ("fire", "failpoint", "failpoint:no.such", "slot:files.write"):
         with pytest.raises(ValueError, match="no fault"):
             parse_fault(wrong)
-    assert ACTIONS.keys() == FAILPOINTS.keys()
+    for standby in (True, False):
+        assert actions(standby).keys() == FAILPOINTS.keys()
 
 
 def test_a_gap_and_a_repeated_record_are_seen(tmp_path: Path) -> None:

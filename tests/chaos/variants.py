@@ -13,9 +13,11 @@ CONCURRENT: Final = {"execution.checkpointing.max-concurrent-checkpoints": 3}
 ROCKSDB: Final = {"state.backend.type": "rocksdb"}
 
 HEARTBEAT_TIMEOUT_S: Final = 1.5
+LEASE_S: Final = 3.0
 CLUSTER: Final[Mapping[str, Any]] = {
     "heartbeat.interval": "300 ms",
     "heartbeat.timeout": f"{HEARTBEAT_TIMEOUT_S} s",
+    "high-availability.lease-timeout": f"{LEASE_S} s",
     "client.timeout": "30 s",
     "taskmanager.memory.segment-size": "4 kb",
     "taskmanager.network.memory.floating-buffers-per-gate": 2,
