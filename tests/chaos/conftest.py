@@ -1,4 +1,4 @@
-"""One cluster for all tests here; the modules beside this one are importable by their full names."""
+"""Clusters for the tests here; the modules beside this one are importable by their full names."""
 
 from __future__ import annotations
 
@@ -26,12 +26,22 @@ def nothing_left_running() -> None:
 
 @pytest.fixture(scope="module")
 def chaos() -> Iterator[ChaosCluster]:
-    """Ends with the module, and with all its processes."""
+    """One with a standby. Ends with the module, and with all its processes."""
+    yield from _cluster(jobmanagers=2)
+
+
+@pytest.fixture
+def lone() -> Iterator[ChaosCluster]:
+    """One whose JobManager nobody can follow. Ends with the test."""
+    yield from _cluster(jobmanagers=1)
+
+
+def _cluster(jobmanagers: int) -> Iterator[ChaosCluster]:
     from tests.chaos.cluster import chaos_cluster
 
     process = psutil.Process(os.getpid())
     before = {child.pid for child in process.children(recursive=True)}
-    with chaos_cluster() as cluster:
+    with chaos_cluster(jobmanagers=jobmanagers) as cluster:
         yield cluster
         started = [child for child in process.children(recursive=True) if child.pid not in before]
     _, alive = psutil.wait_procs(started, timeout=GRACE_S)

@@ -39,7 +39,7 @@ class Passing(Enum):
 _PASSING: Final = {
     "restore.": Passing.RESTORE,
     "jobstore.accept": Passing.SUBMISSION,
-    "jobstore.write": Passing.DEPLOYMENT,
+    "jobstore.writ": Passing.DEPLOYMENT,
     "jobstore.forget": Passing.END,
     "jobstore.": Passing.TAKEOVER,
     "ledger.claimed": Passing.SEALED_TAKEOVER,

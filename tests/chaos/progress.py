@@ -55,6 +55,23 @@ class Progress:
         return None
 
 
+class Tally:
+    """Counts over all jobs of a round and all their leaders, of whom each counts from 0."""
+
+    def __init__(self) -> None:
+        self.restarts = 0
+        self.checkpoints = 0
+        self._last: dict[str, tuple[int, int]] = {}
+
+    def see(self, job_id: str, details: JobDetails) -> None:
+        """A reading of one of the jobs."""
+        now = details.restarts, int(details.checkpoints.completed)
+        before = self._last.get(job_id, (0, 0))
+        self._last[job_id] = now
+        self.restarts += now[0] - before[0] if now[0] >= before[0] else now[0]
+        self.checkpoints += now[1] - before[1] if now[1] >= before[1] else now[1]
+
+
 def describe(job: JobClient) -> JobDetails | None:
     """What the JobManager says of the job; None when it does not answer."""
     try:

@@ -22,7 +22,7 @@ from tests.chaos.failpoints import Passing, passing
 from tests.chaos.faults import Fault, faults_for
 from tests.chaos.job import Load, rows_out_of_order, steps_missed
 from tests.chaos.nemesis import WAIT_S, Nemesis
-from tests.chaos.progress import Progress, Recovery, describe
+from tests.chaos.progress import Progress, Recovery, Tally, describe
 from tests.chaos.variants import PARALLELISM, Variant, job_parallelism, job_settings
 from tests.oracle.check import check_checkpoints
 from tests.oracle.keeping import Keeper, kept_checkpoints
@@ -82,6 +82,7 @@ class Round:
         self._nemesis = Nemesis(cluster, self, random.Random(f"{seed} {variant.name} victims"))
         self._kept = cluster.checkpoints.with_name(f"kept-{seed}")
         self._clock = SystemClock()
+        self._tally = Tally()
         self._settled = False
         self._alone = True
         self._outcome = Outcome(variant.name, seed)
@@ -120,7 +121,7 @@ class Round:
         self._nemesis.heal()
         mark(self._cluster.protocol_log, "test.healed", within_s=WAIT_S)
         self._wait_until_it_goes_on(Progress(self.load, "heal"), "all faults")
-        self._note(self._describe())
+        self._outcome.restarts, self._outcome.checkpoints = self._tally.restarts, self._tally.checkpoints
         self.load.finish.touch()
         self._wait_for_end()
 
@@ -181,12 +182,9 @@ class Round:
         self._check(self._describe())
 
     def _check(self, details: JobDetails) -> None:
+        self._tally.see(self.job.job_id, details)
         if details.summary.ended_ms:
             raise AssertionError(f"the job ended before its time: {details.error.message or details.summary.status}")
-
-    def _note(self, details: JobDetails) -> None:
-        self._outcome.restarts += details.restarts
-        self._outcome.checkpoints += details.checkpoints.completed
 
     def _wait_for_end(self) -> None:
         details = self.job.wait_until_ended([], WAIT_S)

@@ -13,7 +13,7 @@ import pytest
 from millstream.core.config.options import OPTIONS
 from millstream.core.failpoints import FAILPOINTS
 from tests.chaos.cluster import ChaosCluster, impossible
-from tests.chaos.failpoints import actions, reachable
+from tests.chaos.failpoints import ONE_JOBMANAGER, actions
 from tests.chaos.faults import KINDS, Need, faults_for, parse_fault, possible
 from tests.chaos.job import Load, rows_out_of_order, steps_missed
 from tests.chaos.progress import Recovery
@@ -25,19 +25,19 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 SELECTION = [
     ("aligned", 1, "slot,taskmanager,freeze,slot"),
-    ("unaligned", 2, "slot,freeze,slot"),
-    ("timeout-rocksdb", 3, "slot,taskmanager,slot"),
+    ("unaligned", 2, "slot,freeze,leader"),
+    ("timeout-rocksdb", 3, "leader,taskmanager,slot"),
     ("concurrent-rocksdb", 4, "slot,taskmanager"),
-    ("concurrent", 5, "freeze,slot,freeze-slot"),
-    ("aligned-pressure", 6, "slot,slot"),
-    ("regions", 9, "slot,taskmanager,slot,freeze"),
+    ("concurrent", 5, "freeze-leader,slot,freeze-slot"),
+    ("aligned-pressure", 6, "slot,jobmanagers"),
+    ("regions", 9, "slot,taskmanager,leader+,slot"),
     ("aligned-rocksdb", 10, "reset,blackhole,reset-data"),
     ("timeout", 11, "reset-rpc,mute,slot+,blackhole-data"),
     ("unaligned-rocksdb", 12, "disk-full,upload,read-only"),
-    ("rescaling-rocksdb", 7, "rescale,slot,rescale-live,rescale"),
-    ("rescaling-unaligned", 8, "rescale-live,slot,rescale,rescale-live"),
+    ("rescaling-rocksdb", 7, "rescale,leader,rescale-live"),
+    ("rescaling-unaligned", 8, "rescale-live,slot,rescale"),
 ]
-FAILPOINT_VARIANTS = ["aligned", "timeout-rocksdb"]
+FAILPOINT_VARIANTS = ["aligned", "timeout-rocksdb", "regions"]
 """Take the failpoints in turn."""
 
 
@@ -52,11 +52,18 @@ def test_no_record_is_lost_or_doubled(chaos: ChaosCluster, variant: str, seed: i
 
 
 @pytest.mark.parametrize("variant", FAILPOINT_VARIANTS)
-def test_a_fault_at_each_step_of_a_checkpoint_and_of_a_commit(chaos: ChaosCluster, variant: str) -> None:
-    names = reachable(standby=False)[FAILPOINT_VARIANTS.index(variant) :: len(FAILPOINT_VARIANTS)]
+def test_a_fault_at_each_step_of_a_checkpoint_a_commit_and_a_takeover(chaos: ChaosCluster, variant: str) -> None:
+    names = list(FAILPOINTS)[FAILPOINT_VARIANTS.index(variant) :: len(FAILPOINT_VARIANTS)]
     outcome = Round(chaos, VARIANTS[variant], 1, [parse_fault(f"failpoint:{name}") for name in names], plain=True).run()
     assert not outcome.problem, outcome
     assert len(outcome.faults) == len(names)
+
+
+def test_an_error_at_each_step_of_a_jobmanager_that_has_to_live(lone: ChaosCluster) -> None:
+    faults = [parse_fault(f"failpoint:{name}") for name in ONE_JOBMANAGER]
+    outcome = Round(lone, VARIANTS["aligned"], 1, faults, plain=True).run()
+    assert not outcome.problem, outcome
+    assert len(outcome.faults) == len(faults)
 
 
 def test_the_same_seed_means_the_same_faults_and_settings() -> None:

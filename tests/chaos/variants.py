@@ -18,6 +18,7 @@ CLUSTER: Final[Mapping[str, Any]] = {
     "heartbeat.interval": "300 ms",
     "heartbeat.timeout": f"{HEARTBEAT_TIMEOUT_S} s",
     "high-availability.lease-timeout": f"{LEASE_S} s",
+    "high-availability.reconciliation-timeout": "3 s",
     "client.timeout": "30 s",
     "taskmanager.memory.segment-size": "4 kb",
     "taskmanager.network.memory.floating-buffers-per-gate": 2,
