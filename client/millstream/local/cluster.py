@@ -22,7 +22,8 @@ from millstream.core.config.loading import environment_without_settings
 from millstream.core.config.options import temporary_directory
 from millstream.core.errors import UnavailableError
 from millstream.core.ha.leader_address import LeaderAddress
-from millstream.core.ha.settings import open_finder
+from millstream.core.ha.leader_finder import LeaderFinder
+from millstream.core.ha.settings import has_election, open_finder
 from millstream.local.server_process import STOP_TIMEOUT_S, ServerProcess
 
 ORIGIN = "embedded cluster"
@@ -65,6 +66,7 @@ class LocalCluster:
         self._jobmanagers: list[ServerProcess] = []
         self._taskmanagers: list[ServerProcess] = []
         self._jobmanagers_wanted = jobmanagers
+        self._finder: LeaderFinder | None = None
         self._started = False
         self._attempt = 0
         self.configuration = self._base
@@ -81,7 +83,11 @@ class LocalCluster:
     @property
     def address(self) -> str:
         """``host:port`` of the JobManager, of the one that leads if there are several."""
-        return LeaderAddress.of(self.configuration).current()
+        leader = LeaderAddress.of(self.configuration)
+        try:
+            return leader.current()
+        finally:
+            leader.close()
 
     @property
     def slots(self) -> list[int]:
@@ -109,12 +115,14 @@ class LocalCluster:
 
     def leader(self) -> int | None:
         """The number of the JobManager that began to lead last, if it runs; None before the first one does."""
-        finder = open_finder(self.configuration)
-        record = finder.find() if finder is not None else None
+        elects = self._jobmanagers_wanted > 1
+        if elects and self._finder is None:
+            self._finder = open_finder(self.configuration)
+        record = self._finder.find() if self._finder is not None else None
         for number, server in enumerate(self._jobmanagers):
             file = self._address_file(number)
             serves_at = file.read_text().strip() if file.exists() and server.exit_code() is None else ""
-            if serves_at and (finder is None or (record is not None and record.address == serves_at)):
+            if serves_at and (not elects or (record is not None and record.address == serves_at)):
                 return number
         return None
 
@@ -168,6 +176,8 @@ class LocalCluster:
                 return  # a fork of the owner must not stop what is not its own
             self._closed = True
         atexit.unregister(self.close)
+        if self._finder is not None:
+            self._finder.close()
         try:
             self._stop_servers()
         finally:
@@ -228,8 +238,7 @@ class LocalCluster:
         settings: dict[str, object] = {
             options.JOBMANAGER_RPC_ADDRESS.key: None if elects else "127.0.0.1",
             options.JOBMANAGER_RPC_PORT.key: 0 if elects else free_port(),
-            options.HA_TYPE.key: "file" if elects else "NONE",
-            options.HA_STORAGE_DIR.key: self.directory / "ha" if elects else None,
+            options.HA_TYPE.key: self._election_type() if elects else "NONE",
             options.JOBMANAGER_BIND_HOST.key: "127.0.0.1",
             options.TASKMANAGER_HOST.key: "127.0.0.1",
             options.TASKMANAGER_BIND_HOST.key: "127.0.0.1",
@@ -240,6 +249,8 @@ class LocalCluster:
             options.BLOB_STORAGE_DIRECTORY.key: self.directory / "blobs",
             options.IO_TMP_DIRS.key: self.directory,
         }
+        if elects and self._base.is_default(options.HA_STORAGE_DIR):
+            settings[options.HA_STORAGE_DIR.key] = self.directory / "ha"
         if not elects and self._base.is_default(options.CLIENT_TIMEOUT):
             settings[options.CLIENT_TIMEOUT.key] = "2 s"  # a child does not come back; its story is wanted soon
         if not self._keeps_checkpoints and self._base.is_default(options.CHECKPOINTING_DIRECTORY):
@@ -248,6 +259,10 @@ class LocalCluster:
             if self._base.is_default(option):
                 settings[option.key] = -1
         return settings
+
+    def _election_type(self) -> str:
+        """ZooKeeper if the settings say so, which has to run already; else by the cluster's directory."""
+        return self._base[options.HA_TYPE] if has_election(self._base) else "file"
 
     def _environment(self) -> dict[str, str]:
         inherited = environment_without_settings()

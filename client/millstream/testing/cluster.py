@@ -34,7 +34,8 @@ class MiniCluster:
     Within, it is where environments of this process send their jobs. ``configuration``: settings by key, over the
     defaults; files and environment variables do not count. Everything it starts, and its directory with logs and
     checkpoints, ends with it, or with this process. TaskManagers are numbered from 0 in order of their start, and keep
-    their numbers; so are JobManagers, of which several elect one by a file lease. Used by one thread.
+    their numbers; so are JobManagers, of which several elect one: by a file lease, or as ``configuration`` says. Used
+    by one thread.
     """
 
     def __init__(

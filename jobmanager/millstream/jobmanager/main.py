@@ -17,7 +17,6 @@ from millstream.core import protocol_log
 from millstream.core.clock import SystemClock
 from millstream.core.config import Configuration, load, options
 from millstream.core.errors import ConfigError, ExternalError, MillstreamError
-from millstream.core.ha.settings import open_finder
 from millstream.core.metrics.http import MetricsServer
 from millstream.core.rpc.secret import ClusterSecret
 from millstream.core.rpc.server import bind, create_server, is_loopback
@@ -64,7 +63,7 @@ class JobManager:
         own_host = own_name(configuration)
         secret = load_secret(configuration, host)
         election = open_election(configuration, clock)
-        services = LeaderServices(open_finder(configuration))
+        services = LeaderServices(election)
         server = create_server(secret, clock, services.admission)
         server.add_generic_rpc_handlers((services,))
         metrics = MetricsServer(

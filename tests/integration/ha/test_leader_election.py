@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from millstream.datastream import StreamExecutionEnvironment
 from millstream.testing import MiniCluster
+from tests.integration.ha.programs import squares_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
-
-
-def squares_of(count: int) -> list[int]:
-    """By a job on the cluster of this process."""
-    environment = StreamExecutionEnvironment.get_execution_environment()
-    numbers = environment.from_sequence(1, count).map(lambda n: n * n)
-    return sorted(numbers.execute_and_collect())
 
 
 def test_when_the_leader_is_killed_the_standby_leads_and_everybody_finds_it() -> None:

@@ -19,6 +19,7 @@ from millstream.core.rpc.epoch import EPOCH_KEY, epoch_of
 from millstream.core.rpc.leader_channel import BlockingLeaderPeer, LeaderPeer
 from millstream.core.rpc.server import Admission, create_server
 from millstream.jobmanager.ha.leader_services import LeaderServices
+from millstream.jobmanager.ha.leadership import NoElection
 from millstream.jobmanager.ha.lease import Lease
 from millstream.jobmanager.taskmanager_peer import TaskManagerPeer
 from millstream.proto.v1 import common_pb2, jobmanager_pb2, taskmanager_pb2
@@ -61,6 +62,16 @@ class Dispatcher(DispatcherServicer):
         if self.silent:
             await asyncio.get_running_loop().create_future()
         return jobmanager_pb2.ClusterDetails(version=self.name)
+
+
+class Election(NoElection):
+    """Nobody wins; the last leader is who the test says."""
+
+    def __init__(self) -> None:
+        self.record: LeaderRecord | None = None
+
+    def find(self) -> LeaderRecord | None:
+        return self.record
 
 
 class Records:
@@ -150,8 +161,8 @@ def test_a_taskmanager_learns_from_answers_and_without_an_election_nobody_is_ref
 
 def test_a_jobmanager_serves_when_it_leads_and_only_then() -> None:
     async def work() -> None:
-        records = Records()
-        services = LeaderServices(records)
+        election = Election()
+        services = LeaderServices(election)
         server = create_server(None, CLOCK, services.admission)
         server.add_generic_rpc_handlers((services,))
         address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
@@ -160,7 +171,7 @@ def test_a_jobmanager_serves_when_it_leads_and_only_then() -> None:
         peer = Peer(address, None, CLOCK)
         describe = peer.stub(DispatcherStub).DescribeCluster
         for record, leader in ((None, ""), (LeaderRecord(1, address), ""), (LeaderRecord(2, "other:1"), "other:1")):
-            records.record = record
+            election.record = record
             with pytest.raises(NotLeaderError) as refused:
                 await peer.call(describe, common_pb2.Empty())
             assert refused.value.leader == leader
@@ -180,7 +191,7 @@ def test_a_jobmanager_serves_when_it_leads_and_only_then() -> None:
 def test_what_a_taskmanager_says_to_another_leader_is_not_heard() -> None:
     async def work() -> None:
         leadership = lease(3)
-        services = LeaderServices(None)
+        services = LeaderServices(NoElection())
         services.open(leadership, lambda s: None)
         former = services.admission({EPOCH_KEY: "2"})
         assert type(former) is UnavailableError and "has to register first" in str(former)
@@ -196,7 +207,7 @@ def test_calls_follow_the_leader() -> None:
     """Refused by a standby, not answered by a dead one, and waiting for an answer of a frozen one."""
 
     async def work() -> None:
-        standby = LeaderServices(None)
+        standby = LeaderServices(NoElection())
         first, one = await serving(lambda s: s.add_generic_rpc_handlers((standby,)), standby.admission)
         silent = Dispatcher("two", silent=True)
         second, two = await serving(lambda s: add_DispatcherServicer_to_server(silent, s))

@@ -6,7 +6,6 @@ file's time of modification is the last sign of life.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from pathlib import Path
@@ -30,11 +29,6 @@ def epochs_in(directory: Path) -> list[int]:
     return sorted(int(match[1]) for name in names if (match := _NAME.fullmatch(name)))
 
 
-def record_bytes(address: str, process_id: int) -> bytes:
-    """The content of a record; the process id is for people."""
-    return json.dumps({"address": address, "pid": process_id}).encode()
-
-
 class LeaderFiles:
     """Finds the leader by the records; implements ``LeaderFinder``."""
 
@@ -44,11 +38,8 @@ class LeaderFiles:
     def find(self) -> LeaderRecord | None:
         try:
             epochs = epochs_in(self._directory)
-            if not epochs:
-                return None
-            record = json.loads(leader_file(self._directory, epochs[-1]).read_bytes())
-            return LeaderRecord(epochs[-1], str(record["address"]))
-        except (OSError, ValueError, KeyError, TypeError):
+            return LeaderRecord.decode(leader_file(self._directory, epochs[-1]).read_bytes()) if epochs else None
+        except OSError:
             return None
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +15,19 @@ class LeaderRecord:
     """Grows with each change of leadership; 0 is a cluster with a single JobManager."""
     address: str
     """``host:port`` where it serves."""
+
+    def encode(self, process_id: int) -> bytes:
+        """The process id is for people."""
+        return json.dumps({"epoch": self.epoch, "address": self.address, "pid": process_id}).encode()
+
+    @classmethod
+    def decode(cls, data: bytes) -> LeaderRecord | None:
+        """None for what is no record."""
+        try:
+            record = json.loads(data)
+            return cls(int(record["epoch"]), str(record["address"]))
+        except (ValueError, KeyError, TypeError):
+            return None
 
 
 class LeaderFinder(Protocol):

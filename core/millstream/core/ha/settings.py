@@ -39,10 +39,17 @@ def lease_directory(configuration: Configuration) -> Path:
 
 
 def open_finder(configuration: Configuration) -> LeaderFinder | None:
-    """How to find the leader; None when the settings name no place where leaders write themselves down."""
+    """How to find the leader; None when the settings name no place where leaders write themselves down.
+
+    May block until ZooKeeper answers. Raises ``ConfigError``, ``UnavailableError``.
+    """
     match configuration[options.HA_TYPE]:
         case "file":
             return LeaderFiles(lease_directory(configuration))
+        case "zookeeper":
+            from millstream.core.ha.zookeeper import ZooKeeperFinder
+
+            return ZooKeeperFinder(configuration)
         case _:
             return None
 

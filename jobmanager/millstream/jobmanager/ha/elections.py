@@ -5,8 +5,10 @@ from __future__ import annotations
 from millstream.core.clock import Clock
 from millstream.core.config import Configuration, options
 from millstream.core.ha.settings import lease_directory
+from millstream.core.ha.zookeeper import cluster_path, make_client
 from millstream.jobmanager.ha.file_election import FileElection
 from millstream.jobmanager.ha.leadership import LeaderElection, NoElection
+from millstream.jobmanager.ha.zookeeper_election import ZooKeeperElection
 
 
 def open_election(configuration: Configuration, clock: Clock) -> LeaderElection:
@@ -15,5 +17,8 @@ def open_election(configuration: Configuration, clock: Clock) -> LeaderElection:
         case "file":
             timeout_s = configuration[options.HA_LEASE_TIMEOUT].total_seconds()
             return FileElection(lease_directory(configuration), timeout_s, clock)
+        case "zookeeper":
+            timeout_s = configuration[options.HA_ZOOKEEPER_SESSION_TIMEOUT].total_seconds()
+            return ZooKeeperElection(make_client(configuration), cluster_path(configuration), timeout_s, clock)
         case _:
             return NoElection()

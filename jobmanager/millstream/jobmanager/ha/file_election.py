@@ -21,7 +21,8 @@ from millstream.core.checkpoint.files import sync_directory
 from millstream.core.checkpoint.storage import make_directories
 from millstream.core.clock import Clock
 from millstream.core.errors import FencedError
-from millstream.core.ha.leader_files import epochs_in, leader_file, record_bytes
+from millstream.core.ha.leader_files import LeaderFiles, epochs_in, leader_file
+from millstream.core.ha.leader_finder import LeaderRecord
 from millstream.jobmanager.ha.leadership import Leadership
 from millstream.jobmanager.ha.lease import Lease, LeaseWatch, Sighting
 
@@ -61,6 +62,9 @@ class FileElection:
         self._renewing = threading.Thread(target=self._renew, args=(lease, claim), name="lease", daemon=True)
         self._renewing.start()
         return lease
+
+    def find(self) -> LeaderRecord | None:
+        return LeaderFiles(self._directory).find()
 
     async def close(self) -> None:
         self._closed.set()
@@ -140,7 +144,7 @@ def take(directory: Path, epoch: int, address: str, clock: Clock) -> Claim | Non
     claim: Claim | None = None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.write(descriptor, record_bytes(address, os.getpid()))
+        os.write(descriptor, LeaderRecord(epoch, address).encode(os.getpid()))
         os.fsync(descriptor)
         made_s = clock.monotonic_s()
         os.link(draft, leader_file(directory, epoch))

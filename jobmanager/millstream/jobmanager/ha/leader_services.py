@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from millstream.core.errors import FencedError, MillstreamError, NotLeaderError, UnavailableError
-from millstream.core.ha.leader_finder import LeaderFinder
 from millstream.core.rpc.epoch import epoch_of
-from millstream.jobmanager.ha.leadership import Leadership
+from millstream.jobmanager.ha.leadership import LeaderElection, Leadership
 
 if TYPE_CHECKING:
     _Handler = grpc.GenericRpcHandler[Any, Any]
@@ -22,8 +21,8 @@ class LeaderServices(_Handler):
     """Added to the server before it starts; ``open`` brings the services. Until then, and when the leadership is lost,
     ``admission`` refuses every call."""
 
-    def __init__(self, finder: LeaderFinder | None) -> None:
-        self._finder = finder
+    def __init__(self, election: LeaderElection) -> None:
+        self._election = election
         self._own_address = ""
         self._leadership: Leadership | None = None
         self._handlers: list[_Handler] = []
@@ -54,7 +53,7 @@ class LeaderServices(_Handler):
                 return None
         except FencedError:
             pass
-        record = self._finder.find() if self._finder is not None else None
+        record = self._election.find()
         leader = record.address if record is not None and record.address != self._own_address else ""
         known = f"the one at {leader} does" if leader else "it is not known which one does"
         return NotLeaderError(f"the JobManager at {self._own_address} does not lead; {known}", leader=leader)

@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
+from millstream.core.ha.leader_finder import LeaderRecord
+
 
 class Leadership(Protocol):
     """That this process leads, until it does not."""
@@ -40,6 +42,10 @@ class LeaderElection(Protocol):
         """Return when this process, which serves at ``address``, leads. Called once."""
         ...
 
+    def find(self) -> LeaderRecord | None:
+        """Who leads, as far as this contender has seen. Does not block."""
+        ...
+
     async def close(self) -> None:
         """Stop trying, or give the leadership back so that another one can take it at once."""
         ...
@@ -67,6 +73,9 @@ class NoElection:
 
     async def lead(self, address: str) -> Leadership:
         return SoleLeadership()
+
+    def find(self) -> LeaderRecord | None:
+        return None
 
     async def close(self) -> None:
         return
