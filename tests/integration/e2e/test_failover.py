@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from millstream.core.api.job import JobStatus
+from millstream.core.errors import MillstreamError
 from millstream.datastream import StreamExecutionEnvironment
 from millstream.testing import MiniCluster, SequenceSource, committed_records
 
@@ -141,6 +143,28 @@ def test_a_cancelled_job_stays_cancelled(cluster: MiniCluster, tmp_path: Path) -
     ended = cluster.wait_until(lambda: job.describe() if job.describe().summary.ended_ms else None, "its end")
     assert ended is not None and ended.summary.status == JobStatus.CANCELED
     cluster.wait_until(lambda: cluster.describe().slots_free == 2, "both slots are free again")
+
+
+def test_a_job_that_is_being_stopped_ends_with_its_savepoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The leader dies when it has recorded the savepoint, and sinks have not committed what that holds."""
+    monkeypatch.setenv("MILLSTREAM_FAILPOINTS", "commit.publish=delay:3000ms")
+    out = tmp_path / "out"
+    with MiniCluster(2, 1, SETTINGS, jobmanagers=2) as cluster, ThreadPoolExecutor(1) as beside:
+        job = cluster.submit(counting(out, 2000, 1000, "1 h"))
+        cluster.wait_until(lambda: job.describe().summary.status == JobStatus.RUNNING, "the job runs")
+        cluster.wait_until(lambda: out.exists() and list(out.glob(".*")), "results on their way")
+        stopping = beside.submit(job.stop_with_savepoint, False, str(tmp_path / "kept"))
+        cluster.wait_until(lambda: list(storage_of(cluster).rglob("*.ending.*")), "the record of the savepoint")
+        cluster.kill_jobmanager(cluster.leader())
+        ended = cluster.wait_until(lambda: d if (d := job.describe()).summary.ended_ms else None, "its end")
+        assert ended is not None and ended.summary.status == JobStatus.FINISHED
+        assert isinstance(stopping.exception(60), MillstreamError)
+        (savepoint,) = (tmp_path / "kept").iterdir()
+        assert not list(out.glob(".*")), "everything is committed that the savepoint holds"
+        again = counting(out, 2000, 100_000)
+        again.configure({"execution.state-recovery.path": str(savepoint)})
+        cluster.submit(again).wait()
+    check(out, 2000)
 
 
 def test_all_processes_die_and_the_job_goes_on_from_its_last_checkpoint(cluster: MiniCluster, tmp_path: Path) -> None:
