@@ -229,7 +229,7 @@ class StorageJobStore:
         with self._telling("remove what the job left"):
             failpoint("jobstore.forget")
             self._look()
-            self._remove_all_of(job_id, but=RESULT)
+            self._remove_all_of(job_id, but_result=True)
         self._jobs.pop(job_id, None)
         self._retain({job_id: self._ended_ms.pop(job_id, 0)})
 
@@ -288,9 +288,11 @@ class StorageJobStore:
             raise DamagedStateError(f"{self._place(record)} is missing") from None
         return _FRAMING.open(data, self._place(record), record.name.encode())
 
-    def _remove_all_of(self, job_id: str, but: str = "") -> None:
-        records = [r for name in self._storage.list(JOBS) if (r := parse(name)) and r.job == job_id and r.kind != but]
-        self._remove(record for record in records if record.epoch <= self._epoch)
+    def _remove_all_of(self, job_id: str, but_result: bool = False) -> None:
+        records = [r for name in self._storage.list(JOBS) if (r := parse(name)) and r.job == job_id]
+        result = max((record for record in records if record.kind == RESULT), default=None)
+        kept = result if but_result else None
+        self._remove(record for record in records if record.epoch <= self._epoch and record != kept)
 
     def _remove(self, records: Iterable[Record]) -> None:
         for record in removal_order(records):
