@@ -20,7 +20,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -63,7 +65,7 @@ def system_of(name: str, timeouts: str, flink: Path | None) -> System:
 
 def race(options: argparse.Namespace) -> list[Course]:
     flink = find_flink(ROOT)
-    courses = []
+    courses: list[Course] = []
     for timeouts in options.timeouts.split(","):
         count = options.rounds if timeouts == "tuned" else options.default_rounds
         for name in options.systems.split(","):
@@ -76,7 +78,24 @@ def race(options: argparse.Namespace) -> list[Course]:
             print(f"{name}, {timeouts} timeouts, {len(faults)} faults ...", file=sys.stderr, flush=True)
             with directory(options.keep) as home:
                 courses.append(run(system_of(name, timeouts, flink), timeouts, faults, home))
+            write(options, courses)
     return courses
+
+
+def write(options: argparse.Namespace, courses: list[Course]) -> None:
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], check=False, capture_output=True, text=True, cwd=ROOT
+    )
+    what = {
+        "commit": commit.stdout.strip(),
+        "seed": options.seed,
+        "processors": os.cpu_count(),
+        "tuned": TUNED,
+        "leader_timeout": LEADER_TIMEOUT,
+        "courses": [course.as_json() for course in courses],
+    }
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps(what, indent=1))
 
 
 MISSING: Final = {"flink": (KILL_SLOT,), "millstream": ()}
@@ -105,9 +124,6 @@ def main() -> None:
     arguments.add_argument("--keep", action="store_true", help="leave the directories with logs and output")
     options = arguments.parse_args()
     courses = race(options)
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    settings = {"seed": options.seed, "tuned": TUNED, "leader_timeout": LEADER_TIMEOUT}
-    options.output.write_text(json.dumps({**settings, "courses": [course.as_json() for course in courses]}, indent=1))
     print(table(courses))
     print()
     print(verdicts(courses))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -19,6 +20,8 @@ ASK_INTERVAL_S: Final = 0.05
 RECOVERY_TIMEOUT_S: Final = 180.0
 CHECKPOINTS_BETWEEN: Final = 2
 """The system has to complete so many before the next fault."""
+REST_S: Final = 5.0
+"""A process that was started for one that was killed has this time to load what it needs."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +42,11 @@ class Course:
 
     recoveries: list[Recovery]
     verdict: dict[str, int]
+    load: float
+    """Processes that wanted to run, the average of the last 15 minutes at the end."""
 
     def as_json(self) -> dict[str, Any]:
-        return {"recoveries": [asdict(recovery) for recovery in self.recoveries], "verdict": self.verdict}
+        return asdict(self)
 
 
 def run(system: System, timeouts: str, faults: list[Fault], home: Path) -> Course:
@@ -61,7 +66,7 @@ def run(system: System, timeouts: str, faults: list[Fault], home: Path) -> Cours
             _settle(system)
         finally:
             system.close()
-    return Course(recoveries, output.verdict())
+    return Course(recoveries, output.verdict(), round(os.getloadavg()[2], 1))
 
 
 def _disturb(system: System, timeouts: str, fault: Fault, output: Output) -> Recovery:
@@ -80,10 +85,11 @@ def _disturb(system: System, timeouts: str, fault: Fault, output: Output) -> Rec
 
 
 def _settle(system: System) -> None:
-    """Until everything runs, and has done so for some checkpoints."""
+    """Until everything runs, and has done so for some checkpoints and some seconds."""
     _until(system.is_steady, "a steady state")
     before = system.checkpoints()
     _until(lambda: system.checkpoints() >= before + CHECKPOINTS_BETWEEN, "checkpoints")
+    time.sleep(REST_S)
     _until(system.is_steady, "a steady state")
 
 

@@ -45,5 +45,6 @@ def verdicts(courses: Sequence[Course]) -> str:
     for course in courses:
         first = course.recoveries[0]
         counts = ", ".join(f"{count:,} {what}" for what, count in course.verdict.items())
-        lines.append(f"{first.system}, {first.timeouts}: {len(course.recoveries)} faults; {counts}")
+        faults = f"{len(course.recoveries)} faults, load {course.load}"
+        lines.append(f"{first.system}, {first.timeouts}: {faults}; {counts}")
     return "\n".join(lines)
