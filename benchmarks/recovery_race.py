@@ -22,6 +22,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -123,6 +124,7 @@ def main() -> None:
     arguments.add_argument("--output", type=Path, default=ROOT / "data" / "recovery-race.json")
     arguments.add_argument("--keep", action="store_true", help="leave the directories with logs and output")
     options = arguments.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # and end what was started
     courses = race(options)
     print(table(courses))
     print()

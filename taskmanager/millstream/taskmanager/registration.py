@@ -143,7 +143,7 @@ class Registration:
         Whether the subtasks run on: not when the leader that we were registered at has given us up.
         """
         interval_s, timeout_s = registered.heartbeat_interval_ms / 1000, registered.heartbeat_timeout_ms / 1000
-        answered_s = self._clock.monotonic_s()
+        answered_s, wait_s = self._clock.monotonic_s(), REGISTER_WAIT_S
         while True:
             slots = [process.report() for process in self._slots.processes.values()]
             metrics = self._slots.metrics()
@@ -156,14 +156,15 @@ class Registration:
                 self._leader.learn(response.leader_epoch)
                 if not response.known:
                     return self._outlives_leader and response.leader_epoch != registered.leader_epoch
-                answered_s = self._clock.monotonic_s()
+                answered_s, wait_s = self._clock.monotonic_s(), REGISTER_WAIT_S
                 if response.runs_tables:
                     self._slots.preload_tables()
             except MillstreamError as error:
                 if self._clock.monotonic_s() - answered_s > timeout_s:
                     return self._outlives_leader
                 log.warning("a heartbeat was not answered: %s", error)
-                await self._wait_for_change(min(interval_s, 1.0))
+                await self._wait_for_change(wait_s)  # a new leader may just be taking over
+                wait_s = min(interval_s, REGISTER_WAIT_S_MAX, 1.5 * wait_s)
                 continue
             await self._wait_for_change(METRICS_INTERVAL_S if metrics else interval_s)
 
