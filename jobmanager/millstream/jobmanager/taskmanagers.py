@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from millstream.core.checkpoint.events import ABORTED, COMPLETED, TRIGGER
 from millstream.core.clock import Clock
 from millstream.core.errors import MillstreamError, TaskManagerLostError, UnavailableError
 from millstream.core.ids import SlotId, TaskManagerId
@@ -114,10 +115,11 @@ class TaskManagers:
                 await self.remove(taskmanager, f"TaskManager {taskmanager} was lost: {error}")
 
     async def send(self, taskmanager: TaskManagerId, event: taskmanager_pb2.SubtaskEventRequest) -> None:
-        """To a subtask. Raises ``MillstreamError``."""
+        """To a subtask; again if the connection was lost, where that does no harm. Raises ``MillstreamError``."""
         known = self.registered.get(taskmanager)
         if known is not None:
-            await known.peer.call(known.executor.SendToSubtask, event)
+            retry = _RETRY if event.kind in (TRIGGER, COMPLETED, ABORTED) else None
+            await known.peer.call(known.executor.SendToSubtask, event, retry=retry)
 
     async def free(self, slot_id: SlotId, job_id: str) -> None:
         """The job has no use of the slot any more: it gets a fresh process. Raises ``MillstreamError``."""
