@@ -15,9 +15,10 @@ from pathlib import Path
 
 from millstream.core.clock import SystemClock
 from tests.chaos.cluster import chaos_cluster, impossible
+from tests.chaos.failpoints import reachable
 from tests.chaos.faults import KINDS, parse_fault
 from tests.chaos.report import Report
-from tests.chaos.rounds import Outcome, Round
+from tests.chaos.rounds import FAULTS_A_ROUND, Outcome, Round
 from tests.chaos.variants import VARIANTS
 
 ROUNDS_A_CLUSTER = 5
@@ -48,6 +49,8 @@ def _rounds(options: argparse.Namespace) -> Iterator[Outcome]:
     end_s = clock.monotonic_s() + options.minutes * 60
     chance = random.Random(options.seed)
     wanted = 1 if options.faults else options.rounds
+    left = reachable(options.jobmanagers > 1) if options.every_failpoint else []
+    chance.shuffle(left)
     done = 0
     while done < wanted and (done == 0 or clock.monotonic_s() < end_s):
         cluster_seed = 0 if options.plain else chance.randrange(1, 1_000_000)
@@ -57,7 +60,11 @@ def _rounds(options: argparse.Namespace) -> Iterator[Outcome]:
             for _ in range(ROUNDS_A_CLUSTER):
                 seed = options.seed if done == 0 else chance.randrange(1_000_000)
                 variant = VARIANTS[options.variant or chance.choice(list(VARIANTS))]
-                outcome = Round(cluster, variant, seed, options.faults, plain=options.plain).run()
+                faults = options.faults
+                if left and done % 2:
+                    faults = [parse_fault(f"failpoint:{name}") for name in left[:FAULTS_A_ROUND]]
+                    del left[:FAULTS_A_ROUND]
+                outcome = Round(cluster, variant, seed, faults, plain=options.plain).run()
                 done += 1
                 yield outcome
                 if outcome.problem and not options.keep_going:
@@ -76,6 +83,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--variant", choices=list(VARIANTS))
     parser.add_argument("--faults", type=lambda text: [parse_fault(part) for part in text.split(",") if part])
     parser.add_argument("--plain", action="store_true", help="no settings but those of the variant")
+    parser.add_argument("--every-failpoint", action="store_true", help="some of the first rounds, once each")
     parser.add_argument("--keep-going", action="store_true", help="after a round that failed, too")
     parser.add_argument("--json", type=Path, help="write what was seen there")
     return parser.parse_args(arguments)

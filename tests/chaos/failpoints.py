@@ -10,6 +10,8 @@ from millstream.core.failpoints import FAILPOINTS
 
 ONE_JOBMANAGER: Final = {
     "enumerators.copied": "error",
+    "deployment.send": "error",
+    "deployment.sent": "delay:150ms",
     "manifest.write": "io-error",
     "manifest.written": "io-error",
     "checkpoint.announce": "delay:150ms",
@@ -19,7 +21,7 @@ ONE_JOBMANAGER: Final = {
 }
 """In a cluster whose only JobManager has to live; elsewhere a process dies at each failpoint."""
 ALWAYS: Final = {"files.sync": "io-error"}
-STANDBY_ONLY: Final = ("jobstore.", "ledger.", "takeover.")
+STANDBY_ONLY: Final = ("jobstore.", "ledger.", "takeover.", "splits.")
 """Nobody comes by at those that begin so, unless others may follow the JobManager."""
 UPLOAD: Final = "files.write=io-error%20"
 
@@ -38,6 +40,9 @@ class Passing(Enum):
 
 _PASSING: Final = {
     "restore.": Passing.RESTORE,
+    "deployment.": Passing.DEPLOYMENT,
+    "splits.recorded": Passing.DEPLOYMENT,
+    "splits.resumed": Passing.TAKEOVER,
     "jobstore.accept": Passing.SUBMISSION,
     "jobstore.writ": Passing.DEPLOYMENT,
     "jobstore.forget": Passing.END,

@@ -67,7 +67,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "disk-full": _kind("there is no space for checkpoints", 3, Need.DISK, held_s=1.5),
     "read-only": _kind("the checkpoint directory cannot be written", 3, Need.DISK, held_s=1.5),
     "upload": _kind("writing state fails, one time in five", 3, held_s=2.0),
-    "failpoint": _kind("what a failpoint does, at that failpoint", 10),
+    "failpoint": _kind("what a failpoint does, at that failpoint", 5),
     "rescale": _kind("the job goes on from a savepoint with another parallelism", 5, Need.RESCALES),
     "rescale-live": _kind("the parallelism changes while the job goes on", 5, Need.RESCALES),
 }

@@ -42,7 +42,7 @@ WINDOW_RECORDS: Final = 100
 HELD_BACK: Final = 0.2
 """The share of the records that comes slowly as long as there are faults."""
 FAST_ROWS: Final = 40_000
-TRICKLE_ROWS: Final = 60
+TRICKLE_ROWS: Final = 40
 WAIT_S: Final = 0.05
 BATCH_ROWS: Final = 64
 """At most of a split at a time: its keys are as far ahead of those of other splits, and so are event times."""

@@ -13,7 +13,7 @@ import pytest
 from millstream.core.config.options import OPTIONS
 from millstream.core.failpoints import FAILPOINTS
 from tests.chaos.cluster import ChaosCluster, impossible
-from tests.chaos.failpoints import ONE_JOBMANAGER, actions
+from tests.chaos.failpoints import ONE_JOBMANAGER, actions, reachable
 from tests.chaos.faults import KINDS, Need, faults_for, parse_fault, possible
 from tests.chaos.job import Load, rows_out_of_order, steps_missed
 from tests.chaos.progress import Recovery
@@ -94,6 +94,11 @@ def test_a_fault_is_read_as_it_is_written() -> None:
     for wrong in ("fire", "failpoint", "failpoint:no.such", "slot:files.write"):
         with pytest.raises(ValueError, match="no fault"):
             parse_fault(wrong)
+    names = list(FAILPOINTS)
+    of_jobmanagers = names[names.index("enumerators.copied") :]
+    assert [name for name in of_jobmanagers if name in reachable(standby=False)] == [
+        name for name in of_jobmanagers if name in ONE_JOBMANAGER
+    ], "what only a standby makes happen, and what a lone JobManager survives"
     for standby in (True, False):
         assert actions(standby).keys() == FAILPOINTS.keys()
 
