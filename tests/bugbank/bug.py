@@ -63,6 +63,21 @@ class Bug:
     catchers: tuple[Catcher, ...] = field(default=())
     in_ci: bool = False
 
+    def planted(self) -> dict[str, str]:
+        """The source of each module with the bug in it. ``ValueError`` when it cannot be planted."""
+        sources: dict[str, str] = {}
+        for edit in self.edits:
+            before = sources.get(edit.module) or edit.file.read_text()
+            sources[edit.module] = edit.apply(before)
+            if sources[edit.module] == before:
+                raise ValueError(f"an edit of {edit.module} changes nothing")
+        for module, source in sources.items():
+            try:
+                compile(source, module, "exec")
+            except SyntaxError as error:
+                raise ValueError(f"{module} cannot be compiled any more: {error}") from error
+        return sources
+
 
 def chaos(variant: str, faults: str, reason: str, seed: int = 1) -> Catcher:
     """A round with these faults: its output, its checkpoints and its protocol log are looked at."""
@@ -76,10 +91,10 @@ def oracle(name: str, reason: str = r"(chk-\d+-g\d+|savepoint-\w+-\w+)[^\n]*: ")
     return Catcher(f"oracle {name}", _pytest(test), reason)
 
 
-def tests(path: str, reason: str, chosen: str = "") -> Catcher:
+def tests(path: str, reason: str = "assert|DID NOT RAISE", chosen: str = "") -> Catcher:
     """Tests of a file, or those of them that ``chosen`` matches."""
     told = f"{path} -k {chosen!r}" if chosen else path
-    return Catcher(told, _pytest(path, *(("-k", chosen) if chosen else ())), reason)
+    return Catcher(told, _pytest(*path.split(), *(("-k", chosen) if chosen else ())), reason)
 
 
 def _pytest(*arguments: str) -> tuple[str, ...]:

@@ -58,6 +58,10 @@ class Suspects:
         """Its catchers in turn, until one has caught it."""
         seconds = 0.0
         told = "it has no catcher"
+        try:
+            bug.planted()
+        except ValueError as error:
+            return Verdict(bug, None, seconds, f"it cannot be planted: {error}")
         for catcher in bug.catchers:
             clean = self.clean(catcher)
             if clean.failed:

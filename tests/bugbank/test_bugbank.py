@@ -16,7 +16,8 @@ from tests.bugbank.bug import ROOT, VARIABLE, Bug, Catcher, Edit
 from tests.bugbank.running import PLANTED, Suspects, run
 
 BUGS_MIN = 20
-NOTHING = Edit("millstream.core.keys", "def key_groups(", "def key_groups(")
+HARMLESS = Edit("millstream.core.keys", '"""The stable hash of keys', '"""A stable hash of keys')
+LOST = Edit("millstream.core.keys", "what is not there", "anything")
 
 
 def test_there_are_enough_of_them_and_each_has_a_story_and_a_catcher() -> None:
@@ -27,13 +28,7 @@ def test_there_are_enough_of_them_and_each_has_a_story_and_a_catcher() -> None:
 
 @pytest.mark.parametrize("name", list(BUGS))
 def test_it_can_be_planted(name: str) -> None:
-    sources: dict[str, str] = {}
-    for edit in BUGS[name].edits:
-        source = sources.get(edit.module) or edit.file.read_text()
-        sources[edit.module] = edit.apply(source)
-        assert sources[edit.module] != source
-    for module, source in sources.items():
-        compile(source, module, "exec")
+    assert BUGS[name].planted()
 
 
 def test_it_is_planted_in_processes_that_are_told_so_and_in_no_other() -> None:
@@ -61,10 +56,12 @@ def test_a_catcher_that_fails_for_another_reason_or_without_the_bug_catches_noth
     never = Catcher("never", ("-c", "pass"), "boom")
 
     def verdict(*catchers: Catcher) -> Catcher | None:
-        return Suspects().judge(Bug("a-damaged-state-file-is-believed", "x", (NOTHING,), catchers)).catcher
+        return Suspects().judge(Bug("a-damaged-state-file-is-believed", "x", (HARMLESS,), catchers)).catcher
 
     assert verdict(fails) is verdict(other) is verdict(never) is None
     assert verdict(never, finds) is finds
+    unknown = Suspects().judge(Bug("lost", "x", (LOST,), (finds,)))
+    assert unknown.catcher is None and "what is not there" in unknown.told, "the bug cannot be planted any more"
 
 
 def test_one_that_does_not_end_has_failed() -> None:

@@ -38,7 +38,7 @@ BUGS: Final = [
                 "        if barrier.checkpoint_id < self._last_id:\n            return None",
             ),
         ),
-        (tests("tests/unit/checkpoints/test_alignment.py", "assert"),),
+        (tests("tests/unit/checkpoints/test_alignment.py"),),
         in_ci=True,
     ),
     Bug(

@@ -20,7 +20,7 @@ BUGS: Final = [
                 "            chosen",
             ),
         ),
-        (tests("tests/unit/jobmanager/test_slot_pool.py", "assert"),),
+        (tests("tests/unit/jobmanager/test_slot_pool.py"),),
         in_ci=True,
     ),
     Bug(
@@ -84,6 +84,60 @@ BUGS: Final = [
                 "            pass\n",
             ),
         ),
-        (tests("tests/integration/e2e/test_recovery.py", "assert", "poison"),),
+        (tests("tests/integration/e2e/test_recovery.py", chosen="poison"),),
+    ),
+    Bug(
+        "a-region-is-left-running",
+        "When a subtask fails, those that it exchanges records with run on.",
+        (
+            Edit(
+                MACHINE,
+                "        self._take_down("
+                "*map(self._regions.__getitem__, self._regions if vertices is None else vertices))\n"
+                "        self._asked",
+                "        self._take_down(self._regions if vertices is None else list(vertices))\n        self._asked",
+            ),
+        ),
+        (tests("tests/unit/jobmanager/test_job_machine.py"),),
+        in_ci=True,
+    ),
+    Bug(
+        "a-former-leader-gives-orders",
+        "A TaskManager obeys a JobManager that does not lead any more.",
+        (
+            Edit(
+                "millstream.taskmanager.known_leader",
+                "        if theirs < self.epoch:\n",
+                "        if theirs < 0:\n",
+            ),
+        ),
+        (tests("tests/unit/ha/test_fencing.py"),),
+        in_ci=True,
+    ),
+    Bug(
+        "a-lease-is-believed-for-ever",
+        "A JobManager that was frozen goes on as the leader, though its lease is over.",
+        (
+            Edit(
+                "millstream.jobmanager.ha.lease",
+                "        if not self._over and self._clock.monotonic_s() >= self._until_s:\n",
+                "        if not self._over and self._until_s < 0:\n",
+            ),
+        ),
+        (tests("tests/unit/ha/test_lease.py"),),
+        in_ci=True,
+    ),
+    Bug(
+        "what-a-former-leader-wrote-late-counts",
+        "A new leader believes records of a job that an earlier one wrote when it led no more.",
+        (
+            Edit(
+                "millstream.jobmanager.ha.job_records",
+                "        if record.epoch < recovered and",
+                "        if record.epoch < 0 and",
+            ),
+        ),
+        (tests("tests/unit/ha/test_job_store.py"),),
+        in_ci=True,
     ),
 ]

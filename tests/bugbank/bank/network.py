@@ -43,7 +43,7 @@ BUGS: Final = [
                 "        self._pool.give_back(max(0, self.floating - 1))\n        self.floating = self.outstanding",
             ),
         ),
-        (tests("tests/unit/network", "assert"),),
+        (tests("tests/unit/network"),),
     ),
     Bug(
         "a-buffer-is-dropped",

@@ -17,7 +17,7 @@ BUGS: Final = [
                 "        self.position = offset + len(data) + 1\n",
             ),
         ),
-        (tests("tests/unit/connectors/test_file_source.py", "assert", "text_is_read_once"),),
+        (tests("tests/unit/connectors/test_file_source.py", chosen="text_is_read_once"),),
         in_ci=True,
     ),
     Bug(
@@ -44,5 +44,42 @@ BUGS: Final = [
         ),
         (tests("tests/unit/jobmanager/test_source_coordinator.py", "handed_out_after_a_snapshot"),),
         in_ci=True,
+    ),
+    Bug(
+        "enumerators-start-anew",
+        "After a failure the enumerators of sources start from the beginning, and deal out splits that readers have.",
+        (
+            Edit(
+                "millstream.jobmanager.checkpointing.driver",
+                "for operator_id in vertex.operator_ids[:1]\n",
+                "for operator_id in vertex.operator_ids[:0]\n",
+            ),
+        ),
+        (chaos("aligned", "slot", "doubled|duplicated|unexpected"),),
+    ),
+    Bug(
+        "the-fastest-channel-is-the-watermark",
+        "A task takes the highest watermark of its channels for its own.",
+        (
+            Edit(
+                "millstream.core.event_time.merger",
+                "(least_ms is None or watermark_ms < least_ms)",
+                "(least_ms is None or watermark_ms > least_ms)",
+            ),
+        ),
+        (tests("tests/unit/event_time/test_merger.py"),),
+        in_ci=True,
+    ),
+    Bug(
+        "event-time-ends-twice",
+        "A source that a savepoint has drained ends event time once more when it finishes.",
+        (
+            Edit(
+                "millstream.taskmanager.operators.source",
+                "        if not self._event_time_over:\n",
+                "        if not self._event_time_over or self._finished:\n",
+            ),
+        ),
+        (tests("tests/protocol/test_cluster.py", "I12: "),),
     ),
 ]

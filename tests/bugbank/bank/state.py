@@ -32,7 +32,7 @@ BUGS: Final = [
                 "min(run.last_group, groups.stop - 2)",
             ),
         ),
-        (oracle("rescaling-unaligned"),),
+        (tests("tests/unit/state"),),
     ),
     Bug(
         "a-split-is-dealt-out-twice",
@@ -58,7 +58,8 @@ BUGS: Final = [
                 "            for _ in range(2 if twice and mine else 1 if mine else 0):\n",
             ),
         ),
-        (tests("tests/unit/operators/test_operator_state.py", "assert"),),
+        (tests("tests/unit/checkpoints/test_redistribution.py"),),
+        in_ci=True,
     ),
     Bug(
         "timers-are-restored-twice",
@@ -71,7 +72,8 @@ BUGS: Final = [
                 "                    self.event.add(time_ms + 1, key, namespace)\n",
             ),
         ),
-        (tests("tests/integration/e2e/test_recovery.py", "assert", "windows_and_timers"),),
+        (tests("tests/unit/operators/test_timers.py"),),
+        in_ci=True,
     ),
     Bug(
         "the-watermark-is-restored-too-high",
@@ -84,5 +86,29 @@ BUGS: Final = [
             ),
         ),
         (chaos("aligned", "slot,slot", "windows: "),),
+    ),
+    Bug(
+        "a-row-that-changes-is-not-copied",
+        "A row that changes after the barrier, and before its turn to be written, is written as it is then.",
+        (
+            Edit(
+                "millstream.taskmanager.state.capture",
+                "        for key in keys:\n            if key not in copies:\n",
+                "        for key in keys:\n            if key in copies:\n",
+            ),
+        ),
+        (tests("tests/unit/state"),),
+    ),
+    Bug(
+        "changes-of-a-checkpoint-that-failed-are-forgotten",
+        "A checkpoint holds what changed since the last snapshot, though that one never counted.",
+        (
+            Edit(
+                "millstream.taskmanager.state.changes",
+                "        return list(self._taken.values())\n",
+                "        return [self._taken[checkpoint_id]]\n",
+            ),
+        ),
+        (tests("tests/unit/state"),),
     ),
 ]

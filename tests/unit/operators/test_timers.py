@@ -99,6 +99,7 @@ def test_a_snapshot_moves_by_key_group_and_keeps_the_order() -> None:
     restored = KeyedTimers(asked.append)
     restored.restore(dict(sorted(snapshot.items())))
     assert min(asked) == 100
+    assert restored.snapshot(8) == snapshot, "nothing more, and nothing twice"
     due = drain(restored.event, 5)
     assert sorted(due, key=repr) == sorted([(5, key, ("w", n)) for n, key in enumerate(keys)], key=repr)
     assert len(restored.processing) == 20
