@@ -1,6 +1,8 @@
 """A cluster of background processes: start, use, stop; ports that are taken."""
 
 import json
+import os
+import signal
 import socket
 import stat
 from collections.abc import Iterator
@@ -97,3 +99,34 @@ def test_an_unreachable_jobmanager_is_named_with_how_to_start_one(home: Path) ->
     assert done.returncode == 3
     assert "127.0.0.1:1" in done.stderr and "millstream cluster start" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_of_several_jobmanagers_another_one_goes_on_when_the_leader_dies(home: Path) -> None:
+    numbers = ("--jobmanagers", "2", "--taskmanagers", "1", "--slots", "1")
+    blobs = ("-D", f"blob.storage.directory={home / 'blobs'}")  # a temporary one would stay when its owner is killed
+    started = millstream(home, "cluster", "start", *numbers, *blobs, *FREE_PORTS)
+    assert started.returncode == 0, started.stderr
+    try:
+        status = json.loads(millstream(home, "cluster", "status", "--output", "json").stdout)
+        processes = {process["role"]: process for process in status["processes"]}
+        assert list(processes) == ["jobmanager-0", "jobmanager-1", "taskmanager-0"]
+        assert len(status["address"].split(",")) == 2
+        (home / "endless.py").write_text(ENDLESS)
+        submitted = millstream(home, "run", "--detached", "-p", "1", "endless.py")
+        assert submitted.returncode == 0, submitted.stderr
+        job_id = submitted.stdout.split()[-1]
+        wait_until(lambda: [job["status"] for job in listed(home)] == ["RUNNING"], "the job runs")
+
+        leader = next(role for role, process in processes.items() if "leads now" in Path(process["log"]).read_text())
+        os.kill(processes[leader]["pid"], signal.SIGKILL)
+        wait_until(lambda: [job["status"] for job in listed(home)] == ["RUNNING"], "the job runs on")
+        other = next(role for role in processes if role.startswith("jobmanager") and role != leader)
+        assert "leads now, with epoch 2" in Path(processes[other]["log"]).read_text()
+        elsewhere = millstream(home, "list", "--jobmanager", status["address"])
+        assert job_id in elsewhere.stdout, elsewhere.stderr
+        cancelled = millstream(home, "cancel", "endless")
+        assert cancelled.stdout == f"Job {job_id} is CANCELED.\n", cancelled.stderr
+    finally:
+        stopped = millstream(home, "cluster", "stop")
+    assert stopped.returncode == 0 and "stopped" in stopped.stdout
+    assert_nothing_left(home)

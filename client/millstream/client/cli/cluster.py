@@ -32,14 +32,21 @@ def command() -> None:
 
 
 @command.command()
+@click.option(
+    "--jobmanagers",
+    type=click.IntRange(1, 16),
+    default=1,
+    show_default=True,
+    help="How many to start; one of several leads, the others stand by.",
+)
 @click.option("--taskmanagers", type=click.IntRange(1, 64), default=1, show_default=True, help="How many to start.")
 @click.option("--slots", type=click.IntRange(1, 1024), help="Slots of each; default: the setting, else the cores.")
 @settings_option
-def start(taskmanagers: int, slots: int | None, settings: tuple[str, ...]) -> None:
-    """Start a JobManager and TaskManagers in the background."""
+def start(jobmanagers: int, taskmanagers: int, slots: int | None, settings: tuple[str, ...]) -> None:
+    """Start JobManagers and TaskManagers in the background."""
     configuration = load_settings(settings)
     slots = slots or options.number_of_task_slots(configuration)
-    cluster = ClusterStarter(configuration, SystemClock(), wait_for_slots).start(taskmanagers, slots)
+    cluster = ClusterStarter(configuration, SystemClock(), wait_for_slots).start(taskmanagers, slots, jobmanagers)
     click.echo(f"Cluster started at {cluster.address}: {taskmanagers} TaskManagers with {slots} slots each.")
     click.echo(f"Logs: {cluster.directory}")
     click.echo(f"Run a job: millstream run SCRIPT   (elsewhere: millstream run --jobmanager {cluster.address} SCRIPT)")

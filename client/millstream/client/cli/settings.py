@@ -76,7 +76,10 @@ def with_started_cluster(configuration: Configuration) -> Configuration:
     from millstream.client.daemons import running_cluster
 
     running = running_cluster(configuration)
-    return with_jobmanager(configuration, running.address, STARTED_CLUSTER_ORIGIN) if running else configuration
+    if running is None:
+        return configuration
+    found = with_jobmanager(configuration, running.address, STARTED_CLUSTER_ORIGIN)
+    return found.with_values(running.settings, STARTED_CLUSTER_ORIGIN)
 
 
 def require_jobmanager(configuration: Configuration) -> Configuration:
