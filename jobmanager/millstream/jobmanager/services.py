@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+import functools
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar, cast
 
 from millstream.core.api.job import JobStatus
 from millstream.core.clock import Clock
-from millstream.core.errors import MillstreamError, UserError
+from millstream.core.errors import FencedError, MillstreamError, UnavailableError, UserError
 from millstream.core.ids import JobId, TaskManagerId
 from millstream.core.rpc.error_info import to_proto
 from millstream.core.rpc.server import answering
@@ -18,6 +20,20 @@ from millstream.proto.v1 import checkpoint_pb2, common_pb2, jobmanager_pb2
 from millstream.proto.v1.jobmanager_pb2_grpc import DispatcherServicer, ResourceManagerServicer
 
 WAIT_MS_MAX: Final = 30_000
+M = TypeVar("M", bound=Callable[..., Awaitable[Any]])
+
+
+def while_leading(method: M) -> M:
+    """Another leader has the jobs, and knows what became of the request or may be asked again: say nothing final."""
+
+    @functools.wraps(method)
+    async def serve(*arguments: Any) -> Any:
+        try:
+            return await method(*arguments)
+        except FencedError as error:
+            raise UnavailableError(f"the JobManager has just lost its leadership: {error}") from error
+
+    return cast(M, serve)
 
 
 class DispatcherService(DispatcherServicer):
@@ -34,6 +50,7 @@ class DispatcherService(DispatcherServicer):
         self._started_ms = clock.wall_ms()
 
     @answering
+    @while_leading
     async def SubmitJob(self, request: jobmanager_pb2.SubmitJobRequest) -> jobmanager_pb2.SubmitJobResponse:
         warning = await self._jobs.submit(request.graph)
         return jobmanager_pb2.SubmitJobResponse(job_id=request.graph.job_id, warning=warning)
@@ -60,6 +77,7 @@ class DispatcherService(DispatcherServicer):
         return describe.details(master)
 
     @answering
+    @while_leading
     async def CancelJob(self, request: jobmanager_pb2.CancelJobRequest) -> jobmanager_pb2.CancelJobResponse:
         master = self._jobs.find(request.job)
         await master.cancel()
@@ -67,12 +85,14 @@ class DispatcherService(DispatcherServicer):
         return jobmanager_pb2.CancelJobResponse(job_id=master.job_id, status=status)
 
     @answering
+    @while_leading
     async def TakeSavepoint(self, request: jobmanager_pb2.TakeSavepointRequest) -> jobmanager_pb2.TakeSavepointResponse:
         master = self._jobs.find(request.job)
         path = await master.take_savepoint(request.directory, stop=request.stop, drain=request.drain)
         return jobmanager_pb2.TakeSavepointResponse(job_id=master.job_id, path=path)
 
     @answering
+    @while_leading
     async def RescaleJob(self, request: jobmanager_pb2.RescaleJobRequest) -> jobmanager_pb2.RescaleJobResponse:
         master = self._jobs.find(request.job)
         changed = await master.rescale(request.parallelism, request.by_vertex)

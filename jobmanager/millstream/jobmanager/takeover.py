@@ -6,12 +6,13 @@ what they have of the job. Then the machine decides (``Reconciled``): what is wh
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable
-from typing import Protocol
+from typing import Final, Protocol
 
 from millstream.core.clock import Clock
-from millstream.core.errors import CheckpointError, ExternalError, MillstreamError
+from millstream.core.errors import CheckpointError, ExternalError, MillstreamError, UnavailableError
 from millstream.core.ids import JobId, SlotId, SubtaskId, TaskManagerId, VertexId
 from millstream.core.rpc.error_info import from_proto
 from millstream.jobmanager.checkpointing.driver import CheckpointDriver
@@ -23,6 +24,9 @@ from millstream.jobmanager.job_machine import CancelRequested, Event, JobMachine
 from millstream.jobmanager.reconciliation import Reconciliation
 from millstream.jobmanager.scheduling.slot_pool import Slot
 from millstream.proto.v1 import common_pb2, job_store_pb2, jobmanager_pb2
+
+STORAGE_WAIT_S: Final = 1.0
+"""Before another attempt to read the job's checkpoints."""
 
 log = logging.getLogger("millstream.jobmanager")
 
@@ -144,6 +148,10 @@ class Takeover:
     async def _take_checkpoints(self) -> None:
         try:
             await self._job.checkpoints.take_over()
+        except UnavailableError as error:
+            log.warning("job %s: %s. Its subtasks run on meanwhile", self._job.job_id, error)
+            asyncio.get_running_loop().call_later(STORAGE_WAIT_S, self._job.spawn, self._take_checkpoints)
+            return
         except MillstreamError as error:
             self._failure = self._failure or error  # when it is known what is to be stopped
         self._has_checkpoints = True

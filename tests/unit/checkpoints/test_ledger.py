@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
 
 from millstream.core.checkpoint.manifest import read_manifest
 from millstream.core.checkpoint.storage import LocalStorage
-from millstream.core.errors import ConfigError, DamagedStateError, FencedError
+from millstream.core.errors import ConfigError, DamagedStateError, FencedError, UnavailableError
 from millstream.jobmanager.checkpointing.history import Candidate
 from millstream.jobmanager.checkpointing.ledger import Taken
 from millstream.jobmanager.checkpointing.protocol import Corrupt, FallBackToParent, Ready, ReplayCommit, recovery
@@ -137,12 +138,13 @@ class _Failing(LocalStorage):
 
     def __init__(self, root: Path, left: int) -> None:
         super().__init__(root)
-        self._left = left
+        self.left = left
+        self.error: BaseException = KeyboardInterrupt()
 
     def create(self, path: str, data: bytes) -> bool:
-        self._left -= 1
-        if self._left < 0:
-            raise KeyboardInterrupt
+        self.left -= 1
+        if self.left < 0:
+            raise self.error
         return super().create(path, data)
 
 
@@ -215,3 +217,20 @@ def test_a_job_does_not_start_from_nothing_when_all_it_had_is_damaged(tmp_path: 
 def test_nothing_to_take_over(tmp_path: Path) -> None:
     new, found = retaken(tmp_path / "job")
     assert found == Taken(kept=(), next_id=1, damage="") and new.ledger.generation == 1
+
+
+def test_a_storage_that_refuses_for_a_while_is_asked_again(tmp_path: Path) -> None:
+    old = store(tmp_path)
+    taken(old, 1, 0)
+    old.ledger.committed(1)
+    old.storage.write("chk-2-g1/0.state", [b"x"])
+    for left in range(3):
+        storage = _Failing(tmp_path, left)
+        storage.error = OSError("not now")
+        new = CheckpointStore(storage)
+        for _ in range(2):
+            with contextlib.suppress(UnavailableError):
+                new.take_over()
+        storage.left = 99
+        assert new.take_over() == Taken(kept=(1,), next_id=3, damage="")
+        assert new.ledger.generation == 2 + left

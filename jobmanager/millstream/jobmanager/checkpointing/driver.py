@@ -18,7 +18,7 @@ from millstream.core.checkpoint.events import ABORTED, COMPLETED, TRIGGER
 from millstream.core.checkpoint.manifest import MANIFEST_NAME, write_manifest
 from millstream.core.checkpoint.storage import location_of, open_storage
 from millstream.core.clock import Clock
-from millstream.core.errors import CheckpointError, MillstreamError
+from millstream.core.errors import CheckpointError, FencedError, MillstreamError
 from millstream.core.failpoints import failpoint
 from millstream.core.ids import SubtaskId, VertexId
 from millstream.core.protocol_log import record
@@ -221,6 +221,8 @@ class CheckpointDriver:
     async def commit_savepoint(self, checkpoint_id: int, drained: str) -> None:
         """Sinks commit what the savepoint holds; the job fails when they cannot be told. ``drained``: see there."""
         self.drained = drained or self.drained
+        if not drained:
+            self.coordinator.hold()
         try:
             await self._tell_all(COMPLETED, self._job.running_subtasks(), _message(checkpoint_id))
         except MillstreamError as error:
@@ -347,6 +349,9 @@ class CheckpointDriver:
                 self._holding.add(vertex)
                 enumerators[vertex] = await source.snapshot()
             failpoint("enumerators.copied")
+        except FencedError as error:
+            self._job.fail(error)
+            return
         except MillstreamError as error:
             self._perform(self.coordinator.enumerators_failed(checkpoint_id, error, self._now_ms()))
             return
@@ -370,6 +375,9 @@ class CheckpointDriver:
                 path = await self._beside(partial(self._seal_savepoint, manifest, self._savepoints[0].location))
             else:
                 path = await self._beside(partial(self.store.seal, manifest))
+        except FencedError as error:
+            self._job.fail(error)
+            return
         except MillstreamError as error:
             self._perform(self.coordinator.not_sealed(seal.checkpoint_id, error, self._now_ms()))
             return

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 from millstream.core.checkpoint.manifest import (
     MANIFEST_NAME,
@@ -13,7 +12,7 @@ from millstream.core.checkpoint.manifest import (
     write_manifest,
 )
 from millstream.core.checkpoint.storage import Storage, location_of
-from millstream.core.errors import CheckpointError, ConfigError
+from millstream.core.errors import CheckpointError, ConfigError, UnavailableError
 from millstream.core.failpoints import failpoint
 from millstream.core.ids import SubtaskId, VertexId
 from millstream.core.protocol_log import record
@@ -38,24 +37,25 @@ class CheckpointStore:
     def lead(self) -> None:
         """Before anything is written. Raises ``ConfigError``: a job does not start whose checkpoints have no place."""
         if not self.ledger.generation:
-            with self._writing():
+            try:
                 self.ledger.lead()
+            except OSError as error:
+                place = self.storage.location
+                raise ConfigError(
+                    f"checkpoints cannot be written to {place}: {error.strerror or error}. It must be a directory "
+                    f"that the cluster may write to, or a URL; execution.checkpointing.dir names it."
+                ) from error
 
     def take_over(self) -> Taken:
-        """Instead of ``lead``, of a job that another JobManager led. Raises ``CheckpointError``, ``ConfigError``."""
-        with self._writing():
-            return self.ledger.take_over()
+        """Instead of ``lead``, of a job that another JobManager led.
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
+        Raises ``DamagedStateError``, ``FencedError``; ``UnavailableError`` if the storage refuses: try again later.
+        """
         try:
-            yield
+            return self.ledger.take_over()
         except OSError as error:
             place = self.storage.location
-            raise ConfigError(
-                f"checkpoints cannot be written to {place}: {error.strerror or error}. It must be a directory "
-                f"that the cluster may write to, or a URL; execution.checkpointing.dir names it."
-            ) from error
+            raise UnavailableError(f"the checkpoints in {place} cannot be read: {error.strerror or error}") from error
 
     def seal(self, manifest: checkpoint_pb2.CheckpointManifest) -> str:
         """Write the manifest and make it count; where it is. Raises ``CheckpointError``."""
