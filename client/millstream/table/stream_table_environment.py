@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,9 +11,10 @@ from sqlglot import exp
 from millstream.client.job_client import JobClient
 from millstream.client.queries.runner import job_settings, planner
 from millstream.client.queries.session_zone import session_zone
+from millstream.client.session import current_session
 from millstream.client.submit import submit_graph
 from millstream.core.api.row import Row
-from millstream.core.config import options
+from millstream.core.config import Configuration, options
 from millstream.core.table.row_type import Column, RowType, TimeAttribute
 from millstream.datastream import DataStream, StreamExecutionEnvironment
 from millstream.datastream.call_site import refuse
@@ -29,7 +30,7 @@ from millstream.table.program_streams import ProgramStream, add_to_program, colu
 from millstream.table.schema import Schema
 from millstream.table.table import Table
 from millstream.table.table_descriptor import TableDescriptor
-from millstream.table.table_environment import TableEnvironment
+from millstream.table.table_environment import ORIGIN, TableEnvironment
 
 ROWTIME = "rowtime"
 """The metadata column that holds the event time of a stream's records."""
@@ -39,8 +40,8 @@ class StreamTableEnvironment(TableEnvironment):
     """A table of a stream runs when it becomes a stream again and the program executes."""
 
     def __init__(self, settings: EnvironmentSettings, streams: StreamExecutionEnvironment) -> None:
-        super().__init__(settings)
         self._streams = streams
+        super().__init__(settings)
 
     @classmethod
     def create(  # type: ignore[override]
@@ -73,6 +74,21 @@ class StreamTableEnvironment(TableEnvironment):
     def to_changelog_stream(self, table: Table) -> DataStream[Row]:
         """The changes as a stream: ``Row`` with row kinds."""
         return self._stream_of(table, changelog=True)
+
+    def _below(self, own: dict[str, Any]) -> Callable[[], Configuration]:
+        """With what the program sets for its streams, now or later: checkpoints, parallelism."""
+        session = current_session().configuration
+        given: dict[str, Any] = {}
+        found = session.with_values(own, ORIGIN)
+
+        def below() -> Configuration:
+            nonlocal given, found
+            of_streams = self._streams._settings.to_dict()
+            if of_streams != given:
+                given, found = of_streams, session.with_values(of_streams, ORIGIN).with_values(own, ORIGIN)
+            return found
+
+        return below
 
     def _submit(self, planned: PlannedJob, name: str) -> tuple[JobClient, Mapping[int, str]]:
         """Of the program, the job has what the table reads and nothing else."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import click
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from millstream.client.job_client import JobClient
+    from millstream.core.config import Configuration as CoreConfiguration
     from millstream.sql.planner.planner import PlannedJob
 
 ORIGIN = "the program"
@@ -44,9 +45,8 @@ class TableEnvironment(CatalogMethods):
     one. Used by one thread."""
 
     def __init__(self, settings: EnvironmentSettings) -> None:
-        configuration = current_session().configuration.with_values(settings.get_configuration().to_dict(), ORIGIN)
         self._runner = ClusterRunner()
-        self._session = SqlSession(configuration, runner=self._runner)
+        self._session = SqlSession(self._below(settings.get_configuration().to_dict()), runner=self._runner)
         super().__init__(self._session.catalogs)
         self._numbers = itertools.count(1)
         self._named: dict[Node, str] = {}
@@ -136,6 +136,11 @@ class TableEnvironment(CatalogMethods):
         return self.from_arrow(frame.to_arrow(), schema)
 
     # -- inner --------------------------------------------------------------------------------------------------------
+
+    def _below(self, own: dict[str, Any]) -> Callable[[], CoreConfiguration]:
+        """The settings that hold where the session sets nothing: ``own`` are those that it was created with."""
+        fixed = current_session().configuration.with_values(own, ORIGIN)
+        return lambda: fixed
 
     def _submit(self, planned: PlannedJob, name: str) -> tuple[JobClient, Mapping[int, str]]:
         """Send a job off; its handle, and the operator ids of its ends by their order."""

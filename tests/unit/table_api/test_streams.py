@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from millstream.common import Types
+from millstream.common import Configuration, Types
 from millstream.datastream import StreamExecutionEnvironment
-from millstream.table import StreamTableEnvironment, TableEnvironment
+from millstream.table import EnvironmentSettings, StreamTableEnvironment, TableEnvironment
 from millstream.table.expressions import col
 
 
@@ -33,3 +33,18 @@ def test_what_becomes_a_stream_and_is_not_read_does_not_run(env: TableEnvironmen
     streams.from_collection([2], Types.LONG()).print()
     names = {node.name for node in streams.get_stream_graph().nodes.values()}
     assert "TableToStream" not in names
+
+
+def test_what_a_program_sets_for_its_streams_holds_for_its_tables() -> None:
+    streams = StreamExecutionEnvironment.get_execution_environment()
+    own = Configuration().set_string("pipeline.max-parallelism", "64")
+    tables = StreamTableEnvironment.create(streams, EnvironmentSettings.new_instance().with_configuration(own).build())
+    tables.get_config().set("parallelism.default", "3")
+    streams.enable_checkpointing("1 s")
+    streams.set_parallelism(2).set_max_parallelism(32)
+    read = tables.get_config().get
+    assert read("execution.checkpointing.interval") == "1000 ms", "set after the environment was made"
+    assert read("parallelism.default") == "3", "the session's own counts more"
+    assert read("pipeline.max-parallelism") == "64", "and so do the settings that it was created with"
+    streams.enable_checkpointing("2 s")
+    assert read("execution.checkpointing.interval") == "2000 ms"

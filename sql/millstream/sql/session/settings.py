@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from millstream.core.config import Configuration
 from millstream.core.config.configuration import find_option
 from millstream.sql.parser.statements import Reset, Set
@@ -11,12 +13,23 @@ ORIGIN = "SET"
 
 
 class SessionSettings:
-    """``configuration`` is what holds now."""
+    """``initial`` gives the settings below those of the session; they may be others each time, as for a session beside
+    the streams of a program, which the program goes on to configure."""
 
-    def __init__(self, initial: Configuration) -> None:
+    def __init__(self, initial: Callable[[], Configuration]) -> None:
         self._initial = initial
+        self._below = initial()
         self._set: dict[str, str] = {}
-        self.configuration = initial
+        self._configuration = self._below
+
+    @property
+    def configuration(self) -> Configuration:
+        """What holds now."""
+        below = self._initial()
+        if below is not self._below:
+            self._below = below
+            self._configuration = below.with_values(self._set, ORIGIN)
+        return self._configuration
 
     def set(self, statement: Set) -> StatementResult:
         """Raises ``ConfigError`` for an unknown setting (naming the nearest) or a value it cannot have."""
@@ -38,7 +51,7 @@ class SessionSettings:
         return Done()
 
     def _apply(self, values: dict[str, str]) -> None:
-        self.configuration = self._initial.with_values(values, ORIGIN)
+        self._configuration = self._below.with_values(values, ORIGIN)
         self._set = values
 
     def _listed(self) -> Rows:

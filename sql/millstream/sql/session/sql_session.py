@@ -51,12 +51,13 @@ class SqlSession:
 
     def __init__(
         self,
-        configuration: Configuration,
+        configuration: Configuration | Callable[[], Configuration],
         catalogs: CatalogManager | None = None,
         runner: QueryRunner | None = None,
     ) -> None:
-        self._settings = SessionSettings(configuration)
-        self.catalogs = catalogs or CatalogManager(configuration)
+        """``configuration``: below that of SET; a function where it may change later, see ``SessionSettings``."""
+        self._settings = SessionSettings(configuration if callable(configuration) else lambda: configuration)
+        self.catalogs = catalogs or CatalogManager(self.configuration)
         self._runner = runner
         self._script_name = ""
         self._collected: list[Insert] | None = None
