@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,10 @@ def test_tests_do_not_sleep() -> None:
 
 
 def test_generated_protobuf_is_current(tmp_path: Path) -> None:
+    installed = f"grpcio-tools=={version('grpcio-tools')}"
+    assert f'"{installed}"' in (ROOT / "pyproject.toml").read_text(), (
+        f"{installed} is not the version that pyproject.toml names: run scripts/setup dev,demo"
+    )
     subprocess.run(
         [str(ROOT / "scripts" / "generate-proto"), str(tmp_path)],
         check=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -12,6 +13,7 @@ import grpc.aio
 
 from millstream.core.clock import Clock
 from millstream.core.errors import AuthenticationError, ConfigError, MillstreamError
+from millstream.core.rpc.decoding import refusing_malformed
 from millstream.core.rpc.error_info import ERROR_KEY, to_proto
 from millstream.core.rpc.secret import AUTHORIZATION_KEY, ClusterSecret
 from millstream.core.rpc.version import PROTOCOL_KEY, PROTOCOL_VERSION, mismatch_message
@@ -31,6 +33,8 @@ OPTIONS: Final = (
 )
 
 Handler = grpc.RpcMethodHandler
+_CAUSED_BY_STRANGERS: Final = ("Invalid encoding on", "Failed sending error status from server")
+_GRPC_LOG: Final = logging.getLogger("grpc._cython.cygrpc")
 Metadata = tuple[tuple[str, str | bytes], ...]
 
 if TYPE_CHECKING:
@@ -53,6 +57,15 @@ def create_server(secret: ClusterSecret | None, clock: Clock, admission: Admissi
         options=OPTIONS,
         maximum_concurrent_rpcs=CONCURRENT_CALLS_MAX,
     )
+
+
+def _is_worth_telling(record: logging.LogRecord) -> bool:
+    """Strangers may send names that are no text, and hang up: gRPC would log each with its stack."""
+    message = record.getMessage()
+    return message.isascii() and not message.startswith(_CAUSED_BY_STRANGERS)
+
+
+_GRPC_LOG.addFilter(_is_worth_telling)
 
 
 def bind(server: grpc.aio.Server, secret: ClusterSecret | None, host: str, port: int, setting: str) -> int:
@@ -152,7 +165,9 @@ class _Gatekeeper(_Interceptor):
             except AuthenticationError as error:
                 return _refusal(handler, grpc.StatusCode.UNAUTHENTICATED, str(error))
         refused = self._admission(metadata) if self._admission is not None else None
-        return handler if refused is None else _refusal(handler, *_status_of(refused))
+        if refused is not None:
+            return _refusal(handler, *_status_of(refused))
+        return handler if handler is None else refusing_malformed(handler)
 
 
 def _refusal(

@@ -6,7 +6,7 @@ import warnings
 from millstream.proto.v1 import common_pb2 as millstream_dot_proto_dot_v1_dot_common__pb2
 from millstream.proto.v1 import taskmanager_pb2 as millstream_dot_proto_dot_v1_dot_taskmanager__pb2
 
-GRPC_GENERATED_VERSION = '1.85.1'
+GRPC_GENERATED_VERSION = '1.83.2'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
