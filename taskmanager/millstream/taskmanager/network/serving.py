@@ -11,6 +11,7 @@ import msgpack
 from millstream.core.clock import Clock
 from millstream.core.errors import ExternalError, MillstreamError
 from millstream.core.ids import ChannelId, PartitionId
+from millstream.core.limited_log import LimitedLog
 from millstream.taskmanager.network.compression import Compression
 from millstream.taskmanager.network.connection import Connection
 from millstream.taskmanager.network.credit import CREDIT_MAX
@@ -62,6 +63,7 @@ class Serving:
         self._deadlines = deadlines
         self._settings = settings
         self._log = log
+        self._strangers = LimitedLog(log, clock)
         self._compression = Compression(settings.compression, settings.message_bytes_max)
         self._connections: dict[Connection, _Consumer] = {}
         self._unauthenticated = 0
@@ -81,7 +83,7 @@ class Serving:
     def accepted(self, sock: socket.socket, peer: str) -> None:
         """A new connection from ``peer``, not authenticated."""
         if self._unauthenticated >= self._settings.unauthenticated_connections_max:
-            self._log.warning("refused a data connection from %s: too many that have not authenticated", peer)
+            self._strangers.warning("refused a data connection from %s: too many that have not authenticated", peer)
             sock.close()
             return
         self._unauthenticated += 1
@@ -149,7 +151,8 @@ class Serving:
         consumer = self._connections.pop(connection, None)
         if not connection.established:
             self._unauthenticated -= 1
-            self._log.warning("closed a data connection from %s before it authenticated: %s", connection.peer, reason)
+            told = "closed a data connection from %s before it authenticated: %s"
+            self._strangers.warning(told, connection.peer, reason)
         if consumer is None:
             return
         lost = [served for served in consumer.channels.values() if not served.closed]
