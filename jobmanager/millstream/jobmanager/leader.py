@@ -10,11 +10,10 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
-from millstream.core.checkpoint.storage import location_of, open_storage
+from millstream.core.checkpoint.storage import open_storage
 from millstream.core.clock import Clock
 from millstream.core.config import Configuration, options
-from millstream.core.errors import ConfigError
-from millstream.core.ha.settings import has_election
+from millstream.core.ha.settings import has_election, job_store_location
 from millstream.core.rpc.secret import ClusterSecret
 from millstream.jobmanager.blob_store import BlobService, BlobStore
 from millstream.jobmanager.ha.job_store import JobStore, NoStore
@@ -107,14 +106,8 @@ async def become_leader(
 
 
 def open_job_store(configuration: Configuration, leadership: Leadership, blobs: BlobStore, clock: Clock) -> JobStore:
-    """Where jobs survive the leader; nowhere without an election. Raises ``ConfigError`` when no place is set."""
+    """Where jobs survive the leader; nowhere without an election. Raises ``ConfigError``."""
     if not has_election(configuration):
         return NoStore()
-    location = configuration[options.HA_STORAGE_DIR]
-    if location is None:
-        raise ConfigError(
-            f"{options.HA_TYPE.key} is {configuration[options.HA_TYPE]}, so {options.HA_STORAGE_DIR.key} is needed: a "
-            f"directory or URL that all JobManagers see."
-        )
-    storage = open_storage(location_of(location, configuration[options.HA_CLUSTER_ID]), configuration.flatten())
+    storage = open_storage(job_store_location(configuration), configuration.flatten())
     return StorageJobStore(storage, leadership, blobs, clock, configuration[options.JOBSTORE_MAX_CAPACITY])

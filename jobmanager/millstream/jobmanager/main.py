@@ -83,9 +83,9 @@ class JobManager:
             if leadership is not None:
                 await self._lead(leadership, services, secret, metrics.address)
         finally:
+            await election.close()  # another one leads while the rest here comes to its end
             await server.stop(STOP_GRACE_S)
             metrics.close()
-            await election.close()
 
     def stop(self) -> None:
         """Make ``serve`` return."""
@@ -138,9 +138,8 @@ class JobManager:
             self._start_over(leadership, str(error))
         finally:
             watching.cancel()
-            if leader is not None:
-                if not leadership.epoch:
-                    await leader.cancel_jobs()
+            if leader is not None and not leadership.epoch:
+                await leader.cancel_jobs()
                 await leader.taskmanagers.close()
 
     async def _start_over_when_lost(self, leadership: Leadership) -> None:

@@ -38,6 +38,17 @@ def lease_directory(configuration: Configuration) -> Path:
     return Path(location.removeprefix("file://")) / configuration[options.HA_CLUSTER_ID] / "leader"
 
 
+def job_store_location(configuration: Configuration) -> str:
+    """Where a cluster with an election keeps its jobs. Raises ``ConfigError`` when no place is set."""
+    location = configuration[options.HA_STORAGE_DIR]
+    if location is None:
+        raise ConfigError(
+            f"{options.HA_TYPE.key} is {configuration[options.HA_TYPE]}, so {options.HA_STORAGE_DIR.key} is needed: a "
+            f"directory or URL that all JobManagers see."
+        )
+    return f"{location.rstrip('/')}/{configuration[options.HA_CLUSTER_ID]}"
+
+
 def open_finder(configuration: Configuration) -> LeaderFinder | None:
     """How to find the leader; None when the settings name no place where leaders write themselves down.
 
