@@ -18,6 +18,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+OVERLAY = yaml.safe_load((ROOT / "deploy" / "high-availability.yml").read_text())
 SERVERS = ("jobmanager", "taskmanager-1", "taskmanager-2")
 
 SERVICE_SCHEMA = {
@@ -58,16 +59,28 @@ SCHEMA = {
 }
 
 
-def test_compose_file_fits_the_specification() -> None:
-    jsonschema.validate(COMPOSE, SCHEMA)
-    for name, service in COMPOSE["services"].items():
+def merged() -> dict[str, Any]:
+    """What ``docker compose -f docker-compose.yml -f deploy/high-availability.yml`` has."""
+    services = {name: dict(service) for name, service in COMPOSE["services"].items()}
+    for name, service in OVERLAY["services"].items():
+        before = services.get(name, {})
+        environment = before.get("environment", {}) | service.get("environment", {})
+        depends_on = [*before.get("depends_on", []), *service.get("depends_on", [])]
+        services[name] = before | service | {"environment": environment, "depends_on": depends_on}
+    return COMPOSE | {"services": services, "volumes": COMPOSE["volumes"] | OVERLAY["volumes"]}
+
+
+@pytest.mark.parametrize("compose", [COMPOSE, merged()], ids=["plain", "high-availability"])
+def test_compose_file_fits_the_specification(compose: dict[str, Any]) -> None:
+    jsonschema.validate(compose, SCHEMA)
+    for name, service in compose["services"].items():
         for other in service.get("depends_on", []):
-            assert other in COMPOSE["services"], f"{name} depends on {other}"
+            assert other in compose["services"], f"{name} depends on {other}"
         for secret in service.get("secrets", []):
-            assert secret in COMPOSE["secrets"]
+            assert secret in compose["secrets"]
         for volume in service.get("volumes", []):
             source = volume.split(":")[0]
-            exists = (ROOT / source).exists() if source.startswith(".") else source in COMPOSE["volumes"]
+            exists = (ROOT / source).exists() if source.startswith(".") else source in compose["volumes"]
             assert exists, f"{name} mounts {source}"
         if "build" in service:
             assert (ROOT / service["build"]["context"] / service["build"]["dockerfile"]).exists()
@@ -77,9 +90,23 @@ def test_settings_of_the_services_exist() -> None:
     from millstream.core.config.options import OPTIONS
 
     known = {option.environment_variable for option in OPTIONS.values()}
-    for name in SERVERS:
-        unknown = set(COMPOSE["services"][name]["environment"]) - known
+    services = merged()["services"]
+    for name in (*SERVERS, "jobmanager-2"):
+        unknown = set(services[name]["environment"]) - known
         assert not unknown, f"{name} sets {unknown}"
+
+
+def test_with_an_election_each_server_has_its_settings_and_each_jobmanager_its_name() -> None:
+    from millstream.core.config import load
+    from millstream.core.ha.settings import has_election, job_store_location
+
+    services = merged()["services"]
+    for name in (*SERVERS, "jobmanager-2"):
+        configuration = load(environ=services[name]["environment"])
+        assert has_election(configuration)
+        assert job_store_location(configuration) == "/data/high-availability/default"
+        if name.startswith("jobmanager"):
+            assert configuration.text("jobmanager.rpc.address") == name
 
 
 def test_the_image_copies_every_component() -> None:
