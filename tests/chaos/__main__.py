@@ -62,8 +62,10 @@ def _rounds(options: argparse.Namespace) -> Iterator[Outcome]:
                 variant = VARIANTS[options.variant or chance.choice(list(VARIANTS))]
                 faults = options.faults
                 if left and done % 2:
-                    faults = [parse_fault(f"failpoint:{name}") for name in left[:FAULTS_A_ROUND]]
-                    del left[:FAULTS_A_ROUND]
+                    here = set(reachable(options.jobmanagers > 1, variant.overtakes))
+                    names = [name for name in left if name in here][:FAULTS_A_ROUND]
+                    faults = [parse_fault(f"failpoint:{name}") for name in names] or faults
+                    left = [name for name in left if name not in names]
                 outcome = Round(cluster, variant, seed, faults, plain=options.plain).run()
                 done += 1
                 yield outcome

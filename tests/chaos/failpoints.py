@@ -10,11 +10,15 @@ from millstream.core.failpoints import FAILPOINTS
 
 ONE_JOBMANAGER: Final = {
     "enumerators.copied": "error",
+    "trigger.send": "delay:150ms",
+    "answer.taken": "delay:150ms",
+    "savepoint.sealed": "delay:150ms",
     "deployment.send": "error",
     "deployment.sent": "delay:150ms",
     "manifest.write": "io-error",
     "manifest.written": "io-error",
     "checkpoint.announce": "delay:150ms",
+    "checkpoint.note": "io-error",
     "discard.begin": "io-error",
     "discard.end": "delay:150ms",
     "discard.all": "delay:150ms",
@@ -23,6 +27,8 @@ ONE_JOBMANAGER: Final = {
 ALWAYS: Final = {"files.sync": "io-error"}
 STANDBY_ONLY: Final = ("jobstore.", "ledger.", "takeover.", "splits.")
 """Nobody comes by at those that begin so, unless others may follow the JobManager."""
+OVERTAKING_ONLY: Final = ("barrier.overtak",)
+"""Nobody comes by at those, unless barriers may overtake."""
 UPLOAD: Final = "files.write=io-error%20"
 
 
@@ -40,6 +46,8 @@ class Passing(Enum):
 
 _PASSING: Final = {
     "restore.": Passing.RESTORE,
+    "cancel.": Passing.DEPLOYMENT,
+    "savepoint.": Passing.SUBMISSION,
     "deployment.": Passing.DEPLOYMENT,
     "splits.recorded": Passing.DEPLOYMENT,
     "splits.resumed": Passing.TAKEOVER,
@@ -59,9 +67,10 @@ def passing(name: str) -> Passing:
     return next((how for start, how in _PASSING.items() if name.startswith(start)), Passing.NOTHING)
 
 
-def reachable(standby: bool) -> list[str]:
-    """Failpoints that somebody comes by in a cluster with a standby, or without one."""
-    return [name for name in FAILPOINTS if standby or not name.startswith(STANDBY_ONLY)]
+def reachable(standby: bool, overtaking: bool = True) -> list[str]:
+    """Failpoints that somebody comes by, in a cluster with a standby or without; where barriers overtake, or not."""
+    others = (() if standby else STANDBY_ONLY) + (() if overtaking else OVERTAKING_ONLY)
+    return [name for name in FAILPOINTS if not name.startswith(others)]
 
 
 def actions(standby: bool) -> dict[str, str]:

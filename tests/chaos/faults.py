@@ -107,7 +107,7 @@ def faults_for(variant: Variant, seed: int, count: int, capabilities: Collection
     """The same ones for the same arguments."""
     chance = random.Random(f"{seed} {variant.name}")
     names = possible({*capabilities, *([Need.RESCALES] if variant.rescales else [])})
-    failpoints = reachable(Need.STANDBY in capabilities)
+    failpoints = reachable(Need.STANDBY in capabilities, variant.overtakes)
     kinds = chance.choices(names, [KINDS[name].weight for name in names], k=count)
     return [
         Fault(

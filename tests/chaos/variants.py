@@ -43,6 +43,11 @@ class Variant:
     regions: bool = False
     """The two halves of the job share nothing."""
 
+    @property
+    def overtakes(self) -> bool:
+        """Barriers do, from the start or after a while."""
+        return bool(self.settings.get("execution.checkpointing.unaligned.enabled"))
+
 
 VARIANTS: Final = {
     variant.name: variant

@@ -38,12 +38,37 @@ BUGS: Final = [
         (
             Edit(
                 "millstream.jobmanager.coordinators.source",
-                "            self._held = []\n            return",
-                "            self._held = None\n            return",
+                "            self._held = True\n            return",
+                "            self._held = False\n            return",
             ),
         ),
         (tests("tests/unit/jobmanager/test_source_coordinator.py", "handed_out_after_a_snapshot"),),
         in_ci=True,
+    ),
+    Bug(
+        "splits-that-were-recorded-are-not-sent-again",
+        "A new leader takes for sent what the former one had only recorded.",
+        (
+            Edit(
+                "millstream.jobmanager.coordinators.source",
+                "        await self.start()\n        failpoint",
+                "        await self.start()\n        self._hand_outs.unsent.clear()\n        failpoint",
+            ),
+        ),
+        (tests("tests/unit/jobmanager/test_source_coordinator.py"),),
+        in_ci=True,
+    ),
+    Bug(
+        "a-split-that-is-sent-again-is-read-again",
+        "A reader does not look whether it has the splits already that a new leader sends once more.",
+        (
+            Edit(
+                "millstream.taskmanager.operators.source",
+                "            if number <= self._last_number:\n",
+                "            if number < 0:\n",
+            ),
+        ),
+        (tests("tests/unit/operators"),),
     ),
     Bug(
         "enumerators-start-anew",

@@ -249,6 +249,7 @@ class CheckpointDriver:
             attempt = report.subtask.attempt
             self._record("checkpoint.acknowledged", report.checkpoint_id, subtask=str(subtask), attempt=attempt)
         self._perform(self.coordinator.reported(subtask, report, error, self._now_ms()))
+        failpoint("answer.taken")
         waiting = {other.vertex for other in self.coordinator.waiting}
         for vertex in self._holding - waiting:
             self._release(vertex)
@@ -275,6 +276,7 @@ class CheckpointDriver:
                     )
                     self._job.spawn(lambda i=instruction: self._copy_enumerators(i.checkpoint_id))  # type: ignore[misc]
                 case TriggerSubtasks():
+                    failpoint("trigger.send")
                     self._tell(TRIGGER, instruction.subtasks, self._trigger(instruction))
                 case Seal():
                     self._job.spawn(lambda i=instruction: self._seal(i))  # type: ignore[misc]
@@ -396,6 +398,7 @@ class CheckpointDriver:
             path=location,
             files=[],
         )
+        failpoint("savepoint.sealed")
         return location
 
     def _fail_savepoints(self, error: MillstreamError) -> None:

@@ -168,6 +168,7 @@ class Ledger:
 
     def committed(self, checkpoint_id: int) -> None:
         """The sinks have been told to commit it."""
+        failpoint("checkpoint.note")
         written_by = self.generation_of(checkpoint_id)
         self._storage.create(f"{checkpoint_name(checkpoint_id, written_by)}/{COMMITTED}", _NAME_ALONE)
         record("checkpoint.committed", job=self.job, generation=self.generation, checkpoint=checkpoint_id)

@@ -98,6 +98,8 @@ class TaskCheckpoints:
             self._overtake(barrier, self._clock.monotonic_s(), came=channel)
             return
         self._align(self._aligner.barrier(channel, barrier, self._clock.monotonic_s()))
+        if self._aligner.current is not None:
+            failpoint("barrier.blocks")
 
     def channel_ended(self, channel: int) -> None:
         """Its producer has nothing more: what it brought is before any barrier."""
@@ -224,6 +226,7 @@ class TaskCheckpoints:
 
     def _overtake(self, barrier: Barrier, waited_from_s: float, came: int | None = None) -> None:
         """Take the snapshot now. ``came`` is the channel that has just had its barrier in its turn, if any."""
+        failpoint("barrier.overtakes")
         pending = self._task.pending_batches()
         waiting = self._aligner.current
         passed: frozenset[int] = frozenset()  # channels whose barrier was aligned still, and came in its turn
@@ -241,6 +244,7 @@ class TaskCheckpoints:
             snapshot.channels_open.discard(came)
         for channel in list(snapshot.channels_open):
             self._record(snapshot, channel)
+        failpoint("barrier.overtaken")
 
     def _record(self, snapshot: TaskSnapshot, channel: int) -> None:
         """What waits in a channel before its barrier."""

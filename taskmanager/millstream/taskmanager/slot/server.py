@@ -14,6 +14,7 @@ from millstream.core.checkpoint.storage import Storage, open_storage
 from millstream.core.clock import Clock
 from millstream.core.elements.control import Barrier
 from millstream.core.errors import InvariantViolation
+from millstream.core.failpoints import failpoint
 from millstream.core.protocol_log import record
 from millstream.core.rpc.error_info import to_proto
 from millstream.proto.v1 import checkpoint_pb2, common_pb2, taskmanager_pb2
@@ -78,6 +79,7 @@ class SlotServer:
             case "deploy":
                 self._deploy(message.deploy)
             case "cancel":
+                failpoint("cancel.told")
                 for ref in message.cancel.subtasks:
                     task = self._tasks.get(_key(ref))
                     if task is not None:

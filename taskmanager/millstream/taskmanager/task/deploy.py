@@ -177,7 +177,9 @@ def start_task(
             (edge.edge_id, channel.producer, channel.attempt) for edge in deployment.inputs for channel in edge.channels
         ]
         if reader is not None:
+            failpoint("restore.in-flight")
             task.restore_in_flight(reader.in_flight(_own_rows(chain, task, groups)))
+            failpoint("restore.open")
         with saved_with({}):  # operators read what they restore when they are opened
             task.start(chain, task.gates, task.partitions)
     except Exception as error:  # user code runs here: whatever it raises is this task's failure

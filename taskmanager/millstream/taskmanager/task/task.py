@@ -25,6 +25,7 @@ from millstream.core.elements.control import (
     WatermarkStatus,
 )
 from millstream.core.event_time.merger import WatermarkMerger
+from millstream.core.failpoints import failpoint
 from millstream.core.protocol_log import record
 from millstream.taskmanager.checkpointing.services import CheckpointServices
 from millstream.taskmanager.checkpointing.task_checkpoints import TaskCheckpoints
@@ -189,6 +190,7 @@ class Task:
 
     def checkpoint_completed(self, checkpoint_id: int) -> None:
         """The whole job's state is durable."""
+        failpoint("commit.told")
         if self.phase in (TaskPhase.RUNNING, TaskPhase.DRAINING):
             for member in self.chain.members:
                 self._guarded(member.operator.checkpoint_completed, checkpoint_id)
