@@ -52,6 +52,11 @@ def _recovery(masters: list[JobMaster]) -> Iterator[Metric]:
     restarts = CounterMetricFamily("millstream_job_restarts", "Attempts after the first.", labels=["job"])
     completed = CounterMetricFamily("millstream_job_checkpoints_completed", "Complete checkpoints.", labels=["job"])
     failed = CounterMetricFamily("millstream_job_checkpoints_failed", "Checkpoints given up.", labels=["job"])
+    fallbacks = CounterMetricFamily(
+        "millstream_job_checkpoint_fallbacks",
+        "Damaged checkpoints that made a job go on from an earlier one.",
+        labels=["job"],
+    )
     duration = GaugeMetricFamily(
         "millstream_job_last_checkpoint_duration_ms",
         "From trigger to manifest, of the last one.",
@@ -63,8 +68,9 @@ def _recovery(masters: list[JobMaster]) -> Iterator[Metric]:
         restarts.add_metric(job, master.machine.restarts)
         completed.add_metric(job, statistics.completed)
         failed.add_metric(job, statistics.failed)
+        fallbacks.add_metric(job, statistics.fallbacks)
         last = next((summary for summary in statistics.history if summary.status == "COMPLETED"), None)
         if last is not None:
             duration.add_metric(job, last.ended_ms - last.triggered_ms)
             size.add_metric(job, last.state_bytes)
-    yield from (restarts, completed, failed, duration, size)
+    yield from (restarts, completed, failed, fallbacks, duration, size)

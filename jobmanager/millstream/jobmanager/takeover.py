@@ -136,7 +136,7 @@ class Takeover:
         for subtask in self._reconciliation.awaiting_commit & result.found.keys():
             if subtask.vertex in whole and not result.found[subtask].has_ended():
                 self._job.checkpoints.awaits_commit(subtask)
-        self._job.checkpoints.coordinator.skip(self._reconciliation.triggered_checkpoint)
+        self._job.checkpoints.found(self._reconciliation.triggered_checkpoint)
         self._job.handle(result)
         if self._failure is not None:
             self._job.fail(self._failure)

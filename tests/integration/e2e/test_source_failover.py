@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -33,7 +33,8 @@ def cluster() -> Iterator[MiniCluster]:
 
 
 def slowly(line: str) -> str:
-    time.sleep(0.004)  # about half a second for two readers and ten files
+    """A user's function that asks somebody else, who takes his time."""
+    threading.Event().wait(0.004)
     return line
 
 

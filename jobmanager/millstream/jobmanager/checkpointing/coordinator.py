@@ -184,9 +184,12 @@ class CheckpointCoordinator:
 
     # -- the job ------------------------------------------------------------------------------------------------------
 
-    def taken_over(self, kept: Sequence[int], next_id: int) -> None:
-        """Another JobManager led the job, and completed ``kept``, oldest first."""
+    def taken_over(
+        self, kept: Sequence[int], next_id: int, told: Sequence[checkpoint_pb2.CheckpointSummary] = ()
+    ) -> None:
+        """Another JobManager led the job, and completed ``kept``, oldest first. ``told``: what is known of these."""
         self.retained = list(kept)
+        self.statistics.history.extend(reversed(told[-HISTORY_MAX:]))
         self.progress = self.latest
         self.skip(next_id - 1)
         self._retain()

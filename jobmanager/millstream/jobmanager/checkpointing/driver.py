@@ -42,6 +42,8 @@ from millstream.jobmanager.scheduling.wiring import producers_of
 from millstream.proto.v1 import checkpoint_pb2, job_graph_pb2
 
 TICK_S: Final = 0.05
+_VOID_MAX: Final = 16
+"""Of the checkpoints that a former leader may have begun, subtasks still have something to do with the last ones."""
 R = TypeVar("R")
 
 log = logging.getLogger("millstream.jobmanager")
@@ -98,6 +100,8 @@ class CheckpointDriver:
         self._holding: set[str] = set()
         self._enumerators: dict[int, dict[str, bytes]] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._void: list[int] = []
+        """Begun by a former leader, or not even that."""
         self._refers_to_nothing = False
         """The next checkpoint must not refer to earlier files, since subtasks know of some that are damaged."""
         self._savepoints: deque[Savepoint] = deque()
@@ -152,7 +156,7 @@ class CheckpointDriver:
         if not self.coordinator.is_on:
             return
         taken = await self._beside(self.store.take_over)
-        self.coordinator.taken_over(taken.kept, taken.next_id)
+        self.coordinator.taken_over(taken.kept, taken.next_id, await self._beside(partial(self.store.told, taken.kept)))
         job, latest = self._graph.job_id, self.coordinator.latest
         log.info("job %s: took over its checkpoints, the last of which is %d", job, latest)
         if taken.damage:
@@ -160,14 +164,24 @@ class CheckpointDriver:
             self.coordinator.statistics.fallbacks += 1
             self._refers_to_nothing = True
 
+    def found(self, triggered_checkpoint: int) -> None:
+        """It is known what runs on. ``triggered_checkpoint``: the highest that any subtask was told to start.
+
+        What the former leader had begun is void. Called before anything is begun here.
+        """
+        self.coordinator.skip(triggered_checkpoint)
+        last = self.coordinator.last_id
+        self._void = self.given_up = list(range(max(self.coordinator.latest, last - _VOID_MAX) + 1, last + 1))
+
     def reconciled(self) -> None:
-        """Subtasks run on that another JobManager deployed: what it had begun is void, what it had completed counts."""
+        """Subtasks that run on hear of it, and that what is complete counts."""
         failpoint("takeover.tell")
         running, latest = self._job.running_subtasks(), self.coordinator.latest
         if latest:
             self._tell(COMPLETED, running, _message(latest))
             self._later(self.store.ledger.committed, latest)
-        self._tell(ABORTED, running, _message(self.coordinator.last_id))
+        for checkpoint_id in self._void:
+            self._tell(ABORTED, running, _message(checkpoint_id))
         if self.coordinator.is_on:
             self._collect()
 

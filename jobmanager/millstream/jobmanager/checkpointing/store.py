@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterable, Mapping
 
 from millstream.core.checkpoint.manifest import (
     MANIFEST_NAME,
     check_files,
     checkpoint_name,
     read_manifest,
+    state_files,
     write_manifest,
 )
 from millstream.core.checkpoint.storage import Storage, location_of
@@ -56,6 +58,24 @@ class CheckpointStore:
         except OSError as error:
             place = self.storage.location
             raise UnavailableError(f"the checkpoints in {place} cannot be read: {error.strerror or error}") from error
+
+    def told(self, kept: Iterable[int]) -> list[checkpoint_pb2.CheckpointSummary]:
+        """What is known of checkpoints that a former leader completed; those that cannot be read are left out."""
+        summaries = []
+        for number in kept:
+            with contextlib.suppress(CheckpointError):
+                manifest = read_manifest(self.storage, checkpoint_name(number, self.ledger.generation_of(number)))
+                summaries.append(
+                    checkpoint_pb2.CheckpointSummary(
+                        checkpoint_id=number,
+                        status="COMPLETED",
+                        triggered_ms=manifest.triggered_ms,
+                        ended_ms=manifest.completed_ms,
+                        state_bytes=sum(file.length for _, file in state_files(manifest)),
+                        path=self.location(number),
+                    )
+                )
+        return summaries
 
     def seal(self, manifest: checkpoint_pb2.CheckpointManifest) -> str:
         """Write the manifest and make it count; where it is. Raises ``CheckpointError``."""
