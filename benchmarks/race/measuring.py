@@ -85,7 +85,7 @@ def _disturb(system: System, timeouts: str, fault: Fault, output: Output) -> Rec
 
 
 def _settle(system: System) -> None:
-    """Until everything runs, and has done so for some checkpoints and some seconds."""
+    """Until everything runs and is warm, and has been so for some checkpoints and some seconds."""
     _until(system.is_steady, "a steady state")
     before = system.checkpoints()
     _until(lambda: system.checkpoints() >= before + CHECKPOINTS_BETWEEN, "checkpoints")

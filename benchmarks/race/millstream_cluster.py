@@ -15,6 +15,7 @@ from millstream.table import EnvironmentSettings, TableEnvironment
 from millstream.testing import MiniCluster
 
 JOBMANAGERS: Final = 2
+_KERNELS: Final = "/numba/"
 _COLUMNS: Final = "n BIGINT, k BIGINT, seen BIGINT, total BIGINT"
 
 
@@ -64,7 +65,10 @@ class MillstreamCluster:
         job = self._details()
         if job is None or JobStatus(job.summary.status) is not JobStatus.RUNNING:
             return False
-        return len(self._cluster.describe().taskmanagers) == self._taskmanagers
+        if len(self._cluster.describe().taskmanagers) != self._taskmanagers:
+            return False
+        slots = [slot for number in self._alive for slot in self._cluster.slots_of(number)]
+        return len(slots) == self._taskmanagers and all(map(_is_warm, slots))
 
     def checkpoints(self) -> int:
         job = self._details()
@@ -118,6 +122,14 @@ class MillstreamCluster:
         for _ in range(self._jobmanagers_killed):
             self._cluster.add_jobmanager()
         self._jobmanagers_killed = 0
+
+
+def _is_warm(pid: int) -> bool:
+    """Whether a slot's process has loaded what jobs of tables use."""
+    try:
+        return _KERNELS in Path(f"/proc/{pid}/maps").read_text()
+    except OSError:
+        return False
 
 
 def _attempts(job: Any) -> list[int]:

@@ -20,7 +20,7 @@ class System(Protocol):
         """Start the job, which commits into ``output``."""
 
     def is_steady(self) -> bool:
-        """The job runs, and there are as many processes as at the start."""
+        """The job runs; there are as many processes as at the start, and they have loaded what they need."""
 
     def checkpoints(self) -> int:
         """Completed so far; may start anew with a new JobManager."""
