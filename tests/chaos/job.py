@@ -36,6 +36,7 @@ from millstream.datastream.window import TumblingEventTimeWindows
 from millstream.testing import SequenceRecord, SequenceSource, committed_records
 from millstream.testing.outputs import committed_files
 from millstream.testing.sequence import SequenceSplit
+from tests.chaos.queries import add_queries
 
 MILLISECONDS_APART: Final = 10
 WINDOW_RECORDS: Final = 100
@@ -60,6 +61,7 @@ class Load:
     """What a run works on. ``pressure``: the source is faster than the running count, so that records queue.
 
     ``regions``: the windows have a source and slots of their own, so that they need not fail with the running count.
+    ``sql``: both are queries.
     """
 
     directory: Path
@@ -68,6 +70,7 @@ class Load:
     rows_per_second: int = 3600
     pressure: bool = False
     regions: bool = False
+    sql: bool = False
 
     @property
     def finish(self) -> Path:
@@ -99,6 +102,13 @@ class Load:
         found = sorted((self.directory / "slots").glob("subtask-*"))
         return [int(text) for file in found if (text := file.read_text())]
 
+    def note_process(self, subtask: int) -> None:
+        """This one has the subtask now."""
+        file = self.directory / "slots" / f"subtask-{subtask}"
+        draft = file.with_name(f".{file.name}-{os.getpid()}")
+        draft.write_text(str(os.getpid()))
+        draft.replace(file)
+
     def environment(self, parallelism: int, settings: dict[str, Any]) -> StreamExecutionEnvironment:
         """The job, not started."""
         (self.directory / "slots").mkdir(exist_ok=True)
@@ -107,6 +117,9 @@ class Load:
         times: Any = WatermarkStrategy.for_bounded_out_of_orderness(f"{BATCH_ROWS * MILLISECONDS_APART} ms")
         times = times.with_timestamp_assigner(lambda record, _: record[1] * MILLISECONDS_APART)
         records = env.from_source(NumbersInTurn(self), times, "numbers").uid("numbers")
+        if self.sql:
+            add_queries(env, records, self)
+            return env
         counts = records.key_by(lambda record: record[0]).process(RunningCount(self)).uid("counts")
         counts.write_csv(str(self.directory / "counts"), header=False).uid("counts sink")
         if self.regions:
@@ -210,11 +223,7 @@ class RunningCount(KeyedProcessFunction):
 
     def open(self, runtime_context: Any) -> None:
         self._total = runtime_context.get_state(ValueStateDescriptor("total", Types.PICKLED_BYTE_ARRAY()))
-        subtask = runtime_context.get_index_of_this_subtask()
-        file = self._load.directory / "slots" / f"subtask-{subtask}"
-        draft = file.with_name(f".{file.name}-{os.getpid()}")
-        draft.write_text(str(os.getpid()))
-        draft.replace(file)
+        self._load.note_process(runtime_context.get_index_of_this_subtask())
 
     def process_element(self, value: SequenceRecord, ctx: Any) -> Iterator[Row]:
         key, number = value
@@ -256,4 +265,5 @@ def rows_out_of_order(output: Path) -> list[Row]:
     return found
 
 
-cloudpickle.register_pickle_by_value(sys.modules[__name__])
+for module in (sys.modules[__name__], sys.modules[add_queries.__module__]):
+    cloudpickle.register_pickle_by_value(module)

@@ -42,6 +42,8 @@ class Variant:
     rescales: bool = False
     regions: bool = False
     """The two halves of the job share nothing."""
+    sql: bool = False
+    """The job is made of queries."""
 
     @property
     def overtakes(self) -> bool:
@@ -63,7 +65,10 @@ VARIANTS: Final = {
         Variant("concurrent-rocksdb", {**CONCURRENT, **ROCKSDB}),
         Variant("regions", {}, regions=True),
         Variant("regions-timeout-rocksdb", {**TIMEOUT, **ROCKSDB}, pressure=True, regions=True),
+        Variant("sql", {}, sql=True),
+        Variant("sql-timeout-rocksdb", {**TIMEOUT, **ROCKSDB}, sql=True),
         Variant("rescaling", {}, rescales=True),
+        Variant("rescaling-sql-rocksdb", ROCKSDB, rescales=True, sql=True),
         Variant("rescaling-rocksdb", ROCKSDB, rescales=True),
         Variant("rescaling-unaligned", UNALIGNED, pressure=True, rescales=True),
         Variant("rescaling-timeout-rocksdb", {**TIMEOUT, **ROCKSDB}, pressure=True, rescales=True),
