@@ -35,7 +35,7 @@ SETTINGS: Final[dict[str, Any]] = {
     "metrics.taskmanager.port": 0,
     "execution.checkpointing.interval": "500 ms",
     "heartbeat.interval": "1 s",
-    "heartbeat.timeout": "10 s",
+    "heartbeat.timeout": "60 s",
 }
 PARALLELISM: Final = 2
 RECORDS_PER_KEY_MIN: Final = 4_000

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from millstream.core.checkpoint.events import ABORTED, COMPLETED, TRIGGER
 from millstream.core.clock import Clock
-from millstream.core.errors import MillstreamError, TaskManagerLostError, UnavailableError
+from millstream.core.errors import ConfigError, MillstreamError, TaskManagerLostError, UnavailableError
 from millstream.core.ids import SlotId, TaskManagerId
 from millstream.core.rpc.channel import Peer, RetryPolicy
 from millstream.core.rpc.secret import ClusterSecret
@@ -22,6 +23,7 @@ from millstream.proto.v1.taskmanager_pb2_grpc import TaskExecutorStub
 
 DEPLOY_DEADLINE_S: Final = 60.0
 _RETRY: Final = RetryPolicy(attempts_max=3)
+_ADDRESS: Final = re.compile(r"[\w.:%\[\]-]+:\d{1,5}")
 
 log = logging.getLogger("millstream.jobmanager")
 
@@ -59,7 +61,12 @@ class TaskManagers:
         self._replacing: set[asyncio.Task[None]] = set()
 
     async def register(self, request: jobmanager_pb2.RegisterTaskManagerRequest) -> None:
-        """A TaskManager is new, or comes back after it was given up."""
+        """A TaskManager is new, or comes back after it was given up. Raises ``ConfigError``."""
+        if not _ADDRESS.fullmatch(request.rpc_address):
+            raise ConfigError(
+                f"TaskManager {request.taskmanager_id!r:.100} says that it is at {request.rpc_address!r:.100}, which "
+                f"is no HOST:PORT. Set its taskmanager.host."
+            )
         taskmanager = TaskManagerId(request.taskmanager_id)
         if taskmanager in self.registered:
             await self.remove(taskmanager, f"TaskManager {taskmanager} at {request.rpc_address} registered anew")

@@ -17,10 +17,10 @@ from millstream.core.checkpoint.manifest import (
     read_manifest,
     write_manifest,
 )
-from millstream.core.checkpoint.storage import LocalStorage, Storage
+from millstream.core.checkpoint.storage import LocalStorage, Storage, open_storage
 from millstream.core.elements.batch import Batch, ObjectBatch
 from millstream.core.elements.control import Barrier
-from millstream.core.errors import CheckpointError, DamagedStateError
+from millstream.core.errors import CheckpointError, ConfigError, DamagedStateError
 from millstream.proto.v1 import checkpoint_pb2
 from millstream.taskmanager.checkpointing.state_files import StateReader, store_snapshot
 from millstream.taskmanager.checkpointing.task_snapshot import ChannelKey, TaskSnapshot
@@ -203,3 +203,9 @@ def test_a_storage_that_does_not_answer_is_not_one_whose_files_are_damaged(tmp_p
             with pytest.raises(CheckpointError) as raised:
                 look()
             assert type(raised.value) is kind, "a job that meets a damaged file is not started again"
+
+
+@pytest.mark.parametrize("location", ["", "/a\0b", "s3://bucket/\0"])
+def test_what_is_no_location_is_refused(location: str) -> None:
+    with pytest.raises(ConfigError, match="is no location for checkpoints"):
+        open_storage(location, {})

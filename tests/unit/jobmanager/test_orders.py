@@ -10,7 +10,7 @@ import pytest
 
 from millstream.core.checkpoint.events import ABORTED, COMPLETED, TRIGGER
 from millstream.core.clock import SystemClock
-from millstream.core.errors import UnavailableError
+from millstream.core.errors import ConfigError, UnavailableError
 from millstream.core.ids import TaskManagerId
 from millstream.jobmanager.ha.leadership import SoleLeadership
 from millstream.jobmanager.scheduling.slot_pool import SlotPool
@@ -59,3 +59,20 @@ def test_a_checkpoint_does_not_wait_for_its_timeout_when_a_connection_was_lost(k
 def test_an_event_that_may_not_come_twice_is_not_repeated() -> None:
     with pytest.raises(UnavailableError):
         asyncio.run(calls_for("assign_splits"))
+
+
+@pytest.mark.parametrize("address", ["", "host", "127.0.0.1:99999999", "a\0b:1", "dns:///x/y:1"])
+def test_a_taskmanager_without_an_address_is_refused(address: str) -> None:
+    async def register(place: str) -> None:
+        taskmanagers = TaskManagers(SlotPool(), None, SystemClock(), 50, SoleLeadership())
+        try:
+            await taskmanagers.register(
+                jobmanager_pb2.RegisterTaskManagerRequest(taskmanager_id=ONE, rpc_address=place)
+            )
+        finally:
+            await taskmanagers.close()
+
+    with pytest.raises(ConfigError, match=r"is no HOST:PORT\. Set its taskmanager\.host"):
+        asyncio.run(register(address))
+    for good in ("host-1.example:6122", "127.0.0.1:1", "[::1]:1", "::1:1"):
+        asyncio.run(register(good))

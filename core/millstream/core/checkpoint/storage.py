@@ -243,8 +243,10 @@ def is_remote(location: str) -> bool:
 def open_storage(location: str, settings: Mapping[str, Any]) -> Storage:
     """The storage at a path or URL; ``settings`` are the cluster's, of which those of the store count.
 
-    Raises ``ConfigError`` when the library for it is missing.
+    Raises ``ConfigError`` for what is no location, and when the library for it is missing.
     """
+    if not location or "\0" in location:
+        raise ConfigError(f"{location!r:.200} is no location for checkpoints: give a path, or a URL")
     if not is_remote(location):
         return LocalStorage(Path(location.removeprefix("file://")))
     return RemoteStorage(location, settings)
