@@ -11,10 +11,10 @@ from millstream.core.failpoints import FAILPOINTS
 from tests.chaos.failpoints import reachable
 from tests.chaos.variants import HEARTBEAT_TIMEOUT_S, LEASE_S, Variant
 
-GAP_S: Final = 0.4
+GAP_S: Final = 0.3
 GAP_S_MAX: Final = 3.0
 SETTLED: Final = 0.6
-OVERLAPPING: Final = 0.25
+OVERLAPPING: Final = 0.3
 LONG_S: Final = HEARTBEAT_TIMEOUT_S + 1.0
 """Others count a server as lost that is silent for so long."""
 SHORT_S: Final = HEARTBEAT_TIMEOUT_S / 3

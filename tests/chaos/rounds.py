@@ -28,7 +28,7 @@ from tests.oracle.check import check_checkpoints
 from tests.oracle.keeping import Keeper, kept_checkpoints
 from tests.protocol.check import check, mark
 
-FAULTS_A_ROUND: Final = 8
+FAULTS_A_ROUND: Final = 10
 VERIFIED_A_ROUND: Final = 20
 PROBLEMS_MAX: Final = 10
 FoundT = TypeVar("FoundT")
