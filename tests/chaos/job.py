@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import cloudpickle
 
@@ -167,6 +167,8 @@ class _Dealer(SplitQueueEnumerator[SequenceSplit]):
 
 
 class _ReaderInTurn(SourceReader[SequenceSplit]):
+    side_by_side: ClassVar[bool] = True
+
     def __init__(self, load: Load, context: ReaderContext) -> None:
         self._load = load
         self._splits: list[SequenceSplit] = []

@@ -109,7 +109,9 @@ class Round:
         if not outcome.problem:
             shutil.rmtree(directory)
         else:
-            outcome.problem += f"\nthe output is in {directory}{self._cluster.keep_logs(directory)}"
+            if self._kept.exists():
+                shutil.copytree(self._kept, directory / "checkpoints")
+            outcome.problem += f"\nthe output is in {directory}, with checkpoints{self._cluster.keep_logs(directory)}"
         shutil.rmtree(self._kept, ignore_errors=True)
         return outcome
 
