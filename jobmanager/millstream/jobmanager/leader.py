@@ -46,7 +46,11 @@ class Leader:
         jobmanager_pb2_grpc.add_BlobStoreServicer_to_server(self.blobs, server)
 
     async def check(self) -> None:
-        """Time-outs of TaskManagers and of waiting jobs; called every now and then."""
+        """Time-outs of TaskManagers and of waiting jobs; called every now and then.
+
+        Raises ``FencedError`` when this process does not lead: nobody has to tell it anything any more.
+        """
+        self.leadership.check()
         await self.taskmanagers.check()
         self.jobs.check_slots()
 
