@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final
 
@@ -14,7 +15,9 @@ OPEN_MAX: Final = 10
 def i4_the_dead_do_not_answer(history: History) -> Iterator[str]:
     """An answer is taken only from the newest attempt of its subtask, and only while that lives."""
     for job in history.jobs.values():
-        left = {(e["subtask"], e["attempt"]): e for e in reversed(job.of("subtask.left"))}
+        left: dict[tuple[str, int], list[Event]] = defaultdict(list)
+        for event in job.of("subtask.left"):
+            left[event["subtask"], event["attempt"]].append(event)
         for event in job.of("checkpoint.acknowledged"):
             if event["generation"] < job.generation(event.t):
                 continue  # of a leader that does not know yet that it is none
@@ -22,9 +25,9 @@ def i4_the_dead_do_not_answer(history: History) -> Iterator[str]:
             newest = job.attempt(subtask, event.t)
             if newest is not None and attempt != newest:
                 yield f"{event}, though attempt {newest} is deployed"
-            end = left.get((subtask, attempt))
-            if end is not None and end.t < event.t:
-                yield f"{event} came after {end}"
+            for end in left[subtask, attempt]:  # what one leader has lost sight of, another may find alive
+                if end.t < event.t and (end.process == event.process or end["status"] != "LOST"):
+                    yield f"{event} came after {end}"
 
 
 def i5_what_counts_is_whole(history: History) -> Iterator[str]:
