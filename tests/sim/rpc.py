@@ -88,6 +88,7 @@ class SimServer:
     def __init__(self, interceptors: Any = (), **_: Any) -> None:
         self.process: SimProcess = PROCESS.get()
         self.serving = False
+        self._ended = asyncio.Event()
         self._interceptors = list(interceptors or ())
         self._handlers: list[Any] = []
         self._addresses: list[str] = []
@@ -110,6 +111,10 @@ class SimServer:
 
     async def stop(self, grace: float | None) -> None:
         self.serving = False
+        self._ended.set()
+
+    async def wait_for_termination(self) -> bool:
+        return await self._ended.wait()
 
     async def answer(self, call: _Call) -> Answer:
         """Run the handler."""

@@ -19,7 +19,7 @@ from millstream.core.config import Configuration, load, options
 from millstream.core.errors import ConfigError, ExternalError, MillstreamError
 from millstream.core.metrics.http import MetricsServer
 from millstream.core.rpc.secret import ClusterSecret
-from millstream.core.rpc.server import bind, create_server, is_loopback
+from millstream.core.rpc.server import bind, create_server, is_loopback, watch
 from millstream.jobmanager.blob_store import BlobStore
 from millstream.jobmanager.ha.elections import open_election
 from millstream.jobmanager.ha.leader_services import LeaderServices
@@ -45,6 +45,8 @@ class JobManager:
         self._own_directory = None if given else Path(tempfile.mkdtemp(prefix="millstream-jobmanager-"))
         self._directory = given or self._own_directory
         self._collector = JobManagerCollector()
+        self._failure: MillstreamError | None = None
+        self._watching: asyncio.Task[None] | None = None
         self.port = 0
 
     async def serve(self) -> None:
@@ -78,6 +80,7 @@ class JobManager:
             address = f"{own_host}:{self.port}"
             services.stand_by(address)
             await server.start()
+            self._watching = watch(server, self._server_ended)
             self._announce(host, address)
             leadership = await self._win(election, address)
             if leadership is not None:
@@ -86,10 +89,18 @@ class JobManager:
             await election.close()  # another one leads while the rest here comes to its end
             await server.stop(STOP_GRACE_S)
             metrics.close()
+        if self._failure is not None:
+            raise self._failure
 
     def stop(self) -> None:
         """Make ``serve`` return."""
         self._stopping.set()
+
+    def _server_ended(self, error: MillstreamError) -> None:
+        """Who cannot be reached must not lead."""
+        if not self._stopping.is_set():
+            self._failure = error
+            self.stop()
 
     def _announce(self, host: str, address: str) -> None:
         reach = "this machine only" if is_loopback(host) else "the network"

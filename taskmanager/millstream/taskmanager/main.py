@@ -23,7 +23,7 @@ from millstream.core.ha.settings import has_election
 from millstream.core.metrics.http import MetricsServer
 from millstream.core.rpc.leader_channel import LeaderPeer
 from millstream.core.rpc.secret import ClusterSecret
-from millstream.core.rpc.server import bind, create_server
+from millstream.core.rpc.server import bind, create_server, watch
 from millstream.proto.v1 import taskmanager_pb2_grpc
 from millstream.taskmanager.blob_cache import BlobCache
 from millstream.taskmanager.executor import TaskExecutorService
@@ -43,6 +43,7 @@ class TaskManager:
         self._clock = SystemClock()
         self._stopping = asyncio.Event()
         self._failure: MillstreamError | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._id = f"tm-{secrets.token_hex(4)}"
         parent = options.temporary_directory(configuration)
         self._work_dir = Path(tempfile.mkdtemp(prefix=f"millstream-{self._id}-", dir=parent))
@@ -87,6 +88,7 @@ class TaskManager:
             rpc_port = configuration[options.TASKMANAGER_RPC_PORT]
             port = bind(server, secret, bind_host, rpc_port, options.TASKMANAGER_RPC_PORT.key)
             await server.start()
+            self._watching = watch(server, self._server_ended)
             await slots.start()
             registration = Registration(
                 self._id,
@@ -120,6 +122,10 @@ class TaskManager:
     def stop(self) -> None:
         """Make ``serve`` return."""
         self._stopping.set()
+
+    def _server_ended(self, error: MillstreamError) -> None:
+        if not self._stopping.is_set():
+            self._give_up(error)
 
     def _give_up(self, error: MillstreamError) -> None:
         self._failure = error

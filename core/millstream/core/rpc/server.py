@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
 import socket
@@ -12,7 +13,7 @@ import grpc
 import grpc.aio
 
 from millstream.core.clock import Clock
-from millstream.core.errors import AuthenticationError, ConfigError, MillstreamError
+from millstream.core.errors import AuthenticationError, ConfigError, ExternalError, MillstreamError
 from millstream.core.rpc.decoding import refusing_malformed
 from millstream.core.rpc.error_info import ERROR_KEY, to_proto
 from millstream.core.rpc.secret import AUTHORIZATION_KEY, ClusterSecret
@@ -86,6 +87,28 @@ def bind(server: grpc.aio.Server, secret: ClusterSecret | None, host: str, port:
     if bound == 0:
         raise ConfigError(f"cannot listen on {host}:{port}. Choose another address or {setting}.")
     return int(bound)
+
+
+def watch(server: grpc.aio.Server, ended: Callable[[MillstreamError], None]) -> asyncio.Task[Any]:
+    """Call ``ended`` when a started server ends, by itself too: a process that cannot be reached must not go on.
+
+    What is returned has to be kept, and must not be cancelled.
+    """
+
+    async def watching() -> None:
+        cause = ""
+        try:
+            await server.wait_for_termination()
+        except Exception as error:  # what has ended it
+            cause = f" {type(error).__name__}: {error}."
+        ended(
+            ExternalError(
+                f"the RPC server of this process has ended by itself.{cause} Nobody can reach the process any more, so "
+                f"it stops: start it again, unless something does that already."
+            )
+        )
+
+    return asyncio.get_running_loop().create_task(watching())
 
 
 def check_free(host: str, port: int, setting: str) -> None:
