@@ -7,7 +7,7 @@ A ``datagen`` table of numbered rows, running figures of each of 100 keys, an ex
 second; parallelism 2 on three TaskManagers with one slot each, so that one is spare. Each system is a cluster of real
 processes. A fault falls at a random moment between two checkpoints of a job that runs smoothly. *Noticed*: the job
 leaves RUNNING, or another JobManager answers for it. *First output*: the first committed file that was written after
-the fault. When it is there, what was frozen goes on, and what was killed is started again.
+that. When it is there, what was frozen goes on, and what was killed is started again.
 
 ``default``: the timeouts that each system has of itself. ``tuned``: the same for both, below. At the end every
 committed row is checked.

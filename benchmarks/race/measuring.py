@@ -73,7 +73,7 @@ def _disturb(system: System, timeouts: str, fault: Fault, output: Output) -> Rec
     system.strike(fault.kind, fault.choice)
     struck_s = system.struck_s
     noticed_s = _until(lambda: system.noticed(fault.kind, struck_s), f"sign that {fault.kind} was noticed")
-    first_s = _until(lambda: output.first_after(struck_s, noticed_s), f"output after {fault.kind}")
+    first_s = _until(lambda: output.first_after(noticed_s), f"output after {fault.kind}")
     return Recovery(
         system.name,
         timeouts,

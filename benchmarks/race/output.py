@@ -54,10 +54,10 @@ class Output:
                 self._known.add(path)
                 self._seen.append((now_s, Path(path).stat().st_mtime))
 
-    def first_after(self, fault_s: float, noticed_s: float) -> float | None:
-        """When the first file appeared that was written after the fault, and not on account of a checkpoint that was
-        complete before it was noticed."""
-        return next((seen for seen, written in self._seen if written > fault_s and seen > noticed_s), None)
+    def first_after(self, noticed_s: float) -> float | None:
+        """When the first file appeared that was written after a fault was noticed: until then, what was left might
+        still write, and commit a checkpoint that was complete but for that."""
+        return next((seen for seen, written in self._seen if written > noticed_s), None)
 
     def verdict(self) -> dict[str, int]:
         """Rows committed, and how many are missing, twice, or do not have the figures of an undisturbed run."""
