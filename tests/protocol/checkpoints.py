@@ -107,9 +107,9 @@ def _needed(job: JobHistory, t: float, ended: float) -> Iterator[tuple[Counted, 
     if line:
         yield line[max(line)], "is the newest"
     announced = [e for e in job.of("checkpoint.announced") if e.t <= t]
-    for checkpoint in announced[-1]["retained"] if announced else ():
-        if checkpoint in line:
-            yield line[checkpoint], "is retained"
+    retained = len(announced[-1]["retained"]) if announced else 0
+    for checkpoint in sorted(line)[-retained:] if retained else ():  # with those that a takeover has claimed since
+        yield line[checkpoint], "is retained"
     for event in job.of("restore.began"):
         if event["own"] and event.t > t and event["checkpoint"] in line:
             yield line[event["checkpoint"]], "is restored later"
