@@ -110,8 +110,8 @@ def run(catcher: Catcher, bug: Bug | None) -> Run:
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """Politely first, so that it ends its own children, which may have groups of their own."""
-    for number in (signal.SIGINT, signal.SIGKILL):
+    """Clusters that it has started, in groups of their own, end when they see that it has gone."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, number)
             process.wait(GRACE_S)

@@ -42,7 +42,7 @@ BUGS: Final = [
                 "            self._held = False\n            return",
             ),
         ),
-        (tests("tests/unit/jobmanager/test_source_coordinator.py", "handed_out_after_a_snapshot"),),
+        (tests("tests/unit/jobmanager/test_hand_outs.py"),),
         in_ci=True,
     ),
     Bug(
@@ -55,7 +55,7 @@ BUGS: Final = [
                 "        await self.start()\n        self._hand_outs.unsent.clear()\n        failpoint",
             ),
         ),
-        (tests("tests/unit/jobmanager/test_source_coordinator.py"),),
+        (tests("tests/unit/jobmanager/test_hand_outs.py"),),
         in_ci=True,
     ),
     Bug(
@@ -68,7 +68,7 @@ BUGS: Final = [
                 "            if number < 0:\n",
             ),
         ),
-        (tests("tests/unit/operators"),),
+        (tests("tests/unit/jobmanager/test_hand_outs.py"),),
     ),
     Bug(
         "enumerators-start-anew",
