@@ -37,7 +37,11 @@ def while_leading(method: M) -> M:
 
 
 class DispatcherService(DispatcherServicer):
-    """For clients."""
+    """For clients.
+
+    What changes a job is shielded: it goes on when its client does not wait any more, since a job that is half stopped
+    would take no checkpoint, and never end.
+    """
 
     def __init__(
         self, jobs: Jobs, taskmanagers: TaskManagers, clock: Clock, version: str, metrics_address: str
@@ -80,7 +84,7 @@ class DispatcherService(DispatcherServicer):
     @while_leading
     async def CancelJob(self, request: jobmanager_pb2.CancelJobRequest) -> jobmanager_pb2.CancelJobResponse:
         master = self._jobs.find(request.job)
-        await master.cancel()
+        await asyncio.shield(master.cancel())
         status = describe.status_to_proto(master.shown_status)
         return jobmanager_pb2.CancelJobResponse(job_id=master.job_id, status=status)
 
@@ -88,14 +92,14 @@ class DispatcherService(DispatcherServicer):
     @while_leading
     async def TakeSavepoint(self, request: jobmanager_pb2.TakeSavepointRequest) -> jobmanager_pb2.TakeSavepointResponse:
         master = self._jobs.find(request.job)
-        path = await master.take_savepoint(request.directory, stop=request.stop, drain=request.drain)
+        path = await asyncio.shield(master.take_savepoint(request.directory, stop=request.stop, drain=request.drain))
         return jobmanager_pb2.TakeSavepointResponse(job_id=master.job_id, path=path)
 
     @answering
     @while_leading
     async def RescaleJob(self, request: jobmanager_pb2.RescaleJobRequest) -> jobmanager_pb2.RescaleJobResponse:
         master = self._jobs.find(request.job)
-        changed = await master.rescale(request.parallelism, request.by_vertex)
+        changed = await asyncio.shield(master.rescale(request.parallelism, request.by_vertex))
         return jobmanager_pb2.RescaleJobResponse(job_id=master.job_id, changed=changed)
 
     @answering
