@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from millstream.core.errors import ExternalError
 from millstream.core.rpc.leader_channel import LeaderPeer
 from millstream.core.rpc.server import answering
 from millstream.proto.v1 import common_pb2, taskmanager_pb2
@@ -24,9 +25,14 @@ class TaskExecutorService(TaskExecutorServicer):
         self, request: taskmanager_pb2.DeploySubtasksRequest
     ) -> taskmanager_pb2.DeploySubtasksResponse:
         blobs = [request.modules_blob, *(deployment.payload_blob for deployment in request.subtasks)]
+        drops = self._slots.drops
         paths = await self._blobs.fetch(await self._jobmanager.here(), blobs)
+        if drops != self._slots.drops:
+            raise ExternalError("this TaskManager was given up, and dropped all subtasks, while it fetched their code")
         by_slot: dict[int, list[taskmanager_pb2.SubtaskDeployment]] = {}
         for deployment in request.subtasks:
+            if self._slots.was_cancelled(deployment.subtask):
+                continue
             by_slot.setdefault(deployment.slot, []).append(deployment)
         for slot, deployments in by_slot.items():
             part = taskmanager_pb2.DeploySubtasksRequest()

@@ -23,12 +23,13 @@ from millstream.proto.v1 import checkpoint_pb2, common_pb2, jobmanager_pb2, task
 from millstream.taskmanager.fork_server import MESSAGE_BYTES_MAX, PRELOAD_TABLES, PRELOADED, request_bytes
 from millstream.taskmanager.pulse import Pulse
 from millstream.taskmanager.slot.bootstrap import SlotBootstrap
-from millstream.taskmanager.slot_process import SlotProcess, describe_exit, name_of_end, subtask_key
+from millstream.taskmanager.slot_process import SlotProcess, SubtaskKey, describe_exit, name_of_end, subtask_key
 
 RESTART_WAIT_S: Final = 0.2
 RESTART_WAIT_S_MAX: Final = 30.0
 UNIX_PATH_BYTES_MAX: Final = 107
 BEATS_AN_INTERVAL: Final = 2
+CANCELLED_MAX: Final = 10_000
 STABLE_S: Final = 5.0
 """A slot process that lived this long, or that served a job, did not die of its start."""
 
@@ -57,6 +58,10 @@ class Slots:
         self.on_event: Callable[[SlotProcess, taskmanager_pb2.SlotEvent], None] = lambda slot, event: None
         self.on_checkpoint: Callable[[checkpoint_pb2.CheckpointReport], None] = lambda report: None
         self.on_change: Callable[[], None] = lambda: None
+        self._cancelled: dict[SubtaskKey, None] = {}
+        """The last subtasks that were cancelled and were not here."""
+        self.drops = 0
+        """How often all jobs were dropped."""
         self._count = count
         self._taskmanager_id = taskmanager_id
         self._host_id = host_id
@@ -263,19 +268,27 @@ class Slots:
 
         ``aborted_checkpoints`` were given up with that.
 
-        One that never arrived, because its deployment failed on the way, has ended by that.
+        One that never arrived, because its deployment failed on the way, has ended by that. If it arrives after all,
+        nobody waits for it.
         """
         known = {key for process in self.processes.values() for key in process.subtasks}
         for ref in refs:
             if subtask_key(ref) not in known:
+                self._cancelled[subtask_key(ref)] = None
                 status = common_pb2.SUBTASK_STATUS_CANCELED
                 self.on_report(taskmanager_pb2.SubtaskReport(subtask=ref, status=status))
+        for forgotten in list(self._cancelled)[:-CANCELLED_MAX]:
+            del self._cancelled[forgotten]
         for process in self.processes.values():
             own = [ref for ref in refs if subtask_key(ref) in process.subtasks]
             if own:
                 request = taskmanager_pb2.CancelSubtasksRequest(subtasks=own, aborted_checkpoints=aborted_checkpoints)
                 process.send(taskmanager_pb2.ToSlot(cancel=request))
                 asyncio.get_running_loop().call_later(timeout_s, self._check_cancelled, process, own, timeout_s)
+
+    def was_cancelled(self, ref: common_pb2.SubtaskRef) -> bool:
+        """Before it arrived."""
+        return subtask_key(ref) in self._cancelled
 
     def _check_cancelled(self, process: SlotProcess, refs: list[common_pb2.SubtaskRef], timeout_s: float) -> None:
         if any(subtask_key(ref) in process.subtasks for ref in refs):
@@ -293,6 +306,7 @@ class Slots:
 
     def free_all(self) -> None:
         """Drop all jobs: the JobManager is gone, or gave this TaskManager up."""
+        self.drops += 1
         for process in list(self.processes.values()):
             if process.job_id:
                 self.free(process.index, process.job_id)
