@@ -43,6 +43,7 @@ class Checkers:
         self._acknowledged: dict[tuple[str, int], dict[tuple[str, int], list[bytes]]] = defaultdict(dict)
         self._epochs: dict[str, tuple[int, int]] = {}
         """By job: number and generation of the newest checkpoint that counts."""
+        self._counted: set[tuple[str, int, int]] = set()
         self._generations: dict[str, int] = {}
         self._committed: Counter[Row] = Counter()
         self.manifests = 0
@@ -63,18 +64,13 @@ class Checkers:
             self._deployed(taskmanager_pb2.DeploySubtasksRequest.FromString(chunks[0]))
 
     def _deployed(self, request: taskmanager_pb2.DeploySubtasksRequest) -> None:
-        """An attempt starts from what counts, and has not started from something newer before."""
+        """An attempt starts from a checkpoint that counts, or did when this call was made."""
         for deployment in request.subtasks:
             match = _RESTORED.fullmatch(deployment.restored.directory.rstrip("/"))
             if match is None or match[1] != request.job_id:
                 continue
-            found = self._disk.find(f"/checkpoints/{match[1]}/epochs/{match[2]}")
-            if found is None:
-                raise Breach(f"{request.job_id} starts from checkpoint {match[2]}, which nobody has claimed")
-            if record_of(found)["generation"] != int(match[3]):
-                raise Breach(
-                    f"{request.job_id} starts from checkpoint {match[2]} of a generation that did not claim it"
-                )
+            if (match[1], int(match[2]), int(match[3])) not in self._counted:
+                raise Breach(f"{request.job_id} starts from checkpoint {match[2]}, which never counted")
 
     # -- the disk ----------------------------------------------------------------------------------------------------
 
@@ -131,6 +127,7 @@ class Checkers:
         if self._disk.find(f"/checkpoints/{job}/chk-{number}-g{generation}/{MANIFEST_NAME}") is None:
             raise Breach(f"checkpoint {number} of {job} counts without a manifest")
         self._epochs[job] = (number, generation)
+        self._counted.add((job, number, generation))
 
     # -- slots -------------------------------------------------------------------------------------------------------
 
@@ -143,7 +140,8 @@ class Checkers:
             jobs = {task.info.job_id for task in loop.tasks}
             if len(jobs) > 1:
                 raise Breach(f"{slot.process.name} has subtasks of several jobs: {sorted(jobs)}")
-            subtasks = [(task.info.vertex_id, task.info.subtask_index) for task in loop.tasks]
+            # One of a former attempt may still be there: it is cancelled when it reports itself.
+            subtasks = [(task.info.vertex_id, task.info.subtask_index, task.info.attempt) for task in loop.tasks]
             if len(set(subtasks)) < len(subtasks):
                 raise Breach(f"{slot.process.name} is booked twice: {subtasks}")
             self._credits(slot)

@@ -42,6 +42,8 @@ FAILURES_TO_RESUME: Final = (
     "ConfigError",
     "SlotDiedError",
     "InsufficientSlotsError",
+    "TaskManagerLostError",
+    "ExternalError",
     "UnavailableError",
 )
 """Kinds of errors after which a job may be FAILED while things go wrong outside."""
@@ -103,12 +105,13 @@ class SimUser:
                 parallelism = self._chance.randint(1, self._draw.slots * (self._draw.taskmanagers - 1))
                 by_vertex = {"sums": parallelism}
                 request = jobmanager_pb2.RescaleJobRequest(job=self._job_id, by_vertex=by_vertex)
-                await self._ask(self._dispatcher.RescaleJob, request)
+                await self._ask(self._dispatcher.RescaleJob, request, self._draw.user_patience_s)
             elif wish == "cancel":
-                await self._ask(self._dispatcher.CancelJob, jobmanager_pb2.CancelJobRequest(job=self._job_id))
+                cancel = jobmanager_pb2.CancelJobRequest(job=self._job_id)
+                await self._ask(self._dispatcher.CancelJob, cancel, self._draw.user_patience_s)
             else:
                 stop = jobmanager_pb2.TakeSavepointRequest(job=self._job_id, directory=SAVEPOINTS, stop=wish == "stop")
-                await self._ask(self._dispatcher.TakeSavepoint, stop)
+                await self._ask(self._dispatcher.TakeSavepoint, stop, self._draw.user_patience_s)
         except MillstreamError:
             self._wishes.append(wish)  # the job does not run just now, or the savepoint was given up
 

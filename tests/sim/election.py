@@ -85,6 +85,9 @@ class SimElection:
                 asyncio.get_running_loop().create_task(self._renew(lease, self._record))
                 return lease
 
+    def find(self) -> LeaderRecord | None:
+        return SimFinder().find()
+
     async def close(self) -> None:
         if self._record is not None:
             self._record.is_held = False

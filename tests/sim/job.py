@@ -149,9 +149,10 @@ class TransactionalSink(CommittingSink):
 
     def clean_up(self, context: SinkContext, kept: list[Any]) -> None:
         storage = SinkFiles().storage
-        own = f"{context.job_id}-{context.subtask_index}-"
         for name in storage.list("pending"):
-            if name.startswith(own) and name not in kept:
+            job, subtask, attempt, _ = name.split("-")
+            is_older = job == context.job_id and int(attempt) < context.attempt
+            if is_older and int(subtask) % context.parallelism == context.subtask_index and name not in kept:
                 storage.delete(f"pending/{name}")
 
 

@@ -69,7 +69,6 @@ def simulated_machine(loop: SimLoop, net: SimNet, disk: SimDisk, chance: random.
         "millstream.core.checkpoint.storage.LocalStorage": SimStorage,
         "millstream.jobmanager.main.MetricsServer": NoMetrics,
         "millstream.jobmanager.main.open_election": election.open_election,
-        "millstream.jobmanager.main.open_finder": election.open_finder,
         "millstream.jobmanager.main.start_over": election.start_over,
         "millstream.core.ha.leader_address.open_finder": election.open_finder,
         "millstream.core.rpc.channel.Peer.wait_until_refused": wait_until_refused,

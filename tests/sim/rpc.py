@@ -190,6 +190,8 @@ class SimChannel:
     def __init__(self, address: str, **_: Any) -> None:
         self.address = address
         self.closed = False
+        self.open: dict[_Exchange, None] = {}
+        """Calls that wait for their answers."""
 
     def unary_unary(self, path: str, *, request_serializer: Any, response_deserializer: Any, **_: Any) -> _Method:
         return _Method(self, path, request_serializer, response_deserializer)
@@ -201,7 +203,10 @@ class SimChannel:
         return _Method(self, path, request_serializer, response_deserializer, streams_in=True)
 
     async def close(self, grace: float | None = None) -> None:
+        """Calls that are under way are cancelled."""
         self.closed = True
+        for exchange in list(self.open):
+            exchange.future.cancel()
 
 
 class _Method:
@@ -239,9 +244,11 @@ class _Method:
         if self._channel.closed:
             raise grpc.aio.UsageError("the channel is closed")
         exchange = _Exchange(call, self._channel.address)
+        self._channel.open[exchange] = None
         try:
             chunks, error = await exchange.future
         finally:
+            del self._channel.open[exchange]
             exchange.over()
         if error is not None:
             raise error
@@ -270,12 +277,16 @@ class _Exchange:
     def over(self) -> None:
         """Answered, given up, or cancelled: then the server's handler is cancelled too, when it hears of it."""
         self._deadline.cancel()
-        if self._server is not None:
-            self._server.waiting.pop(self, None)
-        task = self._task
-        if task is not None and not task.done():
-            machine = self._address.rpartition(":")[0]
-            self._net.send(self._caller, machine, task.cancel, nothing)
+        server = self._server
+        if server is not None:
+            server.waiting.pop(self, None)
+            if self._task is None or not self._task.done():
+                self._net.send(self._caller, server, self._cancel, nothing)
+
+    def _cancel(self) -> None:
+        """At the server, which may have begun, or even be done."""
+        if self._task is not None:
+            self._task.cancel()
 
     def _arrive(self) -> None:
         """At the server's machine, in no process yet."""

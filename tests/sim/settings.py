@@ -30,6 +30,8 @@ class Draw:
     user: tuple[str, ...]
     """What the user does meanwhile, one after the other."""
     user_gap_s: float
+    user_patience_s: float
+    """With one call; what it asked for may happen all the same."""
 
 
 def draw(chance: random.Random) -> Draw:
@@ -59,7 +61,7 @@ def draw(chance: random.Random) -> Draw:
         shape=shape,
         cluster=cluster,
         job=_job(chance),
-        jobmanagers=pick((1,)),
+        jobmanagers=pick((1, 1, 2, 3)),
         taskmanagers=taskmanagers,
         slots=slots,
         latency_s=pick((0.0002, 0.001, 0.01, 0.05)),
@@ -67,22 +69,24 @@ def draw(chance: random.Random) -> Draw:
         disk_latency_s=pick((0.0005, 0.002, 0.02)),
         pipe_bytes=pick((300, 2_000, 64_000, 4_000_000)),
         step_s=pick((0.0002, 0.001, 0.005)),
-        fault_gap_s=pick((2.0, 5.0, 10.0)),
-        faults_until_s=pick((20.0, 40.0)),
+        fault_gap_s=pick((1.0, 2.0, 5.0)),
+        faults_until_s=pick((8.0, 16.0, 30.0)),
         user=tuple(pick(("savepoint", "stop", "cancel", "rescale")) for _ in range(pick((0, 0, 1, 3)))),
         user_gap_s=pick((1.0, 5.0)),
+        user_patience_s=pick((0.2, 2.0, 10.0)),
     )
 
 
 def _shape(chance: random.Random) -> Shape:
     pick = chance.choice
     keys = pick((1, 3, 7, 12))
+    rate, seconds = pick((1, 2, 4)), pick((5, 10, 20))
     paced = pick((True, True, False))
     return Shape(
         keys=keys,
-        records_per_key=pick((20, 40)) if paced else pick((40, 100)),
+        records_per_key=rate * seconds if paced else pick((40, 100)),
         splits=pick((1, 2, 5)),
-        rows_per_second=keys * pick((1, 2, 4)) if paced else 0,
+        rows_per_second=keys * rate if paced else 0,
         batch_rows_max=pick((1, 1, 3, 50)),
         source_parallelism=pick((1, 2, 3)),
         parallelism=pick((1, 2, 3)),
@@ -97,7 +101,7 @@ def _job(chance: random.Random) -> dict[str, Any]:
     pick = chance.choice
     unaligned = pick((True, False))
     settings: dict[str, Any] = {
-        "execution.checkpointing.interval": pick((200, 500, 1000, 3000)),
+        "execution.checkpointing.interval": pick((300, 700, 1500, 4000)),
         "execution.checkpointing.timeout": pick((1000, 5000, 30_000)),
         "execution.checkpointing.min-pause": pick((0, 0, 100, 1000)),
         "execution.checkpointing.max-concurrent-checkpoints": pick((1, 1, 2, 4)),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 from tests.sim import slots, sockets
 from tests.sim.checkers import Checkers
@@ -45,9 +45,10 @@ class Outcome:
 class World:
     """Everything of one seed."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, **changes: Any) -> None:
+        """``changes``: of what the seed draws, by field."""
         self.chance = random.Random(seed)
-        self.draw: Draw = draw(self.chance)
+        self.draw: Draw = replace(draw(self.chance), **changes)
         self.outcome = Outcome(seed)
         self.loop = SimLoop(random.Random(self.chance.random()))
         self.net = SimNet(self.loop, random.Random(self.chance.random()), self.draw.latency_s, self.draw.hiccups)
