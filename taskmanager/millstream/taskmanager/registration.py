@@ -70,6 +70,7 @@ class Registration:
         self._tasks: set[asyncio.Task[None]] = set()
         self._outlives_leader = outlives_leader
         self._registered = asyncio.Event()
+        self._is_unheard = False
         jobmanager.on_moved = self._changed.set
         slots.on_report = self._reports.put_nowait
         slots.on_event = self._relay_event
@@ -157,12 +158,13 @@ class Registration:
                 if not response.known:
                     return self._outlives_leader and response.leader_epoch != registered.leader_epoch
                 answered_s, wait_s = self._clock.monotonic_s(), REGISTER_WAIT_S
+                self._is_unheard = False
                 if response.runs_tables:
                     self._slots.preload_tables()
             except MillstreamError as error:
                 if self._clock.monotonic_s() - answered_s > timeout_s:
                     return self._outlives_leader
-                log.warning("a heartbeat was not answered: %s", error)
+                self._complain("a heartbeat was not answered", error)
                 await self._wait_for_change(wait_s)  # a new leader may just be taking over
                 wait_s = min(interval_s, REGISTER_WAIT_S_MAX, 1.5 * wait_s)
                 continue
@@ -206,7 +208,7 @@ class Registration:
                     self._slots.cancel([request.subtask], timeout_s=10.0)
                 return
             except MillstreamError as error:
-                log.warning("a report did not reach the JobManager: %s", error)
+                self._complain("a report did not reach the JobManager", error)
                 if not (self._outlives_leader and isinstance(error, UnavailableError)):
                     return
                 self._changed.set()  # a heartbeat finds out whether another one leads
@@ -233,9 +235,18 @@ class Registration:
             )
             reply.accepted, reply.payload = response.accepted, response.payload
         except MillstreamError as error:
-            log.warning("an operator event (%s) was not answered: %s", event.kind, error)
+            self._complain(f"an operator event ({event.kind}) was not answered", error)
+            if self._outlives_leader:
+                self._changed.set()
+                await self._pause(REGISTER_WAIT_S)  # the subtask tries again at once
             reply.unreachable = True
         process.send(taskmanager_pb2.ToSlot(event_reply=reply))
+
+    def _complain(self, what: str, error: MillstreamError) -> None:
+        """Once, until a heartbeat is answered: all calls fail while nobody leads."""
+        level = logging.DEBUG if self._is_unheard else logging.WARNING
+        log.log(level, "%s, trying on: %s", what, error)
+        self._is_unheard = True
 
     def _spawn(self, work: object) -> None:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)  # type: ignore[arg-type]

@@ -41,7 +41,8 @@ def settings(server: ZooKeeperServer, tmp_path: Path) -> dict[str, str]:
     return {
         "high-availability.type": "zookeeper",
         "high-availability.zookeeper.quorum": server.quorum,
-        "high-availability.zookeeper.client.session-timeout": "3 s",
+        "high-availability.zookeeper.client.session-timeout": "6 s",
+        "high-availability.storageDir": str(tmp_path / "ha"),
         "high-availability.cluster-id": tmp_path.name,
     }
 

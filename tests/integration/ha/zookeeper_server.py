@@ -15,7 +15,7 @@ from pathlib import Path
 JAR = Path("/usr/share/java/zookeeper.jar")
 MAIN_CLASS = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
 START_TIMEOUT_S = 60.0
-TICK_MS = 200
+TICK_MS = 500
 """Sessions may have time-outs of 2 to 20 ticks."""
 
 INSTALLED = JAR.exists() and shutil.which("java") is not None

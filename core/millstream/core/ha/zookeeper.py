@@ -6,12 +6,13 @@ record, and ``epoch`` the number of the last leader. The library, kazoo, comes w
 
 from __future__ import annotations
 
-import threading
-from typing import Any
+from typing import Any, Final
 
 from millstream.core.config import Configuration, options
 from millstream.core.errors import ConfigError, UnavailableError
 from millstream.core.ha.leader_finder import LeaderRecord
+
+ANSWER_TIMEOUT_S: Final = 1.0
 
 
 def cluster_path(configuration: Configuration) -> str:
@@ -45,15 +46,13 @@ def make_client(configuration: Configuration) -> Any:
 
 
 class ZooKeeperFinder:
-    """Finds the leader by a watch of its node; implements ``LeaderFinder``. A node that is gone is remembered."""
+    """Finds the leader by its node; implements ``LeaderFinder``. A node that is gone is remembered."""
 
     def __init__(self, configuration: Configuration) -> None:
         """Blocks until a server answers. Raises ``ConfigError``, ``UnavailableError``."""
-        from kazoo.recipe.watchers import DataWatch
-
         self._client = make_client(configuration)
+        self._path = leader_path(cluster_path(configuration))
         self._record: LeaderRecord | None = None
-        self._lock = threading.Lock()
         timeout_s = configuration[options.HA_ZOOKEEPER_CONNECTION_TIMEOUT].total_seconds()
         try:
             self._client.start(timeout_s)
@@ -63,18 +62,21 @@ class ZooKeeperFinder:
                 f"no ZooKeeper server answers at {configuration[options.HA_ZOOKEEPER_QUORUM]} within {timeout_s:g} s "
                 f"({options.HA_ZOOKEEPER_CONNECTION_TIMEOUT.key})."
             ) from None
-        DataWatch(self._client, leader_path(cluster_path(configuration)), self._changed)
 
     def find(self) -> LeaderRecord | None:
+        """Asks each time. (A watch would be told by a thread of kazoo's, and one that waits there for an answer of lost
+        servers keeps the client from closing.)"""
+        from kazoo.exceptions import KazooException
+
+        if not self._client.connected:
+            return self._record  # kazoo would keep the question until it is
+        try:
+            data, _ = self._client.get_async(self._path).get(timeout=ANSWER_TIMEOUT_S)
+        except (KazooException, self._client.handler.timeout_exception):
+            return self._record
+        self._record = LeaderRecord.decode(data) or self._record
         return self._record
 
     def close(self) -> None:
         self._client.stop()
         self._client.close()
-
-    def _changed(self, data: bytes | None, stat: object) -> None:
-        """On a thread of kazoo's."""
-        record = LeaderRecord.decode(data) if data is not None else None
-        with self._lock:
-            if record is not None and (self._record is None or record.epoch >= self._record.epoch):
-                self._record = record

@@ -58,6 +58,7 @@ class ZooKeeperElection:
         self._renewing: threading.Thread | None = None
 
     async def lead(self, address: str) -> Leadership:
+        self._client.add_listener(self._heard)
         self._client.start_async()
         claim = await asyncio.to_thread(self._await_turn, address)
         until_s = claim.asked_s + BELIEVED_PART * self._timeout_s
@@ -84,6 +85,7 @@ class ZooKeeperElection:
     def _await_turn(self, address: str) -> Claim:
         """Until the leader's node is ours. Raises ``FencedError`` when closed before."""
         complained = False
+        self._changed.wait(LOOK_INTERVAL_S)  # for the connection
         while not self._closed.is_set():
             self._changed.clear()
             try:
@@ -148,12 +150,15 @@ class ZooKeeperElection:
         from kazoo.exceptions import NoNodeError
 
         try:
-            notify = (lambda event: self._changed.set()) if watch else None
-            data, stat = self._ask(self._client.get_async(self._leader, watch=notify))
+            data, stat = self._ask(self._client.get_async(self._leader, watch=self._heard if watch else None))
         except NoNodeError:
             return None
         self._record = LeaderRecord.decode(data)
         return (0 if self._record is None else self._record.epoch), stat.ephemeralOwner
+
+    def _heard(self, what: object) -> None:
+        """On a thread of kazoo's: the leader's node or the state of the connection has changed."""
+        self._changed.set()
 
     def _ask(self, answer: Any) -> Any:
         return answer.get(timeout=self._timeout_s / QUESTIONS_PER_TIMEOUT)
