@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,7 @@ ROUNDS_A_CLUSTER = 5
 def main(arguments: list[str] | None = None) -> int:
     """The exit status: 0 when every record was there exactly once, and nothing hung or crashed."""
     options = _parse(arguments)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # leave nothing mounted or running
     started_s = SystemClock().monotonic_s()
     for need, reason in impossible().items():
         kinds = [name for name, kind in KINDS.items() if need in kind.needs]

@@ -23,6 +23,8 @@ from millstream.proto.v1.taskmanager_pb2_grpc import TaskExecutorStub
 
 DEPLOY_DEADLINE_S: Final = 60.0
 _RETRY: Final = RetryPolicy(attempts_max=3)
+_INSIST: Final = RetryPolicy(attempts_max=8)
+"""For some seven seconds, unless the TaskManager is given up before: a checkpoint waits for its timeout otherwise."""
 _ADDRESS: Final = re.compile(r"[\w.:%\[\]-]+:\d{1,5}")
 
 log = logging.getLogger("millstream.jobmanager")
@@ -125,7 +127,7 @@ class TaskManagers:
         """To a subtask; again if the connection was lost, where that does no harm. Raises ``MillstreamError``."""
         known = self.registered.get(taskmanager)
         if known is not None:
-            retry = _RETRY if event.kind in (TRIGGER, COMPLETED, ABORTED) else None
+            retry = _INSIST if event.kind in (TRIGGER, COMPLETED, ABORTED) else None
             await known.peer.call(known.executor.SendToSubtask, event, retry=retry)
 
     async def free(self, slot_id: SlotId, job_id: str) -> None:
