@@ -17,6 +17,8 @@ class SplitQueueEnumerator(SplitEnumerator[SplitT]):
     Whoever asks first gets the next split, so a slow reader gets fewer of them.
     """
 
+    takes_out = True
+
     def __init__(
         self,
         context: EnumeratorContext,
@@ -39,6 +41,10 @@ class SplitQueueEnumerator(SplitEnumerator[SplitT]):
 
     def add_splits_back(self, splits: list[SplitT], subtask: int) -> None:
         self._queue.extendleft(reversed(splits))
+
+    def take_out(self, splits: list[SplitT]) -> None:
+        for split in splits:
+            self._queue.remove(split)
 
     def snapshot_state(self) -> Any:
         return list(self._queue)

@@ -116,6 +116,27 @@ def test_how_a_job_was_about_to_end_is_found_by_every_later_leader(leaders: Lead
         assert found.ending == ending
 
 
+def test_what_was_appended_to_a_journal_counts_with_the_record_before_it(leaders: Leaders, storage: Storage) -> None:
+    one = leaders.first()
+    one.accept(job(), 7)
+    one.put_source(ONE, "v", journal("all"))
+    for count in (1, 2):
+        splits = [b"%d" % number for number in range(count)]
+        one.put_source(ONE, "v", job_store_pb2.SourceJournal(attempt=1, appended=True, handed_out=splits))
+    two = leaders.next()
+    (found,) = two.recover().jobs
+    expected = job_store_pb2.SourceJournal(attempt=1, enumerator=b"all", handed_out=[b"0", b"1"])
+    assert found.sources == {"v": expected}
+    two.put_source(ONE, "v", job_store_pb2.SourceJournal(attempt=1, appended=True, handed_out=[b"2"]))
+    expected.handed_out.append(b"2")
+    assert leaders.next().recover().jobs[0].sources == {"v": expected}
+    three = leaders.next()
+    three.recover()
+    three.put_source(ONE, "v", journal("rest"))
+    assert leaders.next().recover().jobs[0].sources == {"v": journal("rest")}
+    assert kinds(storage) == ["accepted", f"blob-{blob_key(CODE)}", "graph", "source-v"]
+
+
 def test_former_records_are_removed(leaders: Leaders, storage: Storage) -> None:
     one = leaders.first()
     one.accept(job(), 7)

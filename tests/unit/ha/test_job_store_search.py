@@ -24,7 +24,7 @@ from millstream.core.errors import DamagedStateError, FencedError
 from millstream.core.ids import JobId
 from millstream.core.rpc.blobs import blob_key
 from millstream.jobmanager.ha.job_records import parse
-from millstream.jobmanager.ha.job_store import Recovered
+from millstream.jobmanager.ha.job_store import Recovered, StoredJob
 from millstream.jobmanager.ha.storage_job_store import StorageJobStore
 from millstream.proto.v1 import common_pb2, job_graph_pb2, job_store_pb2, jobmanager_pb2
 
@@ -192,7 +192,7 @@ class World:
             found = store.recover()
             leader.found = found
             for job in found.jobs:
-                state = int(job.sources["v"].enumerator) if "v" in job.sources else 0
+                state = told_by(job)
                 leader.done[job.graph.job_id] = Done(job.attempt, state, job.ending is not None)
             for result in found.results:
                 self.over.setdefault(result.summary.job_id, epoch)
@@ -234,7 +234,10 @@ class World:
 
     def _journal(self, leader: Leader, job_id: str) -> None:
         state = leader.done[job_id].journal + 1
-        leader.store.put_source(JobId(job_id), "v", job_store_pb2.SourceJournal(enumerator=b"%d" % state))
+        journal = job_store_pb2.SourceJournal(enumerator=b"%d" % state)
+        if state % 2 == 0:  # what the last record has, and one thing more
+            journal = job_store_pb2.SourceJournal(appended=True, handed_out=[b"more"])
+        leader.store.put_source(JobId(job_id), "v", journal)
         leader.done[job_id].journal = state
         self.check()
 
@@ -269,7 +272,7 @@ class World:
                 for job_id, done in earlier.done.items():
                     if job_id in jobs:
                         job = jobs[job_id]
-                        state = int(job.sources["v"].enumerator) if "v" in job.sources else 0
+                        state = told_by(job)
                         found = (job.attempt, state, job.ending is not None)
                         told = f"leader {later.epoch} found {found} of {job_id}, leader {earlier.epoch} knew {done}"
                         assert not done.ended, told
@@ -299,6 +302,11 @@ class World:
         assert sorted(path for path in self.files if path.startswith("epochs/")) == [
             f"epochs/leads.{last.epoch}", f"epochs/recovered.{last.epoch}",
         ]  # fmt: skip
+
+
+def told_by(job: StoredJob) -> int:
+    journal = job.sources.get("v")
+    return 0 if journal is None else int(journal.enumerator) + len(journal.handed_out)
 
 
 def graph(job_id: str, attempt: int = 0) -> job_graph_pb2.JobGraph:
@@ -359,8 +367,17 @@ def done(who: int, *acts: str) -> list[tuple[str, int, int]]:
     return [step for act in acts for step in ((act, who, 0), ("finish", who, 0))]
 
 
-BEFORE = done(0, "accept", "put", "journal")
-MEANWHILE: list[list[str]] = [[], ["put"], ["journal"], ["will_end"], ["accept"], ["end"], ["end", "forget"]]
+BEFORE = done(0, "accept", "put", "journal", "journal")
+MEANWHILE: list[list[str]] = [
+    [],
+    ["put"],
+    ["journal"],
+    ["journal", "journal"],
+    ["will_end"],
+    ["accept"],
+    ["end"],
+    ["end", "forget"],
+]
 
 
 @pytest.mark.parametrize("results_max", [0, 2])

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import cloudpickle
 import pytest
@@ -17,7 +18,7 @@ from millstream.core.api.source import EnumeratorContext, SplitEnumerator
 from millstream.core.errors import ExternalError, FencedError
 from millstream.core.source_events import ADD_SPLITS, ASK_AGAIN, NO_MORE_SPLITS, split_number
 from millstream.jobmanager.coordinators import source as module
-from millstream.jobmanager.coordinators.hand_outs import HandOut, HandOuts
+from millstream.jobmanager.coordinators.hand_outs import APPENDED_MAX, HandOut, HandOuts
 from millstream.jobmanager.coordinators.source import SourceCoordinator
 from millstream.proto.v1 import job_graph_pb2, job_store_pb2
 
@@ -28,6 +29,8 @@ VERTEX = vertex("v1", READERS, name="numbers", operators=[job_graph_pb2.Operator
 
 class Enumerator(SplitEnumerator[int]):
     """Gives one split to the first reader at the start, and then one to each that asks."""
+
+    takes_out = True
 
     def __init__(self, context: EnumeratorContext, left: list[int], fresh: bool) -> None:
         self._context, self._left, self._fresh = context, list(left), fresh
@@ -42,18 +45,30 @@ class Enumerator(SplitEnumerator[int]):
         else:
             self._context.no_more_splits(subtask)
 
+    def take_out(self, splits: list[int]) -> None:
+        self._left = [split for split in self._left if split not in splits]
+
     def snapshot_state(self) -> list[int]:
         return list(self._left)
+
+
+class Copied(Enumerator):
+    """Out of which nothing can be taken."""
+
+    takes_out = False
 
 
 class Numbers:
     """As much of a source as its coordinator needs."""
 
+    def __init__(self, kind: type[Enumerator]) -> None:
+        self._kind = kind
+
     def create_enumerator(self, context: EnumeratorContext) -> Enumerator:
-        return Enumerator(context, list(range(SPLITS)), fresh=True)
+        return self._kind(context, list(range(SPLITS)), fresh=True)
 
     def restore_enumerator(self, context: EnumeratorContext, state: list[int]) -> Enumerator:
-        return Enumerator(context, state, fresh=False)
+        return self._kind(context, state, fresh=False)
 
 
 class Died(BaseException):
@@ -82,17 +97,33 @@ class Reader:
             self.waits = False
 
 
+def whole(before: list[job_store_pb2.SourceJournal], journal: job_store_pb2.SourceJournal) -> Any:
+    """As the job store finds it."""
+    if not journal.appended:
+        return journal
+    (*_, base) = (record for record in before if not record.base)
+    handed_out = [*base.handed_out, *journal.handed_out]
+    return job_store_pb2.SourceJournal(
+        attempt=journal.attempt,
+        enumerator=base.enumerator,
+        numbers=journal.numbers,
+        unsent=journal.unsent,
+        handed_out=handed_out,
+        base="of an appended one",
+    )
+
+
 class Leader:
     """Dies at the ``lives``-th thing that others see of it: a record, or a message before or after it arrives."""
 
-    def __init__(self, readers: list[Reader], lives: int) -> None:
+    def __init__(self, readers: list[Reader], lives: int, adopted: job_store_pb2.SourceJournal | None = None) -> None:
         self.readers = readers
         self.lives = lives
-        self.journals: list[job_store_pb2.SourceJournal] = []
+        self.journals = [] if adopted is None else [adopted]
 
     def keep(self, journal: job_store_pb2.SourceJournal) -> None:
         self._step()
-        self.journals.append(journal)
+        self.journals.append(whole(self.journals, journal))
         self._step()
 
     async def send(self, vertex_id: str, index: int, operator_id: str, kind: str, payload: bytes) -> None:
@@ -106,10 +137,10 @@ class Leader:
             raise Died
 
 
-@pytest.fixture(scope="module")
-def blob(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=[Enumerator, Copied])
+def blob(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("source") / "blob"
-    path.write_bytes(cloudpickle.dumps(Numbers()))
+    path.write_bytes(cloudpickle.dumps(Numbers(request.param)))
     return path
 
 
@@ -128,7 +159,9 @@ def read_all(blob: Path, lives: list[int], order: list[int]) -> list[Reader]:
 async def read_all_by(executor: ThreadPoolExecutor, blob: Path, lives: list[int], order: list[int]) -> list[Reader]:
     readers, journal = [Reader() for _ in range(READERS)], None
     for life in [*lives, -1]:
-        leader = Leader(readers, life)
+        if journal is not None:
+            journal.base = ""  # written again as a whole one
+        leader = Leader(readers, life, journal)
         coordinator = SourceCoordinator(VERTEX, blob, executor, leader.send, None, leader.keep, 0, journal)
         try:
             if journal is None:
@@ -233,3 +266,19 @@ def test_what_changes_nothing_is_not_recorded() -> None:
     assert hand_outs.to_keep(3, b"other") is not None
     again = HandOuts.of_journal(kept)
     assert again.to_keep(3, b"state") is None and [event.subtask for event in again.unsent] == [1]
+
+
+def test_the_state_is_copied_once_in_a_while() -> None:
+    hand_outs = HandOuts(1)
+    assert not hand_outs.may_append()
+    assert hand_outs.to_keep(0, b"state") is not None
+    for number in range(APPENDED_MAX):
+        hand_outs.add([HandOut(0, ADD_SPLITS, b"%d" % number)])
+        assert hand_outs.may_append()
+        journal = hand_outs.to_append(0)
+        assert journal is not None and len(journal.handed_out) == number + 1 and not journal.enumerator
+        assert hand_outs.to_append(0) is None
+    hand_outs.add([HandOut(0, ADD_SPLITS, b"last")])
+    assert not hand_outs.may_append()
+    journal = hand_outs.to_keep(0, b"other")
+    assert journal is not None and not journal.handed_out and hand_outs.may_append()

@@ -146,6 +146,16 @@ def test_a_failing_enumerator_is_the_users_and_names_the_source(
     with_coordinator(blob_of(tmp_path, Source(method)), executor, use)
 
 
+def test_an_enumerator_that_stops_an_iteration_ends_the_wait(tmp_path: Path, executor: ThreadPoolExecutor) -> None:
+    """No future takes this exception: whoever awaited it waited for ever."""
+
+    async def use(coordinator: SourceCoordinator) -> None:
+        with pytest.raises(UserCodeError, match="enumerator of source 'numbers' failed: RuntimeError: StopIteration"):
+            await coordinator.start()
+
+    with_coordinator(blob_of(tmp_path, Source("start", StopIteration)), executor, use)
+
+
 def test_an_error_of_millstream_passes_unchanged(tmp_path: Path, executor: ThreadPoolExecutor) -> None:
     async def use(coordinator: SourceCoordinator) -> None:
         with pytest.raises(ConfigError, match=r"^no start$"):

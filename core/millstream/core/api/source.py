@@ -93,6 +93,14 @@ class SplitEnumerator(ABC, Generic[SplitT]):
     def snapshot_state(self) -> Any:
         """Picklable state from which ``Source.restore_enumerator`` continues."""
 
+    takes_out: ClassVar[bool] = False
+    """Whether it has ``take_out``: then its state need not be copied for each split, where another JobManager may go on
+    with it."""
+
+    def take_out(self, splits: list[SplitT]) -> None:
+        """Called after ``start`` of one that was restored: these were handed out since its state was taken."""
+        raise RuntimeError(f"{type(self).__name__} cannot take splits out")
+
     def close(self) -> None:
         """Release what ``start`` took."""
 

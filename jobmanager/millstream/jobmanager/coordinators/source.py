@@ -87,6 +87,9 @@ class SourceCoordinator:
         self._enumerator: SplitEnumerator[Any] | None = None
         self._restored = restored if journal is None else journal.enumerator
         self._hand_outs = HandOuts(vertex.parallelism) if journal is None else HandOuts.of_journal(journal)
+        self._handed_out = [] if journal is None else list(journal.handed_out)
+        """Since the state was taken from which the enumerator starts."""
+        self._asked: list[int] = []
         self._turn = asyncio.Lock()  # a call and the sending of what it hands out are one
         self._held = True
         """Nothing is sent, for it would be too early: readers are not there yet, or part of a checkpoint."""
@@ -97,7 +100,8 @@ class SourceCoordinator:
     async def start(self) -> None:
         """Load and start the enumerator; nothing is sent before ``release``. Raises ``MillstreamError`` in the user's
         words."""
-        await self._run(self._start)
+        async with self._turn:
+            await self._run(self._start)
         self._up.set()
 
     async def resume(self) -> None:
@@ -112,9 +116,12 @@ class SourceCoordinator:
         return self._enumerator is not None
 
     async def request_split(self, subtask: int) -> None:
-        """A reader has no split left."""
-        assert self._enumerator is not None
-        await self._run(self._enumerator.handle_split_request, subtask)
+        """A reader has no split left. Those that ask at the same time are answered together."""
+        self._asked.append(subtask)
+        async with self._turn:
+            if self._asked:
+                asked, self._asked = self._asked, []
+                await self._run(self._answer, asked)
 
     async def snapshot(self) -> bytes:
         """The enumerator's state. What it hands out from now on waits for ``release``.
@@ -147,6 +154,8 @@ class SourceCoordinator:
         else:
             enumerator = source.restore_enumerator(self._context, cloudpickle.loads(self._restored))
         enumerator.start()
+        if self._handed_out:
+            enumerator.take_out([split for pickled in self._handed_out for split in cloudpickle.loads(pickled)])
         self._enumerator = enumerator
 
     def _snapshot(self) -> bytes:
@@ -155,19 +164,27 @@ class SourceCoordinator:
         state: bytes = cloudpickle.dumps(self._enumerator.snapshot_state())
         return state
 
+    def _answer(self, subtasks: list[int]) -> None:
+        assert self._enumerator is not None
+        for subtask in subtasks:
+            self._enumerator.handle_split_request(subtask)
+
     async def _run(self, call: Callable[..., None], *arguments: Any) -> None:
-        async with self._turn:
-            await self._call(call, *arguments)
-            outgoing, self._context.outgoing = self._context.outgoing, []
-            self._hand_outs.add(outgoing)
-            if self._keep is not None:
-                await self._record(self._keep)
-            if not self._held:
-                await self._send_all()
+        """In the caller's turn."""
+        await self._call(call, *arguments)
+        outgoing, self._context.outgoing = self._context.outgoing, []
+        self._hand_outs.add(outgoing)
+        if self._keep is not None:
+            await self._record(self._keep)
+        if not self._held:
+            await self._send_all()
 
     async def _record(self, keep: Keep) -> None:
         """Until the storage takes it: nothing may be sent that nobody would know of."""
-        journal = self._hand_outs.to_keep(self._attempt, await self._call(self._snapshot))
+        if self._enumerator is not None and self._enumerator.takes_out and self._hand_outs.may_append():
+            journal = self._hand_outs.to_append(self._attempt)
+        else:
+            journal = self._hand_outs.to_keep(self._attempt, await self._call(self._snapshot))
         while journal is not None and not self._closed:
             try:
                 await self._call(keep, journal)
@@ -191,7 +208,7 @@ class SourceCoordinator:
     async def _call(self, call: Callable[..., R], *arguments: Any) -> R:
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._executor, call, *arguments)
+            return await loop.run_in_executor(self._executor, _called, call, *arguments)
         except MillstreamError:
             raise
         except Exception as error:
@@ -199,3 +216,10 @@ class SourceCoordinator:
                 f"the enumerator of source {self._vertex.name!r} failed: {type(error).__name__}: {error}",
                 place=ErrorPlace(operator=self._vertex.name),
             ) from error
+
+
+def _called(call: Callable[..., R], *arguments: Any) -> R:
+    try:
+        return call(*arguments)
+    except StopIteration as error:  # no future takes it, and whoever waits would wait for ever
+        raise RuntimeError("StopIteration") from error

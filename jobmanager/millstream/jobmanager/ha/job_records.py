@@ -8,6 +8,7 @@ ever overwritten, and every name carries the epoch of the leader that wrote it::
     jobs/<job>.graph.<e>.<n>          the job as it is to run; the highest (e, n) counts
     jobs/<job>.accepted.<e>.<n>       that there is a graph to be found
     jobs/<job>.source-<v>.<e>.<n>     the journal of a source; the highest (e, n) counts
+    jobs/<job>.since-<v>.<e>.<n>      what is appended to it; names the record to which, and counts only with that
     jobs/<job>.ending.<e>.<n>         how the job is about to end
     jobs/<job>.blob-<key>.<e>.<n>     user code
     jobs/<job>.result.<e>.<n>         how the job ended
@@ -37,6 +38,7 @@ ACCEPTED: Final = "accepted"
 RESULT: Final = "result"
 ENDING: Final = "ending"
 _SOURCE: Final = "source-"
+_SINCE: Final = "since-"
 _BLOB: Final = "blob-"
 _RECORD: Final = re.compile(r"([^.]+)\.([^.]+)\.(\d+)\.(\d+)")
 _EPOCH: Final = re.compile(r"(leads|recovered)\.(\d+)")
@@ -61,6 +63,10 @@ class Record(NamedTuple):
 
 def source_kind(vertex_id: str) -> str:
     return _SOURCE + vertex_id
+
+
+def since_kind(vertex_id: str) -> str:
+    return _SINCE + vertex_id
 
 
 def blob_kind(key: str) -> str:

@@ -62,7 +62,7 @@ class JobStore(Protocol):
         ...
 
     def put_source(self, job_id: JobId, vertex_id: str, journal: job_store_pb2.SourceJournal) -> None:
-        """Before what it tells is handed out; it replaces the former one of the vertex."""
+        """Before what it tells is handed out; it replaces the former one of the vertex, or is ``appended`` to it."""
         ...
 
     def will_end(self, job_id: JobId, ending: job_store_pb2.JobEnding) -> None:

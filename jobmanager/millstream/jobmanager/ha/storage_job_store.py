@@ -37,6 +37,7 @@ from millstream.jobmanager.ha.job_records import (
     parse,
     recovered_path,
     removal_order,
+    since_kind,
     source_kind,
 )
 from millstream.jobmanager.ha.job_store import Recovered, StoredJob
@@ -120,11 +121,25 @@ class StorageJobStore:
                 continue
             blob = kept.get(key, Record(job_id, blob_kind(key), self._epoch, 0))
             self._blobs.bring(key, partial(self._storage.fetch, blob.path), self._place(blob))
-        journals = files.sources().items()
-        sources = {vertex: self._read_message(r, job_store_pb2.SourceJournal) for vertex, r in journals}
+        sources = {vertex: self._read_journal(vertex, record, files) for vertex, record in files.sources().items()}
         planned = files.newest.get(ENDING)
         ending = None if planned is None else self._read_message(planned, job_store_pb2.JobEnding)
         return StoredJob(record.graph, record.attempt, record.submitted_ms, sources, ending)
+
+    def _read_journal(self, vertex: str, record: Record, files: JobFiles) -> job_store_pb2.SourceJournal:
+        """With what was appended to it."""
+        journal = self._read_message(record, job_store_pb2.SourceJournal)
+        since = files.newest.get(since_kind(vertex))
+        appended = None if since is None else self._read_message(since, job_store_pb2.SourceJournal)
+        if appended is None or appended.base != record.name:
+            return journal
+        return job_store_pb2.SourceJournal(
+            attempt=appended.attempt,
+            enumerator=journal.enumerator,
+            numbers=appended.numbers,
+            unsent=appended.unsent,
+            handed_out=[*journal.handed_out, *appended.handed_out],
+        )
 
     def _adopt(self, job: StoredJob, files: JobFiles) -> StoredJob:
         """Write it again as this leader's."""
@@ -213,7 +228,11 @@ class StorageJobStore:
             self._jobs[graph.job_id] = record
 
     def put_source(self, job_id: JobId, vertex_id: str, journal: job_store_pb2.SourceJournal) -> None:
-        self._write(job_id, source_kind(vertex_id), journal.SerializeToString())
+        kind = source_kind(vertex_id)
+        if journal.appended:
+            journal.base = self._newest[job_id, kind].name
+            kind = since_kind(vertex_id)
+        self._write(job_id, kind, journal.SerializeToString())
 
     def will_end(self, job_id: JobId, ending: job_store_pb2.JobEnding) -> None:
         self._write(job_id, ENDING, ending.SerializeToString())

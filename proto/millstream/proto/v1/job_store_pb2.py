@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from millstream.proto.v1 import job_graph_pb2 as millstream_dot_proto_dot_v1_dot_job__graph__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#millstream/proto/v1/job_store.proto\x12\x13millstream.proto.v1\x1a#millstream/proto/v1/job_graph.proto\"`\n\tJobRecord\x12,\n\x05graph\x18\x01 \x01(\x0b\x32\x1d.millstream.proto.v1.JobGraph\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x14\n\x0csubmitted_ms\x18\x03 \x01(\x03\"D\n\tJobEnding\x12\x11\n\tsavepoint\x18\x01 \x01(\t\x12\x15\n\rcheckpoint_id\x18\x02 \x01(\x04\x12\r\n\x05\x64rain\x18\x03 \x01(\x08\"\xac\x01\n\rSourceJournal\x12\x0f\n\x07\x61ttempt\x18\x01 \x01(\r\x12\x12\n\nenumerator\x18\x02 \x01(\x0c\x12\x0f\n\x07numbers\x18\x03 \x03(\x04\x12\x39\n\x06unsent\x18\x04 \x03(\x0b\x32).millstream.proto.v1.SourceJournal.Unsent\x1a*\n\x06Unsent\x12\x0f\n\x07subtask\x18\x01 \x01(\r\x12\x0f\n\x07payload\x18\x02 \x01(\x0c\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#millstream/proto/v1/job_store.proto\x12\x13millstream.proto.v1\x1a#millstream/proto/v1/job_graph.proto\"`\n\tJobRecord\x12,\n\x05graph\x18\x01 \x01(\x0b\x32\x1d.millstream.proto.v1.JobGraph\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x14\n\x0csubmitted_ms\x18\x03 \x01(\x03\"D\n\tJobEnding\x12\x11\n\tsavepoint\x18\x01 \x01(\t\x12\x15\n\rcheckpoint_id\x18\x02 \x01(\x04\x12\r\n\x05\x64rain\x18\x03 \x01(\x08\"\xe0\x01\n\rSourceJournal\x12\x0f\n\x07\x61ttempt\x18\x01 \x01(\r\x12\x12\n\nenumerator\x18\x02 \x01(\x0c\x12\x0f\n\x07numbers\x18\x03 \x03(\x04\x12\x39\n\x06unsent\x18\x04 \x03(\x0b\x32).millstream.proto.v1.SourceJournal.Unsent\x12\x12\n\nhanded_out\x18\x05 \x03(\x0c\x12\x10\n\x08\x61ppended\x18\x06 \x01(\x08\x12\x0c\n\x04\x62\x61se\x18\x07 \x01(\t\x1a*\n\x06Unsent\x12\x0f\n\x07subtask\x18\x01 \x01(\r\x12\x0f\n\x07payload\x18\x02 \x01(\x0c\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,7 +37,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_JOBENDING']._serialized_start=195
   _globals['_JOBENDING']._serialized_end=263
   _globals['_SOURCEJOURNAL']._serialized_start=266
-  _globals['_SOURCEJOURNAL']._serialized_end=438
-  _globals['_SOURCEJOURNAL_UNSENT']._serialized_start=396
-  _globals['_SOURCEJOURNAL_UNSENT']._serialized_end=438
+  _globals['_SOURCEJOURNAL']._serialized_end=490
+  _globals['_SOURCEJOURNAL_UNSENT']._serialized_start=448
+  _globals['_SOURCEJOURNAL_UNSENT']._serialized_end=490
 # @@protoc_insertion_point(module_scope)

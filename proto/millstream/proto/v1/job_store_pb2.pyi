@@ -108,10 +108,17 @@ class SourceJournal(_message.Message):
     ENUMERATOR_FIELD_NUMBER: _builtins.int
     NUMBERS_FIELD_NUMBER: _builtins.int
     UNSENT_FIELD_NUMBER: _builtins.int
+    HANDED_OUT_FIELD_NUMBER: _builtins.int
+    APPENDED_FIELD_NUMBER: _builtins.int
+    BASE_FIELD_NUMBER: _builtins.int
     attempt: _builtins.int
     """of the vertex"""
     enumerator: _builtins.bytes
     """pickled state"""
+    appended: _builtins.bool
+    """to the last record that was not: enumerator is there, and what comes before in handed_out"""
+    base: _builtins.str
+    """the name of that record"""
     @_builtins.property
     def numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """by subtask, that of the last splits it was to get"""
@@ -120,6 +127,10 @@ class SourceJournal(_message.Message):
     def unsent(self) -> _containers.RepeatedCompositeFieldContainer[Global___SourceJournal.Unsent]:
         """splits that may not have arrived, with their numbers"""
 
+    @_builtins.property
+    def handed_out(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """pickled lists of splits that the state has and that were handed out since"""
+
     def __init__(
         self,
         *,
@@ -127,10 +138,13 @@ class SourceJournal(_message.Message):
         enumerator: _builtins.bytes = ...,
         numbers: _abc.Iterable[_builtins.int] | None = ...,
         unsent: _abc.Iterable[Global___SourceJournal.Unsent] | None = ...,
+        handed_out: _abc.Iterable[_builtins.bytes] | None = ...,
+        appended: _builtins.bool = ...,
+        base: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "enumerator", b"enumerator", "numbers", b"numbers", "unsent", b"unsent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["appended", b"appended", "attempt", b"attempt", "base", b"base", "enumerator", b"enumerator", "handed_out", b"handed_out", "numbers", b"numbers", "unsent", b"unsent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
