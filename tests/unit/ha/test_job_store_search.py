@@ -28,7 +28,9 @@ from millstream.jobmanager.ha.job_store import Recovered, StoredJob
 from millstream.jobmanager.ha.storage_job_store import StorageJobStore
 from millstream.proto.v1 import common_pb2, job_graph_pb2, job_store_pb2, jobmanager_pb2
 
-WAIT_S = 30.0
+pytestmark = pytest.mark.timeout(600)
+
+WAIT_S = 100.0
 LEADERS_MAX = 5
 KEY = blob_key(b"code")
 
@@ -391,7 +393,7 @@ def test_a_leader_that_is_frozen_at_any_step_of_what_it_does(act: str, results_m
             second, thaw, third = done(1, *meanwhile), ("finish", 0, 0), [("elect", 0, 0), ("finish", 2, 0)]
             run(results_max, [*frozen, *second, thaw, *third])
             run(results_max, [*frozen, *second, *third, thaw])
-            run(results_max, [*frozen, thaw, *second, *third])
+        run(results_max, [*frozen, thaw, ("elect", 0, 0), ("finish", 2, 0)])
 
 
 @pytest.mark.parametrize("act", ACTS)
