@@ -57,7 +57,10 @@ class _Connection:
         return len(self._out) > 0
 
     def write(self) -> None:
-        """Send what the socket takes. ``OSError`` when the server has closed."""
+        """Send what the socket takes, if only the end. ``OSError`` when the server has closed."""
+        if not self.writes:
+            self._finish()
+            return
         count = self.sock.send(self._out[:1] if self._sliced else self._out)
         self.bytes_sent += count
         self._out = self._out[count:]
@@ -146,7 +149,7 @@ class Engine:
         for key, events in self._selector.select(wait_s):
             connection: _Connection = key.data
             try:
-                if events & selectors.EVENT_WRITE and connection.writes:
+                if events & selectors.EVENT_WRITE and not connection.ended:
                     connection.write()
                 if events & selectors.EVENT_READ and not connection.read():
                     self._close(connection)
