@@ -15,6 +15,7 @@ from millstream.table import EnvironmentSettings, TableEnvironment
 from millstream.testing import MiniCluster
 
 JOBMANAGERS: Final = 2
+ASK_INTERVAL_S: Final = 0.05
 _KERNELS: Final = "/numba/"
 _COLUMNS: Final = "n BIGINT, k BIGINT, seen BIGINT, total BIGINT"
 
@@ -82,7 +83,9 @@ class MillstreamCluster:
         return min((change.at_ms / 1000 for change in changes if change.at_ms / 1000 > since_s), default=None)
 
     def restarted(self, since_s: float) -> bool:
-        return _attempts(self._details()) != self._attempts
+        while (job := self._details()) is None:
+            time.sleep(ASK_INTERVAL_S)
+        return _attempts(job) != self._attempts
 
     def _details(self) -> Any:
         try:
@@ -134,4 +137,4 @@ def _is_warm(pid: int) -> bool:
 
 def _attempts(job: Any) -> list[int]:
     """Of each subtask, in order."""
-    return [] if job is None else [subtask.attempt for vertex in job.vertices for subtask in vertex.subtasks]
+    return [subtask.attempt for vertex in job.vertices for subtask in vertex.subtasks]
