@@ -6,6 +6,7 @@ from typing import Final
 
 from tests.bugbank.bug import Bug, Edit, chaos, tests
 
+COORDINATION: Final = "tests/unit/checkpoints/test_coordinator.py"
 COORDINATOR: Final = "millstream.jobmanager.checkpointing.coordinator"
 DRIVER: Final = "millstream.jobmanager.checkpointing.driver"
 GARBAGE: Final = "millstream.jobmanager.checkpointing.garbage"
@@ -57,7 +58,7 @@ BUGS: Final = [
                 "list(self._pending.values())",
             ),
         ),
-        (tests("tests/unit/checkpoints/test_coordinator.py", "goes_on_when_the_job_stops"),),
+        (tests(COORDINATION, chosen="goes_on_when_the_job_stops"),),
         in_ci=True,
     ),
     Bug(
@@ -70,7 +71,7 @@ BUGS: Final = [
                 "if obsolete not in {pending.base_id for pending in self._pending.values()}]",
             ),
         ),
-        (tests("tests/unit/checkpoints/test_coordinator.py", "completed_meanwhile|TestCoordination"),),
+        (tests(COORDINATION, chosen="completed_meanwhile"),),
         in_ci=True,
     ),
     Bug(

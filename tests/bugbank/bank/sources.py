@@ -68,7 +68,7 @@ BUGS: Final = [
                 "            if number < 0:\n",
             ),
         ),
-        (tests("tests/unit/jobmanager/test_hand_outs.py"),),
+        (tests("tests/unit/operators/test_edges.py"),),
     ),
     Bug(
         "enumerators-start-anew",

@@ -32,7 +32,7 @@ BUGS: Final = [
                 "min(run.last_group, groups.stop - 2)",
             ),
         ),
-        (tests("tests/unit/state/test_backends.py tests/unit/state/test_heap_state.py"),),
+        (tests("tests/unit/state/test_backends.py", chosen="two_subtasks"),),
     ),
     Bug(
         "a-split-is-dealt-out-twice",
@@ -97,7 +97,7 @@ BUGS: Final = [
                 "        for key in keys:\n            if key in copies:\n",
             ),
         ),
-        (tests("tests/unit/state/test_heap_state.py"),),
+        (tests("tests/unit/state/test_backends.py", chosen="rows_change_while"),),
     ),
     Bug(
         "changes-of-a-checkpoint-that-failed-are-forgotten",
@@ -109,6 +109,6 @@ BUGS: Final = [
                 "        return [self._taken[checkpoint_id]]\n",
             ),
         ),
-        (tests("tests/unit/state/test_heap_state.py"),),
+        (tests("tests/unit/state/test_backends.py", chosen="many_failed"),),
     ),
 ]
