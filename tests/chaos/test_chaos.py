@@ -33,6 +33,7 @@ SELECTION = [
     ("aligned-rocksdb", 10, "reset,blackhole"),
     ("timeout", 11, "reset-data,mute"),
     ("unaligned-rocksdb", 12, "disk-full,upload"),
+    ("sql", 13, "slot,leader"),
     ("rescaling-rocksdb", 7, "rescale,leader,rescale-live"),
     ("rescaling-unaligned", 8, "rescale-live,slot"),
 ]
