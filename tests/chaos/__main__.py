@@ -17,7 +17,7 @@ from pathlib import Path
 from millstream.core.clock import SystemClock
 from tests.chaos.cluster import chaos_cluster, impossible
 from tests.chaos.failpoints import reachable
-from tests.chaos.faults import KINDS, parse_fault
+from tests.chaos.faults import KINDS, failpoints_for, parse_fault
 from tests.chaos.report import Report
 from tests.chaos.rounds import FAULTS_A_ROUND, Outcome, Round
 from tests.chaos.variants import VARIANTS
@@ -64,7 +64,7 @@ def _rounds(options: argparse.Namespace) -> Iterator[Outcome]:
                 variant = VARIANTS[options.variant or chance.choice(list(VARIANTS))]
                 faults = options.faults
                 if left and done % 2:
-                    here = set(reachable(options.jobmanagers > 1, variant.overtakes))
+                    here = set(failpoints_for(variant, seed, options.jobmanagers > 1))
                     names = [name for name in left if name in here][:FAULTS_A_ROUND]
                     faults = [parse_fault(f"failpoint:{name}") for name in names] or faults
                     left = [name for name in left if name not in names]

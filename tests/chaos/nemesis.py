@@ -149,7 +149,8 @@ class Nemesis:
             return [slot for slot in self._chance.sample(slots, len(slots)) if self._cluster.freeze_slot(slot)][:1]
 
         slot = self._wait_until(frozen, "a slot to freeze")[0]
-        self._wait_until(lambda: self._cluster.home_of(slot) is None, "the frozen slot to go")
+        # Again and again: a fault that overlaps may thaw its whole TaskManager.
+        self._wait_until(lambda: not self._cluster.freeze_slot(slot), "the frozen slot to go")
 
     def _disturb_disk(self, fault: Fault) -> None:
         disk = self._cluster.disk

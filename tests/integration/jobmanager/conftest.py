@@ -26,7 +26,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., JobManagerProcess]]:
     for jobmanager in started:
         if jobmanager.process.poll() is None:
             assert jobmanager.stop() == 0, jobmanager.log()
-        assert jobmanager.may_log_tracebacks or "Traceback" not in jobmanager.log(), jobmanager.log()
+        assert "Traceback" not in jobmanager.log(), jobmanager.log()
         assert "the secret of a test" not in jobmanager.log()
 
 

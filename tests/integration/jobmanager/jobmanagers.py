@@ -41,7 +41,6 @@ class JobManagerProcess:
 
     def __init__(self, home: Path, **settings: str) -> None:
         self.home = home
-        self.may_log_tracebacks = False
         self.temporary = home / "tmp"
         self.temporary.mkdir()
         self._log_file = home / "jobmanager.log"
