@@ -28,7 +28,7 @@ from millstream.core.errors import (
 from millstream.core.failpoints import failpoint
 from millstream.core.ids import JobId, SlotId, SubtaskId, TaskManagerId, VertexId
 from millstream.core.protocol_log import record
-from millstream.core.rpc.error_info import from_proto
+from millstream.core.rpc.error_info import error_in
 from millstream.core.subtask_names import shown_names, subtask_name
 from millstream.jobmanager import describe
 from millstream.jobmanager.blob_store import BlobStore
@@ -277,7 +277,7 @@ class JobMaster:
             return False
         if request.HasField("final_metrics"):
             execution.metrics.CopyFrom(request.final_metrics)
-        error = from_proto(request.error) if request.HasField("error") else None
+        error = error_in(request)
         if request.process_end and not execution.has_ended():
             progress = self.checkpoints.coordinator.progress
             self._slot_deaths.died(subtask, request.process_end, progress, self._clock.monotonic_s())

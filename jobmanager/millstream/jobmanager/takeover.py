@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from millstream.core.clock import Clock
 from millstream.core.errors import CheckpointError, ExternalError, MillstreamError, UnavailableError
 from millstream.core.ids import JobId, SlotId, SubtaskId, TaskManagerId, VertexId
-from millstream.core.rpc.error_info import from_proto
+from millstream.core.rpc.error_info import error_in
 from millstream.jobmanager.checkpointing.driver import CheckpointDriver
 from millstream.jobmanager.coordinators.job_sources import JobSources
 from millstream.jobmanager.coordinators.source import SourceCoordinator
@@ -80,7 +80,7 @@ class Takeover:
         for known in subtasks:
             report = known.report
             subtask = SubtaskId(VertexId(report.subtask.vertex_id), report.subtask.index)
-            execution = Execution(subtask, report.subtask.attempt, report.status, slot, _error(report))
+            execution = Execution(subtask, report.subtask.attempt, report.status, slot, error_in(report))
             if report.HasField("final_metrics"):
                 execution.metrics.CopyFrom(report.final_metrics)
             self._reconciliation.take(execution, known.awaits_commit, known.triggered_checkpoint)
@@ -88,7 +88,7 @@ class Takeover:
 
     def reported(self, subtask: SubtaskId, request: jobmanager_pb2.ReportSubtaskRequest) -> bool:
         """A subtask's status; False when it was not found, or is of another attempt."""
-        known = self._reconciliation.update(subtask, request.subtask.attempt, request.status, _error(request))
+        known = self._reconciliation.update(subtask, request.subtask.attempt, request.status, error_in(request))
         self.check()
         return known
 
@@ -172,7 +172,3 @@ def _uncommitted(savepoint: str) -> MillstreamError:
         f"which were to make visible what the savepoint holds, not all are there any more. The savepoint is complete: "
         f"a job that starts from it makes that visible."
     )
-
-
-def _error(report: jobmanager_pb2.ReportSubtaskRequest) -> MillstreamError | None:
-    return from_proto(report.error) if report.HasField("error") else None

@@ -10,12 +10,13 @@ from typing import Final
 
 from millstream.core.clock import Clock
 from millstream.core.errors import AuthenticationError, MillstreamError, ProtocolVersionError, UnavailableError
+from millstream.core.pauses import pause
 from millstream.core.rpc.channel import RetryPolicy
 from millstream.core.rpc.leader_channel import LeaderPeer
 from millstream.proto.v1 import checkpoint_pb2, jobmanager_pb2, taskmanager_pb2
 from millstream.proto.v1.jobmanager_pb2_grpc import ResourceManagerStub
 from millstream.taskmanager.known_leader import KnownLeader
-from millstream.taskmanager.slot_process import ENDED, SlotProcess
+from millstream.taskmanager.slot_process import ENDED, SlotProcess, report_request
 from millstream.taskmanager.slots import Slots
 
 METRICS_INTERVAL_S: Final = 1.0
@@ -135,7 +136,7 @@ class Registration:
                 if waited_s > 2.0 and not said:
                     log.warning("cannot register yet, trying on: %s", error)
                     said = True
-            await self._pause(wait_s)
+            await pause(wait_s)
             wait_s = min(REGISTER_WAIT_S_MAX, wait_s * 1.5)
 
     async def _beat(self, registered: jobmanager_pb2.RegisterTaskManagerResponse) -> bool:
@@ -181,18 +182,8 @@ class Registration:
     async def _send_reports(self) -> None:
         """One after the other, so that the JobManager sees a subtask's life in order."""
         while True:
-            report = await self._reports.get()
-            request = jobmanager_pb2.ReportSubtaskRequest(
-                taskmanager_id=self._taskmanager_id,
-                subtask=report.subtask,
-                status=report.status,
-                process_end=report.process_end,
-                answered_checkpoint=report.answered_checkpoint,
-            )
-            if report.HasField("error"):
-                request.error.CopyFrom(report.error)
-            if report.HasField("final_metrics"):
-                request.final_metrics.CopyFrom(report.final_metrics)
+            request = report_request(await self._reports.get())
+            request.taskmanager_id = self._taskmanager_id
             await self._send_report(request)
 
     async def _send_report(self, request: jobmanager_pb2.ReportSubtaskRequest) -> None:
@@ -212,7 +203,7 @@ class Registration:
                 if not (self._outlives_leader and isinstance(error, UnavailableError)):
                     return
                 self._changed.set()  # a heartbeat finds out whether another one leads
-            await self._pause(REGISTER_WAIT_S)
+            await pause(REGISTER_WAIT_S)
 
     async def _send_checkpoint(self, report: checkpoint_pb2.CheckpointReport) -> None:
         """A lost one costs a checkpoint, which times out."""
@@ -238,7 +229,7 @@ class Registration:
             self._complain(f"an operator event ({event.kind}) was not answered", error)
             if self._outlives_leader:
                 self._changed.set()
-                await self._pause(REGISTER_WAIT_S)  # the subtask tries again at once
+                await pause(REGISTER_WAIT_S)  # the subtask tries again at once
             reply.unreachable = True
         process.send(taskmanager_pb2.ToSlot(event_reply=reply))
 
@@ -252,8 +243,3 @@ class Registration:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)  # type: ignore[arg-type]
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    async def _pause(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await asyncio.get_running_loop().create_future()

@@ -136,13 +136,7 @@ class SlotProcess:
         return [
             jobmanager_pb2.KnownSubtask(
                 slot=self.index,
-                report=jobmanager_pb2.ReportSubtaskRequest(
-                    subtask=report.subtask,
-                    status=report.status,
-                    error=report.error if report.HasField("error") else None,
-                    final_metrics=report.final_metrics if report.HasField("final_metrics") else None,
-                    process_end=report.process_end,
-                ),
+                report=report_request(report),
                 awaits_commit=key in self.awaiting,
                 triggered_checkpoint=self.triggered_checkpoint,
             )
@@ -196,6 +190,18 @@ class SlotProcess:
             self.kill(f"it sent what is no control message: {error}")
         except ConnectionError:
             return
+
+
+def report_request(report: taskmanager_pb2.SubtaskReport) -> jobmanager_pb2.ReportSubtaskRequest:
+    """What the JobManager is told of it."""
+    return jobmanager_pb2.ReportSubtaskRequest(
+        subtask=report.subtask,
+        status=report.status,
+        error=report.error if report.HasField("error") else None,
+        final_metrics=report.final_metrics if report.HasField("final_metrics") else None,
+        process_end=report.process_end,
+        answered_checkpoint=report.answered_checkpoint,
+    )
 
 
 def subtask_key(ref: common_pb2.SubtaskRef) -> SubtaskKey:

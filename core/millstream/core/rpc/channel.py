@@ -17,6 +17,7 @@ import grpc.aio
 
 from millstream.core.clock import Clock
 from millstream.core.errors import AuthenticationError, MillstreamError, ProtocolVersionError, UnavailableError
+from millstream.core.pauses import pause
 from millstream.core.rpc.epoch import EPOCH_KEY
 from millstream.core.rpc.error_info import ERROR_KEY, from_proto
 from millstream.core.rpc.secret import AUTHORIZATION_KEY, ClusterSecret
@@ -132,7 +133,7 @@ class Peer(_Calls):
                 failure = self.error(error)
                 if not isinstance(failure, UnavailableError) or attempt + 1 == policy.attempts_max:
                     raise failure from None
-                await asyncio.wait([timer(policy.wait_s(attempt, self._random))])
+                await pause(policy.wait_s(attempt, self._random))
             except grpc.aio.UsageError as error:  # closed meanwhile: its server was given up
                 raise UnavailableError(f"the connection to {self.address} was closed") from error
         raise AssertionError("unreachable")
@@ -161,23 +162,10 @@ class Peer(_Calls):
                 writer.close()
             if refused == 0:
                 wait_s = min(PROBE_WAIT_S_MAX, 2 * wait_s)  # it may be frozen, or just about to end
-            await asyncio.wait([timer(wait_s)])
+            await pause(wait_s)
 
     async def close(self) -> None:
         await self._channel.close(None)
-
-
-def timer(seconds: float) -> asyncio.Future[None]:
-    """Done after ``seconds`` of the event loop's time."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[None] = loop.create_future()
-    loop.call_later(seconds, _finish, future)
-    return future
-
-
-def _finish(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 class BlockingPeer(_Calls):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import traceback
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from millstream.core import errors
 from millstream.core.errors import Blame, ErrorPlace, MillstreamError, NotLeaderError, Retry
 from millstream.proto.v1 import common_pb2
+
+if TYPE_CHECKING:
+    from millstream.proto.v1 import checkpoint_pb2, jobmanager_pb2
 
 ERROR_KEY: Final = "millstream-error-bin"
 _TEXT_MAX: Final = 16_384
@@ -56,3 +59,8 @@ def from_proto(info: common_pb2.ErrorInfo) -> MillstreamError:
     if kind is NotLeaderError:
         return NotLeaderError(info.message, place=place, leader=info.leader)
     return kind(info.message, place=place)
+
+
+def error_in(report: jobmanager_pb2.ReportSubtaskRequest | checkpoint_pb2.CheckpointReport) -> MillstreamError | None:
+    """What a subtask reports to have gone wrong; None when nothing has."""
+    return from_proto(report.error) if report.HasField("error") else None

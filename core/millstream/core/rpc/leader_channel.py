@@ -15,7 +15,8 @@ from typing import Any, Final, Generic, Protocol, TypeVar, cast
 from millstream.core.clock import Clock
 from millstream.core.errors import NotLeaderError, UnavailableError
 from millstream.core.ha.leader_address import LeaderAddress
-from millstream.core.rpc.channel import DEADLINE_S, NO_RETRY, BlockingPeer, Peer, RetryPolicy, timer
+from millstream.core.pauses import pause
+from millstream.core.rpc.channel import DEADLINE_S, NO_RETRY, BlockingPeer, Peer, RetryPolicy
 from millstream.core.rpc.secret import ClusterSecret
 
 REFUSALS_MAX: Final = 4
@@ -137,7 +138,7 @@ class LeaderPeer:
                 attempt += 1
                 if attempt >= policy.attempts_max:
                     raise
-                await asyncio.wait([timer(policy.wait_s(attempt - 1, self._random))])
+                await pause(policy.wait_s(attempt - 1, self._random))
 
     async def _call(self, peer: Peer, method: Any, request: Any, deadline_s: float, epoch: int) -> Any:
         """One call, which does not wait for a leader that has been replaced."""
@@ -159,7 +160,7 @@ class LeaderPeer:
     async def _watch(self) -> None:
         known = self._leader.known
         while True:
-            await asyncio.wait([timer(WATCH_INTERVAL_S)])
+            await pause(WATCH_INTERVAL_S)
             before, known = known, await asyncio.to_thread(self._leader.look)
             if known != before:
                 moved, self._moved = self._moved, asyncio.Event()

@@ -22,7 +22,7 @@ from millstream.core.errors import CheckpointError, FencedError, MillstreamError
 from millstream.core.failpoints import failpoint
 from millstream.core.ids import SubtaskId, VertexId
 from millstream.core.protocol_log import record
-from millstream.core.rpc.error_info import from_proto
+from millstream.core.rpc.error_info import error_in
 from millstream.jobmanager.checkpointing.coordinator import (
     Abandon,
     Announce,
@@ -258,7 +258,7 @@ class CheckpointDriver:
 
     def reported(self, subtask: SubtaskId, report: checkpoint_pb2.CheckpointReport) -> None:
         """From a subtask of the current attempt."""
-        error = from_proto(report.error) if report.HasField("error") else None
+        error = error_in(report)
         if error is None and subtask in self.coordinator.waiting_for(report.checkpoint_id):
             attempt = report.subtask.attempt
             self._record("checkpoint.acknowledged", report.checkpoint_id, subtask=str(subtask), attempt=attempt)

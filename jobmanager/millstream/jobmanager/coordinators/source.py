@@ -8,7 +8,6 @@ What it hands out is collected during a call and sent by the event loop after it
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +26,7 @@ from millstream.core.errors import (
     UserCodeError,
 )
 from millstream.core.failpoints import failpoint
+from millstream.core.pauses import pause
 from millstream.core.source_events import ADD_SPLITS, ASK_AGAIN, ASK_LATER, NO_MORE_SPLITS
 from millstream.jobmanager.coordinators.hand_outs import HandOut, HandOuts
 from millstream.proto.v1 import job_graph_pb2, job_store_pb2
@@ -194,9 +194,7 @@ class SourceCoordinator:
                 raise
             except ExternalError as error:
                 log.warning("source %r hands out no splits: %s", self._vertex.name, error)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_RECORD_WAIT_S):
-                    await asyncio.get_running_loop().create_future()
+            await pause(_RECORD_WAIT_S)
 
     async def _send_all(self) -> None:
         unsent = self._hand_outs.unsent
