@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -15,12 +16,11 @@ from millstream.core.errors import ExternalError, MillstreamError, UserError
 from millstream.core.ids import JobId
 from millstream.jobmanager.checkpointing.driver import CheckpointDriver
 from millstream.jobmanager.checkpointing.store import CheckpointStore
-from millstream.jobmanager.ha.job_store import JobStore
+from millstream.jobmanager.ha.job_store import JobStore, record_beside
 from millstream.jobmanager.job_machine import CancelRequested, Event, StopRequested
 from millstream.proto.v1 import job_graph_pb2, job_store_pb2, jobmanager_pb2
 
 log = logging.getLogger("millstream.jobmanager")
-
 
 RECORD_WAIT_S: Final = 1.0
 """Before another attempt to record what must be recorded before the job can go on."""
@@ -93,19 +93,15 @@ class JobEnding:
 
     async def record(self, result: jobmanager_pb2.JobDetails) -> bool:
         """That the job has ended. False when the storage refuses: to be tried again. Raises ``FencedError``."""
-        if self._store.keeps_jobs:
-            loop = asyncio.get_running_loop()
-            try:
-                await loop.run_in_executor(self._executor, self._store.end, result)
-            except ExternalError as error:
-                log.warning("the end of job %s cannot be recorded yet: %s", self._job.job_id, error)
-                return False
+        try:
+            await record_beside(self._store, self._executor, partial(self._store.end, result))
+        except ExternalError as error:
+            log.warning("the end of job %s cannot be recorded yet: %s", self._job.job_id, error)
+            return False
         return True
 
     async def _will_end(self, ending: job_store_pb2.JobEnding) -> None:
-        if self._store.keeps_jobs:
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._executor, self._store.will_end, self._job.job_id, ending)
+        await record_beside(self._store, self._executor, partial(self._store.will_end, self._job.job_id, ending))
 
 
 def remove_leavings(job_id: JobId, checkpoints: CheckpointStore, keep: bool, store: JobStore) -> None:

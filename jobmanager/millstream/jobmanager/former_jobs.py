@@ -7,6 +7,7 @@ from millstream.core.errors import MillstreamError, UserError
 from millstream.core.ids import JobId
 from millstream.core.rpc.error_info import to_proto
 from millstream.jobmanager.ha.job_store import StoredJob
+from millstream.jobmanager.job_names import meant_by
 from millstream.proto.v1 import common_pb2, jobmanager_pb2
 
 
@@ -21,13 +22,8 @@ class FormerJobs:
 
     def find(self, text: str) -> jobmanager_pb2.JobDetails | None:
         """By id, by name or by a prefix of the id, if that is unique."""
-        exact = self.results.get(JobId(text))
-        if exact is not None:
-            return exact
-        found = [result for result in self.results.values() if result.summary.name == text]
-        if not found and len(text) >= 4:
-            found = [result for job_id, result in self.results.items() if job_id.startswith(text)]
-        return found[0] if len(found) == 1 else None
+        found = meant_by(text, {job_id: result.summary.name for job_id, result in self.results.items()})
+        return self.results[found[0]] if len(found) == 1 else None
 
     def refuse(self, text: str) -> None:
         """Raise ``UserError`` if ``text`` names one of them: nothing can be done with it any more."""

@@ -10,6 +10,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final
 
 from millstream.core import source_events
@@ -39,7 +40,7 @@ from millstream.jobmanager.coordinators.collect import CollectCoordinator
 from millstream.jobmanager.coordinators.job_sources import JobSources
 from millstream.jobmanager.deployment import await_deployment, deployments
 from millstream.jobmanager.ending import RECORD_WAIT_S, JobEnding, remove_leavings
-from millstream.jobmanager.ha.job_store import JobStore, StoredJob
+from millstream.jobmanager.ha.job_store import JobStore, StoredJob, record_beside
 from millstream.jobmanager.ha.leadership import Leadership
 from millstream.jobmanager.job_machine import (
     AskRestart,
@@ -376,11 +377,9 @@ class JobMaster:
 
     async def record_graph(self) -> None:
         """As it is now, with its attempt: a new leader goes on with that. Raises ``ExternalError``, ``FencedError``."""
-        if self._store.keeps_jobs:
-            graph = job_graph_pb2.JobGraph()
-            graph.CopyFrom(self.graph)
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._executor, self._store.put, graph, self.machine.attempt)
+        graph = job_graph_pb2.JobGraph()
+        graph.CopyFrom(self.graph)  # it may change meanwhile
+        await record_beside(self._store, self._executor, partial(self._store.put, graph, self.machine.attempt))
 
     def become(self, parallelism: Parallelism) -> None:
         apply(self.graph, parallelism)

@@ -31,6 +31,7 @@ from millstream.jobmanager.former_jobs import FormerJobs, failed_result
 from millstream.jobmanager.ha.job_store import JobStore, Recovered
 from millstream.jobmanager.ha.leadership import Leadership
 from millstream.jobmanager.job_master import JobMaster
+from millstream.jobmanager.job_names import meant_by
 from millstream.jobmanager.taskmanagers import TaskManagers
 from millstream.proto.v1 import checkpoint_pb2, job_graph_pb2, jobmanager_pb2
 
@@ -185,14 +186,10 @@ class Jobs:
         return None if self._named(text) else self.former.find(text)
 
     def _named(self, text: str) -> list[JobMaster]:
-        exact = self.masters.get(JobId(text))
-        if exact is not None:
-            return [exact]
-        named = [master for master in self.masters.values() if master.graph.name == text]
-        candidates = [master for master in named if not master.status.is_terminal_state()] or named
-        if not candidates and len(text) >= 4:
-            candidates = [master for job_id, master in self.masters.items() if job_id.startswith(text)]
-        return candidates
+        """Of several with the name ``text`` those that have not ended, if there are any."""
+        names = {job_id: master.graph.name for job_id, master in self.masters.items()}
+        meant = [self.masters[job_id] for job_id in meant_by(text, names)]
+        return [m for m in meant if m.graph.name == text and not m.status.is_terminal_state()] or meant
 
     def running(self) -> list[JobMaster]:
         return [master for master in self.masters.values() if not master.status.is_terminal_state()]

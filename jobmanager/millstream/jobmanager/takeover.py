@@ -20,7 +20,7 @@ from millstream.jobmanager.coordinators.job_sources import JobSources
 from millstream.jobmanager.coordinators.source import SourceCoordinator
 from millstream.jobmanager.execution import Execution
 from millstream.jobmanager.ha.job_store import StoredJob
-from millstream.jobmanager.job_machine import CancelRequested, Event, JobMachine, Recovered
+from millstream.jobmanager.job_machine import CancelRequested, Event, JobMachine, Reconciled, Recovered
 from millstream.jobmanager.reconciliation import Reconciliation
 from millstream.jobmanager.scheduling.slot_pool import Slot
 from millstream.proto.v1 import common_pb2, job_store_pb2, jobmanager_pb2
@@ -104,46 +104,49 @@ class Takeover:
         if not is_complete and self._clock.monotonic_s() < self._reconciliation.deadline_s:
             return
         self.is_over = True
-        result = self._reconciliation.result(self._attempt)
-        for slot_id in self._reconciliation.useless(result):
-            self._job.give_back(slot_id)
-        used = {execution.slot.slot_id for execution in result.found.values() if execution.slot is not None}
-        whole = self._job.machine.whole(result.found)
+        self._go_on(self._reconciliation.result(self._attempt))
+
+    def _go_on(self, result: Reconciled) -> None:
+        """With what was found."""
+        job = self._job
+        vertices = {subtask.vertex for subtask in job.machine.executions}
+        whole = job.machine.whole(result.found)
         log.info(
             "job %s: %d of %d subtasks were found running or finished; %d of %d vertices go on",
-            self._job.job_id,
+            job.job_id,
             len(result.found),
-            len(self._job.machine.executions),
+            len(job.machine.executions),
             len(whole),
-            len({subtask.vertex for subtask in self._job.machine.executions}),
+            len(vertices),
         )
-        self._job.adopt(used)
+        for slot_id in self._reconciliation.useless(result):
+            job.give_back(slot_id)
+        job.adopt({execution.slot.slot_id for execution in result.found.values() if execution.slot is not None})
+        kept = {subtask: execution for subtask, execution in result.found.items() if subtask.vertex in whole}
         resumed: list[SourceCoordinator] = []
         try:
-            attempts = {s.vertex: execution.attempt for s, execution in result.found.items() if s.vertex in whole}
-            resumed = self._job.sources.adopt(attempts, self._journals)
+            resumed = job.sources.adopt({s.vertex: execution.attempt for s, execution in kept.items()}, self._journals)
         except CheckpointError as error:
             self._failure = self._failure or error
-        if self._ending is not None and self._ending.savepoint:
-            if len(whole) == len({subtask.vertex for subtask in self._job.machine.executions}):
-                ending = self._ending
-                self._job.spawn(lambda: self._job.commit_savepoint(ending))
+        ending = self._ending
+        if ending is not None and ending.savepoint:
+            if whole == vertices:
+                job.spawn(lambda: job.commit_savepoint(ending))
             else:
-                self._failure = self._failure or _uncommitted(self._ending.savepoint)
-        for subtask, execution in result.found.items():
-            if subtask.vertex in whole and execution.status == common_pb2.SUBTASK_STATUS_FINISHED:
-                self._job.checkpoints.subtask_finished(subtask)
-        for subtask in self._reconciliation.awaiting_commit & result.found.keys():
-            if subtask.vertex in whole and not result.found[subtask].has_ended():
-                self._job.checkpoints.awaits_commit(subtask)
-        self._job.checkpoints.found(self._reconciliation.triggered_checkpoint)
-        self._job.handle(result)
+                self._failure = self._failure or _uncommitted(ending.savepoint)
+        for subtask, execution in kept.items():
+            if execution.status == common_pb2.SUBTASK_STATUS_FINISHED:
+                job.checkpoints.subtask_finished(subtask)
+            elif subtask in self._reconciliation.awaiting_commit:
+                job.checkpoints.awaits_commit(subtask)
+        job.checkpoints.found(self._reconciliation.triggered_checkpoint)
+        job.handle(result)
         if self._failure is not None:
-            self._job.fail(self._failure)
+            job.fail(self._failure)
             return
-        self._job.checkpoints.reconciled()
+        job.checkpoints.reconciled()
         for source in resumed:
-            self._job.spawn(source.resume)
+            job.spawn(source.resume)
 
     async def _take_checkpoints(self) -> None:
         try:

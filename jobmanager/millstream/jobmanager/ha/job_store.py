@@ -7,7 +7,9 @@ another leader has taken over: then nothing of what was asked for counts, and th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -76,6 +78,12 @@ class JobStore(Protocol):
     def forget(self, job_id: JobId) -> None:
         """After its checkpoints were removed: nothing of it stays but its result, and that only for a while."""
         ...
+
+
+async def record_beside(store: JobStore, executor: Executor, write: Callable[[], None]) -> None:
+    """``write`` to ``store`` on the job's thread; where no jobs are kept, do not even wait for the thread."""
+    if store.keeps_jobs:
+        await asyncio.get_running_loop().run_in_executor(executor, write)
 
 
 class NoStore:
