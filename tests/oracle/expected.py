@@ -37,14 +37,12 @@ class Prefix:
         self.problems += [f"split {number} is there {n} times" for number, n in found.items() if n > 1]
         self.records = [0] * load.keys
         """How many of each key."""
-        self.watermark_ms = MIN_WATERMARK_MS
-        """The highest that the records can have made. A reader that has started again counts each split from its first
-        batch on, so that may be the mark of the one that is ahead."""
-        if all(p == len(k) * load.records_per_key for k, p in zip(keys, positions, strict=True)):
-            self.watermark_ms = MAX_WATERMARK_MS
+        self.watermark_ms = MAX_WATERMARK_MS
+        """The highest that the records can have made: the least of the splits that are not read to their end."""
         for of_split, position in zip(keys, positions, strict=True):
-            newest_ms = (position - 1) // len(of_split) * MILLISECONDS_APART
-            self.watermark_ms = max(self.watermark_ms, newest_ms - OUT_OF_ORDER_MS - 1)
+            if position < len(of_split) * load.records_per_key:
+                newest_ms = (position - 1) // len(of_split) * MILLISECONDS_APART
+                self.watermark_ms = min(self.watermark_ms, newest_ms - OUT_OF_ORDER_MS - 1)
             for place, key in enumerate(of_split):
                 self.records[key] = (position - place + len(of_split) - 1) // len(of_split)
 
