@@ -63,6 +63,7 @@ class Reconciliation:
         known = self._found.get(execution.subtask)
         if known is None or execution.attempt >= known.attempt:
             self._found[execution.subtask] = execution
+            self.awaiting_commit.discard(execution.subtask)
             if awaits_commit:
                 self.awaiting_commit.add(execution.subtask)
 

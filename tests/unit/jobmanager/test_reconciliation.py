@@ -93,6 +93,16 @@ def test_the_newer_of_two_attempts_counts_whatever_comes_first() -> None:
         assert made.useless(result) == {TWO.slot_id}
 
 
+def test_what_an_older_attempt_waited_for_is_not_what_the_newer_one_does() -> None:
+    for order in ((0, 3), (3, 0)):
+        made = reconciliation()
+        for attempt in order:
+            made.take(has(D, TWO, attempt=attempt), awaits_commit=attempt == 0)
+        assert made.awaiting_commit == set()
+        made.take(has(D, TWO, attempt=3), awaits_commit=True)
+        assert made.awaiting_commit == {D}
+
+
 def test_a_taskmanager_that_is_lost_again_takes_its_subtasks_along() -> None:
     made = reconciliation(*WHOLE)
     made.forget(TaskManagerId("one"))
