@@ -16,7 +16,7 @@ from millstream.core.ha.settings import open_finder
 from millstream.jobmanager.ha.elections import open_election
 from millstream.jobmanager.ha.leadership import LeaderElection
 from millstream.testing import MiniCluster
-from tests.integration.ha.programs import squares_of
+from tests.integration.ha.programs import freeze_the_leader_and_let_it_lead_again
 from tests.integration.ha.zookeeper_server import HOW_TO_INSTALL, INSTALLED, ZooKeeperServer
 from tests.integration.jobmanager.jobmanagers import wait_until
 
@@ -128,15 +128,4 @@ def test_a_server_that_does_not_answer_is_named() -> None:
 
 def test_a_cluster_goes_on_when_its_leader_is_killed_or_frozen(settings: dict[str, str]) -> None:
     with MiniCluster(taskmanagers=1, slots=1, configuration=settings, jobmanagers=2) as cluster:
-        first = cluster.leader()
-        assert squares_of(10) == [n * n for n in range(1, 11)]
-        cluster.freeze_jobmanager(first)
-        cluster.wait_until(lambda: cluster.leader() == 1 - first, "the standby to lead")
-        cluster.wait_for_slots(1)
-        assert squares_of(10) == [n * n for n in range(1, 11)]
-        cluster.thaw_jobmanager(first)
-        cluster.wait_until(lambda: "starts over" in cluster.log_of_jobmanager(first), "the frozen one to notice")
-        cluster.kill_jobmanager(1 - first)
-        cluster.wait_until(lambda: cluster.leader() == first, "the one that was frozen to lead again")
-        cluster.wait_for_slots(1)
-        assert squares_of(10) == [n * n for n in range(1, 11)]
+        freeze_the_leader_and_let_it_lead_again(cluster, slots=1, count=10)
