@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 
 from millstream.core.checkpoint.files import crc32c
 from millstream.core.checkpoint.framing import Framing
-from millstream.core.checkpoint.storage import Storage, location_of
+from millstream.core.checkpoint.storage import GONE, Storage, location_of
 from millstream.core.errors import CheckpointError, DamagedStateError
 from millstream.core.keys import KEY_HASH_VERSION
 from millstream.proto.v1 import checkpoint_pb2
@@ -110,8 +110,7 @@ def check_files(storage: Storage, directory: str, manifest: checkpoint_pb2.Check
 
 def unreadable(what: str, error: OSError) -> CheckpointError:
     """What it means that a storage does not give a file: gone is gone, but another error may be over in a moment."""
-    is_gone = isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError)
-    kind = DamagedStateError if is_gone else CheckpointError
+    kind = DamagedStateError if isinstance(error, GONE) else CheckpointError
     return kind(f"{what} cannot be read: {error.strerror or error}")
 
 

@@ -21,6 +21,8 @@ from millstream.core.errors import ConfigError
 Part = bytes | memoryview
 P = ParamSpec("P")
 R = TypeVar("R")
+GONE: Final = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+"""Errors of a storage that say something of the file. Any other may be over in a moment, so nothing follows from it."""
 
 
 class Storage(Protocol):

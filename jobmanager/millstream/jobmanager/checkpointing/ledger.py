@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from millstream.core.checkpoint.framing import Framing
 from millstream.core.checkpoint.manifest import MANIFEST_NAME, SHARED, checkpoint_name, parse_manifest, state_files
-from millstream.core.checkpoint.storage import Storage, location_of
+from millstream.core.checkpoint.storage import GONE, Storage, location_of
 from millstream.core.errors import DamagedStateError, FencedError
 from millstream.core.failpoints import failpoint
 from millstream.core.protocol_log import record
@@ -55,8 +55,6 @@ _DIRECTORY: Final = re.compile(r"chk-(\d+)-g(\d+)")
 _MARK: Final = re.compile(r"RETIRED-(\d+)")
 _SHARED_FILE: Final = re.compile(r"(\d+)-g(\d+)-.*")
 _EPOCHS: Final = "epochs"
-GONE: Final = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
-"""Errors of a storage that say something of the file. Any other may be over in a moment, so nothing follows from it."""
 _FRAMING: Final = Framing(b"MSCL", 1, "a record of a job's checkpoints")
 _NAME_ALONE: Final = b""
 """Content of a record of which only the name counts."""
