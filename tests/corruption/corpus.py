@@ -12,7 +12,7 @@ from millstream.core.clock import ManualClock
 from millstream.core.rpc.blobs import blob_key
 from millstream.jobmanager.blob_store import BlobStore
 from millstream.jobmanager.ha.storage_job_store import StorageJobStore
-from millstream.proto.v1 import common_pb2, job_graph_pb2, jobmanager_pb2
+from millstream.proto.v1 import common_pb2, job_graph_pb2, job_store_pb2, jobmanager_pb2
 from millstream.table import TableEnvironment
 from millstream.testing import MiniCluster
 from tests.chaos.job import Load
@@ -106,10 +106,13 @@ def job_store(directory: Path) -> JobStoreTarget:
         graph = job_graph_pb2.JobGraph(job_id=job_id, name="job", vertices=[vertex])
         store.accept(graph, 7)
         store.put(graph, 3)
-        store.put_source(graph.job_id, "v", b"state of an enumerator" * 20)  # type: ignore[arg-type]
+        kept = job_store_pb2.SourceJournal(attempt=3, enumerator=b"state of an enumerator" * 20, numbers=[7])
+        store.put_source(graph.job_id, "v", kept)
+        since = job_store_pb2.SourceJournal(attempt=3, numbers=[8], handed_out=[b"splits" * 20], appended=True)
+        store.put_source(graph.job_id, "v", since)
     summary = jobmanager_pb2.JobSummary(job_id=ended, status=common_pb2.JOB_STATUS_FINISHED, ended_ms=9)
     store.end(jobmanager_pb2.JobDetails(summary=summary))
-    read = (f"{JOB}.graph.", f"{JOB}.source-", f"{JOB}.blob-", f"{ended}.result.")
+    read = (f"{JOB}.graph.", f"{JOB}.source-", f"{JOB}.since-", f"{JOB}.blob-", f"{ended}.result.")
     names = [name for name in files if name.removeprefix("jobs/").startswith(read)]
     return JobStoreTarget(files, names, 2, directory)
 
