@@ -53,6 +53,7 @@ class Nemesis:
         self._stage = stage
         self._chance = chance
         self._lasting: list[_Lasting] = []
+        self._at_the_end: list[str] = []
 
     def strike(self, fault: Fault) -> None:
         """``AssertionError`` if it cannot be done within a minute."""
@@ -101,14 +102,23 @@ class Nemesis:
         self._lasting.clear()
         self._cluster.failpoints.disarm()
 
+    def await_end(self) -> list[str]:
+        """Arm the failpoints that processes come by when the job ends. Not before: a job that goes on as another one
+        ends, too, and the JobManagers that die then are those that are to survive other failpoints."""
+        names, self._at_the_end = self._at_the_end, []
+        for name in names:
+            self._cluster.failpoints.arm(name)
+        return names
+
     # -- kinds --------------------------------------------------------------------------------------------------------
 
     def _hit(self, name: str) -> None:
         """Arm a failpoint, and make somebody come by; again if that did not help."""
         failpoints, how = self._cluster.failpoints, passing(name)
-        failpoints.arm(name)
         if how is Passing.END:
+            self._at_the_end.append(name)
             return
+        failpoints.arm(name)
         attempts_s = [WAIT_S] if how is Passing.NOTHING else [WAIT_S / ATTEMPTS] * ATTEMPTS
         for attempt_s in attempts_s:
             self._make_pass(how)

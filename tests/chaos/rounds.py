@@ -8,6 +8,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -18,7 +19,6 @@ from millstream.core.errors import MillstreamError
 from millstream.proto.v1.jobmanager_pb2 import JobDetails
 from millstream.testing import compare_outputs
 from tests.chaos.cluster import ChaosCluster
-from tests.chaos.failpoints import Passing, passing
 from tests.chaos.faults import Fault, faults_for
 from tests.chaos.job import Load, rows_out_of_order, steps_missed
 from tests.chaos.nemesis import WAIT_S, Nemesis
@@ -124,8 +124,12 @@ class Round:
         mark(self._cluster.protocol_log, "test.healed", within_s=WAIT_S)
         self._wait_until_it_goes_on(Progress(self.load, "heal"), "all faults")
         self._outcome.restarts, self._outcome.checkpoints = self._tally.restarts, self._tally.checkpoints
+        armed = self._nemesis.await_end()
         self.load.finish.touch()
         self._wait_for_end()
+        for name in armed:
+            self._wait_until(partial(self._cluster.failpoints.has_acted, name), f"the failpoint {name}")
+        self._cluster.refill()
 
     def submit(self, parallelism: int, settings: dict[str, Any]) -> JobClient:
         """Start the job, from a savepoint if ``settings`` say so."""
@@ -194,10 +198,6 @@ class Round:
             raise AssertionError("the job hangs")
         if JobStatus(details.summary.status) is not JobStatus.FINISHED:
             raise AssertionError(f"the job ended as {JobStatus(details.summary.status).name}")
-        failpoints = self._cluster.failpoints
-        for name in (fault.name for fault in self._faults if fault.name and passing(fault.name) is Passing.END):
-            self._wait_until(lambda n=name: failpoints.has_acted(n), f"the failpoint {name}")  # type: ignore[misc]
-        self._cluster.refill()
 
     def _compare(self) -> None:
         problems = []
