@@ -19,7 +19,7 @@ from millstream.jobmanager.ha.file_election import LOOK_INTERVAL_S, RENEWALS_PER
 from millstream.jobmanager.ha.leadership import LeaderElection, Leadership, NoElection
 from millstream.jobmanager.ha.lease import Lease, LeaseWatch, Sighting
 from tests.sim.checkers import Breach
-from tests.sim.loop import PROCESS, SimProcess
+from tests.sim.loop import PROCESS, ProcessReplaced, SimProcess
 
 SLOWEST_S: Final = 0.3
 """Between a look and what follows from it, at most."""
@@ -135,10 +135,6 @@ def open_election(configuration: Configuration, clock: Clock) -> LeaderElection:
 
 def open_finder(configuration: Configuration) -> Any:
     return None if configuration[options.HA_TYPE] == "NONE" else SimFinder()
-
-
-class ProcessReplaced(BaseException):
-    """Unwinds the callback in which a process was replaced by a new one; the process does nothing more."""
 
 
 def start_over() -> None:

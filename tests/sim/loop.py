@@ -77,6 +77,10 @@ class SimProcess:
 PROCESS: ContextVar[SimProcess] = ContextVar("PROCESS")
 
 
+class ProcessReplaced(BaseException):
+    """Unwinds the callback in which a process was replaced by a new one; the process does nothing more."""
+
+
 class SimHandle:
     """A callback that waits for its turn; also the handle of a timer."""
 
@@ -277,6 +281,8 @@ class SimLoop(asyncio.AbstractEventLoop):
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Nobody took the error of a task: in a simulation that ends the run."""
         error = context.get("exception")
+        if isinstance(error, ProcessReplaced):
+            return
         if isinstance(error, BaseException):
             self.fail(error)
         else:
