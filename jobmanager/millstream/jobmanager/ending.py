@@ -80,6 +80,8 @@ class JobEnding:
             try:
                 await self._will_end(ending)
             except ExternalError as error:
+                if self._job.status is JobStatus.RUNNING:  # else it has failed with the savepoint as its end
+                    self._job.checkpoints.revoke(savepoint)
                 self._job.fail(error)  # nothing was committed: it goes on from its last checkpoint
                 raise
             await self.commit_savepoint(ending)
@@ -87,7 +89,8 @@ class JobEnding:
 
     async def commit_savepoint(self, ending: job_store_pb2.JobEnding) -> None:
         """It is the job's end: sinks make visible what it holds."""
-        await self._job.checkpoints.commit_savepoint(ending.checkpoint_id, ending.savepoint if ending.drain else "")
+        self._job.checkpoints.ends_with = ending.savepoint
+        await self._job.checkpoints.commit_savepoint(ending.checkpoint_id, drained=ending.drain)
         if not ending.drain or self._job.status is not JobStatus.RUNNING:
             self._job.handle(StopRequested())  # one that drains ends by itself, unless it has failed meanwhile
 

@@ -439,9 +439,9 @@ class JobMaster:
             times = f"{SAME_FAILURES_MAX} times at this line with this record"
             error.message += f"\nThe job is not started again: it failed {times}."
             return False
-        if self.checkpoints.drained:
+        if self.checkpoints.ends_with:
             error.message += (
-                f"\nThe job is not started again: it was being stopped, and its savepoint {self.checkpoints.drained} "
+                f"\nThe job is not started again: it was being stopped, and its savepoint {self.checkpoints.ends_with} "
                 f"is complete. An earlier checkpoint would write again what is committed with the savepoint."
             )
             return False

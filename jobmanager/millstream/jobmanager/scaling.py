@@ -124,10 +124,10 @@ class JobScaling:
                 await job.checkpoints.checkpoint_now()
             else:
                 root = location_of(job.checkpoints.directory, "rescaling")
-                savepoint = await job.checkpoints.take_savepoint(root, stop=True)
+                savepoint = await job.checkpoints.take_savepoint(root, stop=True, again=True)
                 job.graph.restore_path = savepoint.location
                 await job.record_graph()
-                await job.checkpoints.commit_savepoint(savepoint.checkpoint_id, "")
+                await job.checkpoints.commit_savepoint(savepoint.checkpoint_id)
         except MillstreamError:
             self._next = None
             raise

@@ -133,7 +133,8 @@ class Takeover:
             if whole == vertices:
                 job.spawn(lambda: job.commit_savepoint(ending))
             else:
-                self._failure = self._failure or _uncommitted(ending.savepoint)
+                job.checkpoints.ends_with = ending.savepoint
+                self._failure = self._failure or _uncommitted()
         for subtask, execution in kept.items():
             if execution.status == common_pb2.SUBTASK_STATUS_FINISHED:
                 job.checkpoints.subtask_finished(subtask)
@@ -169,9 +170,8 @@ def lost_results(name: str) -> MillstreamError:
     )
 
 
-def _uncommitted(savepoint: str) -> MillstreamError:
+def _uncommitted() -> MillstreamError:
     return ExternalError(
-        f"the job was being stopped with the savepoint {savepoint} when its JobManager died, and of its subtasks, "
-        f"which were to make visible what the savepoint holds, not all are there any more. The savepoint is complete: "
-        f"a job that starts from it makes that visible."
+        "the job was being stopped with a savepoint when its JobManager died, and of its subtasks, which were to make "
+        "visible what the savepoint holds, not all are there any more. A job that starts from the savepoint does that."
     )

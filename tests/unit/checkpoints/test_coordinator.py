@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -342,10 +343,70 @@ def test_a_savepoint_is_taken_alone_and_not_used_for_restarts() -> None:
     assert coordinator.tick(2003) == [SnapshotEnumerators(2, savepoint=True)]
     coordinator.enumerators_copied(2)
     for subtask in (SOURCE, MIDDLE, SINK):
-        sealing = coordinator.reported(subtask, report(2, subtask), None, 2004)
-    assert isinstance(sealing[0], Seal) and sealing[0].savepoint
-    assert coordinator.sealed(2, "path", 2005) == [Announce(2, savepoint=True)]
-    assert coordinator.latest == 1
+        assert coordinator.reported(subtask, report(2, subtask), None, 2004) == [], "what it holds is not committed"
+    assert coordinator.tick(2005) == [SnapshotEnumerators(3)], "a checkpoint that follows it needs no interval"
+    coordinator.enumerators_copied(3)
+    for subtask in (SOURCE, MIDDLE, SINK):
+        coordinator.reported(subtask, report(3, subtask), None, 2006)
+    announced, sealing = coordinator.sealed(3, "path", 2007)
+    assert announced == Announce(3)
+    assert isinstance(sealing, Seal) and sealing.savepoint and sealing.base_id == 1
+    assert coordinator.sealed(2, "path", 2008) == [Announce(2, savepoint=True)]
+    assert coordinator.latest == 3
+
+
+def answered_savepoint(ends: bool = False, **changes: Any) -> tuple[CheckpointCoordinator, list[Instruction]]:
+    """Number 1, of which all subtasks have made their part; and what followed from the last answer."""
+    coordinator = running(**changes)
+    coordinator.request_savepoint(ends)
+    coordinator.tick(10)
+    coordinator.enumerators_copied(1)
+    for subtask in (SOURCE, MIDDLE, SINK):
+        instructions = coordinator.reported(subtask, report(1, subtask), None, 20)
+    return coordinator, instructions
+
+
+@pytest.mark.parametrize(("ends", "interval_ms"), [(True, 1000), (False, 0)], ids=["it ends the job", "no checkpoints"])
+def test_a_savepoint_that_no_checkpoint_can_follow_is_sealed_at_once(ends: bool, interval_ms: int) -> None:
+    _, (seal,) = answered_savepoint(ends, interval_ms=interval_ms)
+    assert isinstance(seal, Seal) and seal.savepoint
+
+
+def test_a_savepoint_waits_for_another_checkpoint_when_the_next_one_fails() -> None:
+    coordinator, _ = answered_savepoint(tolerable_failures=1)
+    coordinator.tick(30)
+    (abandon,) = coordinator.enumerators_failed(2, MillstreamError("no"), 40)
+    assert abandon == Abandon(2, failure="the state of a source's enumerator could not be taken: no")
+    assert coordinator.tick(50) == [], "the next one has its time"
+    assert coordinator.tick(1040) == [SnapshotEnumerators(3)]
+    coordinator.enumerators_copied(3)
+    for subtask in (SOURCE, MIDDLE, SINK):
+        coordinator.reported(subtask, report(3, subtask), None, 1050)
+    _, seal = coordinator.sealed(3, "path", 1060)
+    assert isinstance(seal, Seal) and seal.checkpoint_id == 1
+
+
+def test_a_savepoint_that_no_checkpoint_follows_is_given_up() -> None:
+    coordinator, _ = answered_savepoint()
+    (abandon,) = coordinator.stopped(30)
+    assert isinstance(abandon, Abandon) and abandon.savepoint and not abandon.sealing
+    coordinator, _ = answered_savepoint()
+    coordinator.tick(30)
+    instructions = coordinator.tick(10_000_000)
+    assert [(i.checkpoint_id, i.savepoint) for i in instructions if isinstance(i, Abandon)] == [(1, True), (2, False)]
+
+
+def test_another_savepoint_waits_for_the_one_that_waits_for_a_checkpoint() -> None:
+    coordinator, _ = answered_savepoint()
+    coordinator.request_savepoint()
+    assert coordinator.tick(30) == [SnapshotEnumerators(2)]
+    coordinator.enumerators_copied(2)
+    for subtask in (SOURCE, MIDDLE, SINK):
+        coordinator.reported(subtask, report(2, subtask), None, 40)
+    coordinator.sealed(2, "path", 50)
+    assert coordinator.tick(60) == []
+    coordinator.sealed(1, "path", 70)
+    assert coordinator.tick(80) == [SnapshotEnumerators(3, savepoint=True)]
 
 
 class Coordination(RuleBasedStateMachine):
@@ -364,6 +425,9 @@ class Coordination(RuleBasedStateMachine):
             LINE,
         )
         self.savepoints: set[int] = set()
+        self.ends = False
+        self.followed: set[int] = set()
+        """Savepoints that are complete only after a checkpoint."""
         self.bases: dict[int, int] = {}
         self.now_ms = 0
         self.copying: list[int] = []
@@ -377,6 +441,8 @@ class Coordination(RuleBasedStateMachine):
             match instruction:
                 case SnapshotEnumerators(number):
                     self.copying.append(number)
+                    if instruction.savepoint and not self.ends:
+                        self.followed.add(number)
                 case TriggerSubtasks():
                     already = self.triggered.setdefault(instruction.checkpoint_id, set())
                     assert not already & set(instruction.subtasks), "triggered twice"
@@ -390,6 +456,8 @@ class Coordination(RuleBasedStateMachine):
                     self.sealing.append(instruction.checkpoint_id)
                     if instruction.savepoint:
                         self.savepoints.add(instruction.checkpoint_id)
+                    if instruction.checkpoint_id in self.followed:
+                        assert self.coordinator.latest > instruction.checkpoint_id
                 case Announce(number, savepoint=True):
                     assert number in self.savepoints
                     self.gone.add(number)
@@ -438,9 +506,10 @@ class Coordination(RuleBasedStateMachine):
     def finished(self, subtask: SubtaskId) -> None:
         self.perform(self.coordinator.subtask_finished(subtask))
 
-    @rule()
-    def requested(self) -> None:
-        self.coordinator.request_savepoint()
+    @rule(ends=st.booleans())
+    def requested(self, ends: bool) -> None:
+        self.ends = ends
+        self.coordinator.request_savepoint(ends)
 
     @precondition(lambda self: self.sealing)
     @rule(fails=st.booleans())

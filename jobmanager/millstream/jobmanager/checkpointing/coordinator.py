@@ -10,7 +10,12 @@ Each checkpoint goes through the same steps; up to ``max_concurrent`` of them ar
 4. ``Announce``: subtasks may commit. ``Discard``: older checkpoints go.
 
 A subtask that finishes meanwhile needs no answer: all it emitted is before the end of its channels, which stands for a
-barrier, and so in the snapshots of its consumers. A savepoint goes the same way, alone, but restarts do not use it.
+barrier, and so in the snapshots of its consumers.
+
+A savepoint goes the same way, alone, but restarts do not use it: if one started from before it, sinks would drop what
+they have prepared for it, and nobody could start from it any more. So it is sealed only when a checkpoint that was
+started after it is complete, from which on no restart goes back behind it and all that it holds is committed. One with
+which the job ends is sealed at once, and is committed itself.
 """
 
 from __future__ import annotations
@@ -68,6 +73,8 @@ class Seal:
     triggered_ms: int
     states: Mapping[SubtaskId, checkpoint_pb2.SubtaskState]
     savepoint: bool = False
+    base_id: int = 0
+    """The newest completed checkpoint when it was started."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +118,8 @@ class _Pending:
     waiting: set[SubtaskId]
     base_id: int
     savepoint: bool
+    is_followed: bool = True
+    """A checkpoint that started after it is complete, or none has to be; only then it is sealed."""
     states: dict[SubtaskId, checkpoint_pb2.SubtaskState] = field(default_factory=dict)
     triggered: set[SubtaskId] = field(default_factory=set)
     enumerators_done: bool = False
@@ -121,6 +130,16 @@ class _Pending:
     @property
     def checkpoint_id(self) -> int:
         return self.summary.checkpoint_id
+
+    @property
+    def has_all(self) -> bool:
+        """Everybody has answered."""
+        return self.enumerators_done and not self.waiting
+
+    @property
+    def awaits_next(self) -> bool:
+        """It needs nothing more but a checkpoint that follows it."""
+        return self.has_all and not self.is_followed
 
     @property
     def is_under_way(self) -> bool:
@@ -148,6 +167,7 @@ class CheckpointCoordinator:
         self._awaiting: set[SubtaskId] = set()
         self._running = False
         self._savepoint_wanted = False
+        self._savepoint_ends = False
         self._checkpoint_wanted = False
         self._held = False
         self._next_ms = 0
@@ -259,9 +279,12 @@ class CheckpointCoordinator:
         self._awaiting.add(subtask)
         return [i for pending in self._open() for i in self._trigger(pending)]
 
-    def request_savepoint(self) -> None:
-        """Start a savepoint as soon as nothing is under way, also in a job that takes no checkpoints by itself."""
-        self._savepoint_wanted = True
+    def request_savepoint(self, ends: bool = False) -> None:
+        """Start a savepoint as soon as nothing is under way, also in a job that takes no checkpoints by itself.
+
+        ``ends``: the job, or its input, ends with it.
+        """
+        self._savepoint_wanted, self._savepoint_ends = True, ends
 
     def request_checkpoint(self) -> None:
         """Start a checkpoint without waiting for the interval."""
@@ -281,7 +304,7 @@ class CheckpointCoordinator:
         left = self._producers.keys() - self._finished
         if not self._running or not left:
             return instructions
-        if self._savepoint_wanted:
+        if self._savepoint_wanted and not any(pending.savepoint for pending in self._pending.values()):
             if not self._pending:
                 self._savepoint_wanted = False
                 instructions += self._start(left, now_ms, savepoint=True)
@@ -295,7 +318,7 @@ class CheckpointCoordinator:
         return instructions
 
     def _may_start(self) -> bool:
-        pendings = self._pending.values()
+        pendings = [pending for pending in self._pending.values() if not pending.awaits_next]
         if any(pending.savepoint or not pending.is_under_way for pending in pendings):
             return False
         return len(pendings) < self._settings.max_concurrent
@@ -343,7 +366,11 @@ class CheckpointCoordinator:
         self._next_ms = max(self._next_ms, now_ms + self._settings.min_pause_ms)
         instructions: list[Instruction] = [Announce(checkpoint_id)]
         for older in [p for p in self._pending.values() if p.checkpoint_id < checkpoint_id]:
-            instructions += self._abort(older, AbortReason.SUBSUMED, now_ms)
+            if older.savepoint:
+                older.is_followed = True
+                instructions += self._check(older)
+            else:
+                instructions += self._abort(older, AbortReason.SUBSUMED, now_ms)
         self.retained.append(checkpoint_id)
         if pending.records:
             self.progress = checkpoint_id
@@ -373,7 +400,8 @@ class CheckpointCoordinator:
             expected=len(left),
             savepoint=savepoint,
         )
-        pending = self._pending[checkpoint_id] = _Pending(summary, set(left), self.latest, savepoint)
+        is_followed = not (savepoint and self.is_on and not self._savepoint_ends)
+        pending = self._pending[checkpoint_id] = _Pending(summary, set(left), self.latest, savepoint, is_followed)
         for subtask in self._finished:
             pending.states[subtask] = checkpoint_pb2.SubtaskState(index=subtask.index, finished=True)
         self.statistics.triggered += 1
@@ -395,10 +423,14 @@ class CheckpointCoordinator:
         return [TriggerSubtasks(pending.checkpoint_id, triggered_ms, subtasks, pending.base_id, pending.savepoint)]
 
     def _check(self, pending: _Pending) -> list[Instruction]:
-        if pending.waiting or pending.sealing or not pending.enumerators_done:
+        if pending.sealing or not pending.has_all:
+            return []
+        if pending.awaits_next:
+            self._checkpoint_wanted = True
             return []
         pending.sealing = True
-        return [Seal(pending.checkpoint_id, pending.summary.triggered_ms, pending.states, pending.savepoint)]
+        triggered_ms = pending.summary.triggered_ms
+        return [Seal(pending.checkpoint_id, triggered_ms, pending.states, pending.savepoint, pending.base_id)]
 
     def _open(self) -> list[_Pending]:
         return [pending for pending in self._pending.values() if not pending.sealing]

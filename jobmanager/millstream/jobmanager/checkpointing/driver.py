@@ -84,8 +84,9 @@ class CheckpointDriver:
         self._running = False
         self.given_up: list[int] = []
         """Checkpoints that were under way when the attempt stopped, and never will be: who is cancelled may know."""
-        self.drained = ""
-        """The savepoint with which the input was ended: what sinks commit from then on is in no earlier checkpoint."""
+        self.ends_with = ""
+        """The savepoint with which the job ends: what sinks commit from then on is in no earlier checkpoint, and what
+        they have prepared for it must stay. So no attempt may follow."""
         self._completed = asyncio.Event()
         """Set by each completed checkpoint, and when the attempt ends."""
         self.settings = settings
@@ -218,29 +219,39 @@ class CheckpointDriver:
         self.coordinator.closed()
         self._fail_savepoints(CheckpointError("the job ended before the savepoint was complete"))
 
-    async def take_savepoint(self, directory: str, *, stop: bool = False, drain: bool = False) -> Savepoint:
-        """When it is complete: a new directory below ``directory``. Raises ``CheckpointError``.
+    async def take_savepoint(
+        self, directory: str, *, stop: bool = False, drain: bool = False, again: bool = False
+    ) -> Savepoint:
+        """When it is complete, and what it holds is committed: a new directory below ``directory``. Raises
+        ``CheckpointError``.
 
         ``stop``: the attempt ends with it: no checkpoint follows; ``commit_savepoint`` is to be called next. ``drain``:
-        the sources end their input with it, and the job goes on to its end by itself.
+        the sources end their input with it, and the job goes on to its end by itself. ``again``: it is not the job
+        that ends with the attempt, for the next one starts from the savepoint.
         """
         done: asyncio.Future[Savepoint] = asyncio.get_running_loop().create_future()
         name = f"savepoint-{self._graph.job_id[:6]}-{self._clock.wall_ms():x}"
-        self._savepoints.append(Savepoint(location_of(directory, name), drain, stop and not drain, done))
-        self.coordinator.request_savepoint()
+        location = location_of(directory, name)
+        self._savepoints.append(Savepoint(location, drain, stop and not drain, (stop or drain) and not again, done))
+        self._request_savepoint()
         if self._timer is None:
             self._tick()
         return await done
 
-    async def commit_savepoint(self, checkpoint_id: int, drained: str) -> None:
-        """Sinks commit what the savepoint holds; the job fails when they cannot be told. ``drained``: see there."""
-        self.drained = drained or self.drained
+    async def commit_savepoint(self, checkpoint_id: int, *, drained: bool = False) -> None:
+        """Sinks commit what the savepoint holds; the job fails when they cannot be told. ``drained``: the job goes on
+        to its end."""
         if not drained:
             self.coordinator.hold()
         try:
             await self._tell_all(COMPLETED, self._job.running_subtasks(), _message(checkpoint_id))
         except MillstreamError as error:
             self._job.fail(error)
+
+    def revoke(self, savepoint: Savepoint) -> None:
+        """It is not the job's end after all, and the next attempt starts from before it: nobody can from it, then."""
+        self.ends_with = ""
+        self._remove(savepoint.location)
 
     async def checkpoint_now(self) -> None:
         """Returns when a checkpoint that starts now is complete, or when the next one after it is."""
@@ -328,13 +339,13 @@ class CheckpointDriver:
         if announce.savepoint:
             savepoint = self._savepoints.popleft()
             savepoint.checkpoint_id = announce.checkpoint_id
-            if savepoint.drain:
-                self.drained = savepoint.location
+            if savepoint.ends_job:
+                self.ends_with = savepoint.location
             if savepoint.is_end:
                 self.coordinator.hold()
             _answer(savepoint.done, savepoint)
             if self._savepoints:
-                self.coordinator.request_savepoint()
+                self._request_savepoint()
         else:
             self._tell(COMPLETED, self._job.running_subtasks(), _message(announce.checkpoint_id))
             self._later(self.store.ledger.committed, announce.checkpoint_id)
@@ -351,10 +362,10 @@ class CheckpointDriver:
         self._release_all()
         if abandon.savepoint:
             savepoint = self._savepoints.popleft()
-            self._later(lambda: open_storage(savepoint.location, self._cluster).delete_tree())
+            self._remove(savepoint.location)
             _answer(savepoint.done, CheckpointError(f"the savepoint was given up: {abandon.failure}"))
             if self._savepoints:
-                self.coordinator.request_savepoint()
+                self._request_savepoint()
         else:
             self._collect()
 
@@ -384,7 +395,7 @@ class CheckpointDriver:
             seal.states,
             self._enumerators.pop(seal.checkpoint_id, {}),
             savepoint=seal.savepoint,
-            parent_id=self.coordinator.latest,
+            parent_id=seal.base_id if seal.savepoint else self.coordinator.latest,
         )
         try:
             if seal.savepoint:
@@ -415,6 +426,11 @@ class CheckpointDriver:
         failpoint("savepoint.sealed")
         return location
 
+    def _request_savepoint(self) -> None:
+        """The next one that somebody has asked for."""
+        first = self._savepoints[0]
+        self.coordinator.request_savepoint(ends=first.drain or first.is_end)
+
     def _fail_savepoints(self, error: MillstreamError) -> None:
         wanted, self._savepoints = self._savepoints, deque()
         for savepoint in wanted:
@@ -435,8 +451,12 @@ class CheckpointDriver:
         claimed, self._claimed = self._claimed, ""
         if claimed:
             log.info("job %s removes %s, which it had claimed", self._graph.job_id, claimed)
-            self._later(lambda: open_storage(claimed, self._cluster).delete(MANIFEST_NAME))
-            self._later(lambda: open_storage(claimed, self._cluster).delete_tree())
+            self._remove(claimed)
+
+    def _remove(self, location: str) -> None:
+        """A checkpoint or savepoint: nobody takes it for one from the first moment on."""
+        self._later(lambda: open_storage(location, self._cluster).delete(MANIFEST_NAME))
+        self._later(lambda: open_storage(location, self._cluster).delete_tree())
 
     def _collect(self) -> None:
         """Remove the files of checkpoints that nobody needs any more."""
@@ -484,7 +504,8 @@ class Savepoint:
     location: str
     drain: bool
     is_end: bool
-    """Nothing of the job is to be committed but what it holds."""
+    """Nothing of the attempt is to be committed but what it holds."""
+    ends_job: bool
     done: asyncio.Future[Savepoint]
     checkpoint_id: int = 0
 
