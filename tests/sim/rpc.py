@@ -127,7 +127,11 @@ class SimServer:
             requests = [decode(chunk) if decode else chunk for chunk in call.chunks]
             given: Any = _each(requests) if handler.request_streaming else requests[0]
             if handler.response_streaming:
-                return [encode(part) async for part in handler.unary_stream(given, context)], None
+                parts = handler.unary_stream(given, context)
+                if asyncio.iscoroutine(parts):  # as one that refuses: it has nothing to yield
+                    await parts
+                    return [], None
+                return [encode(part) async for part in parts], None
             function = handler.stream_unary if handler.request_streaming else handler.unary_unary
             return [encode(await function(given, context))], None
         except _Aborted as aborted:

@@ -66,13 +66,19 @@ def slot_processes(cluster: MiniCluster) -> list[list[int]]:
     return [cluster.slots_of(number) for number in range(2)]
 
 
-def wait_for_output(cluster: MiniCluster, out: Path) -> None:
-    seen = len(list(out.glob("part-*")))
+def wait_for_output(cluster: MiniCluster, out: Path, seen: int | None = None) -> None:
+    seen = len(list(out.glob("part-*"))) if seen is None else seen
     cluster.wait_until(lambda: len(list(out.glob("part-*"))) > seen, "another committed file")
 
 
 def storage_of(cluster: MiniCluster) -> Path:
     return Path(cluster.configuration.flatten()["high-availability.storageDir"])
+
+
+def wait_for_ending(cluster: MiniCluster) -> None:
+    """Until it is recorded; a draft of the record may be there before, with a dot in front."""
+    recorded = "[!.]*.ending.*"
+    cluster.wait_until(lambda: list(storage_of(cluster).rglob(recorded)), "the record of the savepoint")
 
 
 def test_running_tasks_go_on_while_one_leader_after_the_other_dies(cluster: MiniCluster, tmp_path: Path) -> None:
@@ -153,13 +159,60 @@ def test_a_job_that_is_being_stopped_ends_with_its_savepoint(tmp_path: Path, mon
         cluster.wait_until(lambda: job.describe().summary.status == JobStatus.RUNNING, "the job runs")
         cluster.wait_until(lambda: out.exists() and list(out.glob(".*")), "results on their way")
         stopping = beside.submit(job.stop_with_savepoint, False, str(tmp_path / "kept"))
-        cluster.wait_until(lambda: list(storage_of(cluster).rglob("*.ending.*")), "the record of the savepoint")
+        wait_for_ending(cluster)
         cluster.kill_jobmanager(cluster.leader())
         ended = cluster.wait_until(lambda: d if (d := job.describe()).summary.ended_ms else None, "its end")
         assert ended is not None and ended.summary.status == JobStatus.FINISHED
         stopping.exception(60)  # the client may learn that nobody knows what became of its savepoint
         (savepoint,) = (tmp_path / "kept").iterdir()
         assert not list(out.glob(".*")), "everything is committed that the savepoint holds"
+        again = counting(out, 2000, 100_000)
+        again.configure({"execution.state-recovery.path": str(savepoint)})
+        cluster.submit(again).wait()
+    check(out, 2000)
+
+
+def test_a_savepoint_can_be_started_from_though_the_job_has_failed_since(cluster: MiniCluster, tmp_path: Path) -> None:
+    """The job goes back to what lies behind the savepoint, so what sinks have prepared for that stays."""
+    out = tmp_path / "out"
+    job = cluster.submit(counting(out, 2000, 1000, "1 h"))
+    cluster.wait_until(lambda: out.exists() and list(out.glob(".*")), "results on their way")
+    savepoint = job.trigger_savepoint(str(tmp_path / "kept")).result()
+    wait_for_output(cluster, out, seen=0)
+    cluster.kill_taskmanager(0)
+    cluster.add_taskmanager()
+    cluster.wait_until(lambda: job.describe().restarts and job.status() is JobStatus.RUNNING, "another attempt")
+    job.cancel()
+    cluster.wait_until(lambda: job.describe().summary.ended_ms, "its end")
+    again = counting(out, 2000, 100_000)
+    again.configure({"execution.state-recovery.path": savepoint})
+    cluster.submit(again).wait()
+    rows = {tuple(map(int, row)) for row in committed_records(out, "csv")}
+    assert len(rows) == KEYS * 2000, "what the first job had committed since then comes again, and nothing is missing"
+
+
+def test_a_job_that_was_being_stopped_does_not_start_again_from_before_its_savepoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its leader and all its subtasks die when the savepoint is recorded: what that holds is committed from there."""
+    monkeypatch.setenv("MILLSTREAM_FAILPOINTS", "commit.publish=delay:6000ms")
+    out = tmp_path / "out"
+    with MiniCluster(2, 1, SETTINGS, jobmanagers=2) as cluster, ThreadPoolExecutor(1) as beside:
+        job = cluster.submit(counting(out, 2000, 1000, "1 h"))
+        cluster.wait_until(lambda: out.exists() and list(out.glob(".*")), "results on their way")
+        stopping = beside.submit(job.stop_with_savepoint, False, str(tmp_path / "kept"))
+        wait_for_ending(cluster)
+        monkeypatch.delenv("MILLSTREAM_FAILPOINTS")
+        for number in range(2):
+            cluster.kill_taskmanager(number)
+        cluster.kill_jobmanager(cluster.leader())
+        for _ in range(2):
+            cluster.add_taskmanager()
+        ended = cluster.wait_until(lambda: d if (d := job.describe()).summary.ended_ms else None, "its end")
+        stopping.exception(60)
+        (savepoint,) = (tmp_path / "kept").iterdir()
+        assert ended is not None and ended.summary.status == JobStatus.FAILED
+        assert f"its savepoint {savepoint} is complete" in ended.error.message
         again = counting(out, 2000, 100_000)
         again.configure({"execution.state-recovery.path": str(savepoint)})
         cluster.submit(again).wait()

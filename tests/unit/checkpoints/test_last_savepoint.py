@@ -73,7 +73,8 @@ def test_no_checkpoint_follows_it_while_the_sinks_are_told(tmp_path: Path, reach
 
         async def take_and_commit() -> str:
             savepoint = await driver.take_savepoint(str(tmp_path / "kept"), stop=True, drain=drain)
-            await driver.commit_savepoint(savepoint.checkpoint_id, savepoint.location if drain else "")
+            await driver.commit_savepoint(savepoint.checkpoint_id, drained=drain)
+            assert driver.ends_with == savepoint.location, "no attempt may start from before it"
             return savepoint.location
 
         taking = asyncio.ensure_future(take_and_commit())
