@@ -37,8 +37,8 @@ BUGS: Final = [
         (
             Edit(
                 COORDINATOR,
-                "        if pending.waiting or pending.sealing",
-                "        if len(pending.waiting) > 1 or pending.sealing",
+                "return self.enumerators_done and not self.waiting",
+                "return self.enumerators_done and len(self.waiting) <= 1",
             ),
             Edit(
                 STORE,

@@ -9,7 +9,7 @@ import pytest
 
 from millstream.core.checkpoint.manifest import read_manifest
 from millstream.core.checkpoint.storage import LocalStorage
-from millstream.core.errors import ConfigError, DamagedStateError, FencedError, UnavailableError
+from millstream.core.errors import CheckpointError, ConfigError, DamagedStateError, FencedError, UnavailableError
 from millstream.jobmanager.checkpointing.history import Candidate
 from millstream.jobmanager.checkpointing.ledger import Taken
 from millstream.jobmanager.checkpointing.protocol import Corrupt, FallBackToParent, Ready, ReplayCommit, recovery
@@ -134,7 +134,9 @@ def test_a_manifest_of_another_checkpoint_is_not_read(tmp_path: Path) -> None:
 
 
 class _Failing(LocalStorage):
-    """Dies at the n-th creation."""
+    """Dies at the n-th creation; ``acts``: just after it."""
+
+    acts = False
 
     def __init__(self, root: Path, left: int) -> None:
         super().__init__(root)
@@ -144,6 +146,8 @@ class _Failing(LocalStorage):
     def create(self, path: str, data: bytes) -> bool:
         self.left -= 1
         if self.left < 0:
+            if self.acts:
+                super().create(path, data)
             raise self.error
         return super().create(path, data)
 
@@ -212,6 +216,30 @@ def test_a_job_does_not_start_from_nothing_when_all_it_had_is_damaged(tmp_path: 
     (tmp_path / "chk-1-g1" / "0.state").unlink()
     with pytest.raises(DamagedStateError, match=r"no checkpoint in .* can be used.*0\.state is missing"):
         retaken(tmp_path)
+
+
+@pytest.mark.parametrize("acts", [False, True], ids=["nothing was written", "it was written"])
+@pytest.mark.parametrize("left", [0, 1], ids=["the first one", "the second one"])
+def test_a_checkpoint_in_doubt_is_given_up_before_anything_starts_from_an_earlier_one(
+    tmp_path: Path, acts: bool, left: int
+) -> None:
+    storage = _Failing(tmp_path, 2)
+    storage.error, storage.acts = OSError("not now"), acts
+    at = CheckpointStore(storage)
+    at.lead()
+    at.settle()
+    for number in range(1, left + 1):
+        storage.left = 1
+        taken(at, number, number - 1)
+    storage.left = 0
+    with pytest.raises(CheckpointError, match="not now"):
+        taken(at, left + 1, left)
+    with pytest.raises(UnavailableError, match=f"cannot be recorded in .* that checkpoint {left + 1} was given up"):
+        at.settle()
+    storage.left = 1
+    at.settle()
+    at.settle()
+    assert retaken(tmp_path)[1].kept == tuple(range(1, left + 1)), "another leader does not go on from it either"
 
 
 def test_nothing_to_take_over(tmp_path: Path) -> None:

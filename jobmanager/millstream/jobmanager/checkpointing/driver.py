@@ -127,6 +127,7 @@ class CheckpointDriver:
         """
         if self.coordinator.is_on:
             await self._beside(self.store.lead)
+            await self._beside(self.store.settle)
         latest = self.coordinator.latest
         if latest:
             location, allow = self.store.location(latest), False

@@ -30,6 +30,8 @@ class CheckpointStore:
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
         self.ledger = Ledger(storage)
+        self._in_doubt: set[int] = set()
+        """Checkpoints of which the storage did not say whether they count, nor take that they do not."""
 
     def location(self, checkpoint_id: int) -> str:
         return location_of(
@@ -89,7 +91,8 @@ class CheckpointStore:
                 self.ledger.sealed(manifest)
                 counts = self.ledger.claim(number, manifest.parent_id)
             except OSError:
-                self.ledger.abandon(number)
+                self._in_doubt.add(number)
+                self._give_up()
                 raise
             if not counts:
                 self.ledger.abandon(number)
@@ -97,6 +100,24 @@ class CheckpointStore:
         except OSError as error:
             raise CheckpointError(f"the manifest in {place} cannot be written: {error.strerror or error}") from error
         return place
+
+    def settle(self) -> None:
+        """Before anything starts from an earlier checkpoint, and sinks drop what came after it: what is in doubt is
+        given up for good. Otherwise another leader could go on from it. Raises ``UnavailableError``, ``FencedError``.
+        """
+        try:
+            self._give_up()
+        except OSError as error:
+            numbers = ", ".join(map(str, sorted(self._in_doubt)))
+            raise UnavailableError(
+                f"it cannot be recorded in {self.storage.location} that checkpoint {numbers} was given up: "
+                f"{error.strerror or error}"
+            ) from error
+
+    def _give_up(self) -> None:
+        for number in sorted(self._in_doubt):
+            self.ledger.abandon(number)
+            self._in_doubt.discard(number)
 
     def discard_all(self) -> None:
         """The job needs none of its checkpoints any more."""
