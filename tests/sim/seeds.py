@@ -9,6 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Final
 
+from millstream.taskmanager.fork_server import die_with_parent
 from tests.sim.world import Outcome, World
 
 SEEDS_A_CHUNK: Final = 10
@@ -20,9 +21,14 @@ def outcomes(seeds: range, jobs: int, verbose: bool) -> Iterator[Outcome]:
         yield from map(_run, seeds)
         return
     chunks = [seeds[start : start + SEEDS_A_CHUNK] for start in range(0, len(seeds), SEEDS_A_CHUNK)]
-    with ProcessPoolExecutor(jobs, get_context("spawn"), _prepare, (verbose,)) as pool:
+    with ProcessPoolExecutor(jobs, get_context("spawn"), _begin_worker, (verbose,)) as pool:
         for outcomes in pool.map(_run_all, chunks):
             yield from outcomes
+
+
+def _begin_worker(verbose: bool) -> None:
+    die_with_parent()
+    _prepare(verbose)
 
 
 def _prepare(verbose: bool) -> None:

@@ -16,7 +16,8 @@ WRITER: Final = "millstream.taskmanager.checkpointing.writer"
 FILES: Final = "millstream.core.checkpoint.files"
 MANIFEST: Final = "millstream.core.checkpoint.manifest"
 FRAMING: Final = "millstream.core.checkpoint.framing"
-LOST: Final = r"I5: |lost [1-9]|[1-9]\d* lost"
+LOST: Final = r"I5: |lost [1-9]|[1-9]\d* lost|the job ended before its time"
+"""A job ends before its time when its readers have lost what they were to read."""
 
 BUGS: Final = [
     Bug(
@@ -37,8 +38,8 @@ BUGS: Final = [
         (
             Edit(
                 COORDINATOR,
-                "return self.enumerators_done and not self.waiting",
-                "return self.enumerators_done and len(self.waiting) <= 1",
+                "return self.enumerators_done and not self.waiting\n",
+                "return self.enumerators_done and len(self.waiting) <= 1\n",
             ),
             Edit(
                 STORE,
@@ -130,6 +131,26 @@ BUGS: Final = [
             ),
         ),
         (tests("tests/unit/checkpoints/test_ledger.py"),),
+        in_ci=True,
+    ),
+    Bug(
+        "a-savepoint-is-complete-too-soon",
+        "A savepoint is complete before a checkpoint is that follows it: restarts go back behind it.",
+        (Edit(COORDINATOR, "is_followed = not (savepoint and ", "is_followed = not (False and "),),
+        (tests(COORDINATION, chosen="savepoint"),),
+        in_ci=True,
+    ),
+    Bug(
+        "a-stopped-job-starts-again",
+        "A job whose JobManager died while it was being stopped starts again from before its savepoint.",
+        (Edit("millstream.jobmanager.job_master", "        if self.checkpoints.ends_with:\n", "        if False:\n"),),
+        (tests("tests/integration/e2e/test_failover.py", chosen="does_not_start_again_from_before_its_savepoint"),),
+    ),
+    Bug(
+        "a-doubt-is-forgotten",
+        "A checkpoint that may count is left behind without a mark, and the job goes on from an earlier one.",
+        (Edit(STORE, "                self._in_doubt.add(number)\n", "                self.ledger.abandon(number)\n"),),
+        (tests("tests/unit/checkpoints/test_ledger.py", "DID NOT RAISE", chosen="in_doubt"),),
         in_ci=True,
     ),
 ]
