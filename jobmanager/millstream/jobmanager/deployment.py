@@ -90,7 +90,9 @@ def _input(
                 producer=producer, attempt=execution.attempt, address=execution.slot.address
             )
         )
-    return taskmanager_pb2.InputEdge(edge_id=edge.edge_id, input_index=edge.input_index, channels=channels)
+    return taskmanager_pb2.InputEdge(
+        edge_id=edge.edge_id, input_index=edge.input_index, channels=channels, exchange=edge.exchange
+    )
 
 
 def _output(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from millstream.core.clock import ManualClock
@@ -19,6 +19,8 @@ from millstream.taskmanager.task.context import SubtaskInfo
 
 ALIGNED = Barrier(1, 0, timeout_ms=1000)
 UNALIGNED = replace(ALIGNED, unaligned=True)
+IN_ITS_TURN = replace(ALIGNED, timeout_ms=0)
+"""What becomes of an unaligned one where nothing is overtaken."""
 
 
 class Writer:
@@ -57,14 +59,23 @@ class SinkTask:
 class Task:
     """Two producers in this process, the gate that reads them, and the checkpoints of the task behind it."""
 
-    def __init__(self) -> None:
+    def __init__(self, in_turn: Collection[int] = ()) -> None:
+        """``in_turn``: channels of which nothing may be overtaken."""
         self.queues = [Subpartition(1 << 20, 1 << 16) for _ in range(2)]
         channels = [LocalChannel() for _ in self.queues]
         self.gate = InputGate(0, list(channels), lambda: None)
+        self.gate.in_turn = frozenset(in_turn)
         self.writer = Writer()
         self.checkpoints = TaskCheckpoints(SinkTask(), [self.gate], self.writer, ManualClock(), lambda: None)
         for channel, queue in zip(channels, self.queues, strict=True):
             channel.attach(queue)
+
+    def snapshots(self) -> list[TaskSnapshot]:
+        """Those taken up to now."""
+        if self.checkpoints.is_due():
+            self.checkpoints.run()
+        self.checkpoints.advance()
+        return self.writer.written
 
     def poll(self) -> None:
         polled = self.gate.poll()
@@ -130,3 +141,50 @@ def test_what_waits_in_the_task_keeps_its_order_over_all_channels() -> None:
         for key, batches in snapshot.flights()
     ]
     assert flights == [(first, [["a"], ["b"]]), (second, [["older"]]), (first, [["newer"], ["newest"]])]
+
+
+def test_nothing_is_overtaken_where_barriers_come_in_their_turn() -> None:
+    task = Task(in_turn=[1])
+    task.queues[0].add(ObjectBatch(["overtaken"]))
+    task.queues[0].add(UNALIGNED)
+    task.queues[1].add(ObjectBatch(["processed before"]))
+    assert task.snapshots() == [], "the other barrier has not come"
+    task.queues[1].add(IN_ITS_TURN)
+    while not task.snapshots():
+        task.poll()
+    (snapshot,) = task.writer.written
+    assert ChannelKey(0, 1, 0) not in snapshot.in_flight
+
+
+def test_a_channel_is_blocked_whose_unaligned_barrier_has_come_too_early() -> None:
+    task = Task(in_turn=[1])
+    task.queues[0].add(UNALIGNED)
+    task.poll()
+    task.queues[0].add(ObjectBatch(["after the barrier"]))
+    assert task.gate.poll() is None and task.snapshots() == [] and task.checkpoints.next_s() is None
+    task.queues[1].add(IN_ITS_TURN)
+    task.poll()
+    (snapshot,) = task.snapshots()
+    assert snapshot.in_flight == {}
+
+
+def test_a_channel_that_has_ended_is_not_waited_for() -> None:
+    task = Task(in_turn=[1])
+    task.checkpoints.channel_ended(1)
+    task.queues[0].add(ObjectBatch(["overtaken"]))
+    task.queues[0].add(UNALIGNED)
+    (snapshot,) = task.snapshots()
+    assert list(snapshot.in_flight) == [ChannelKey(0, 0, 0)]
+
+
+def test_barriers_that_all_come_in_their_turn_are_aligned_however_long_that_takes() -> None:
+    task = Task(in_turn=[0, 1])
+    task.queues[0].add(IN_ITS_TURN)
+    task.poll()
+    task.queues[1].add(ObjectBatch(["before the barrier"]))
+    assert task.snapshots() == [] and task.checkpoints.next_s() is None
+    task.queues[1].add(IN_ITS_TURN)
+    task.poll()
+    task.poll()
+    (snapshot,) = task.snapshots()
+    assert snapshot.in_flight == {}

@@ -29,8 +29,9 @@ class Output:
 
     partition_id = PartitionId(9, 0, 0)
 
-    def __init__(self) -> None:
+    def __init__(self, in_turn: bool = False) -> None:
         self.queue: list[Any] = ["old"]
+        self.in_turn = in_turn
 
     def broadcast(self, barrier: Barrier) -> None:
         self.queue.append(barrier)

@@ -70,14 +70,19 @@ class Slot:
             buffer_timeout_ms,
         )
 
-    def gate(self, *producers: Slot, consumer: int = 0, edge: int = 0) -> InputGate:
+    def gate(
+        self,
+        *producers: Slot,
+        consumer: int = 0,
+        edge: int = 0,
+        exchange: job_graph_pb2.Exchange = job_graph_pb2.EXCHANGE_FORWARD,
+    ) -> InputGate:
         channels = [
             taskmanager_pb2.ProducerChannel(producer=number, attempt=0, address=slot.network.address)
             for number, slot in enumerate(producers)
         ]
-        return self.network.create_gate(
-            [taskmanager_pb2.InputEdge(edge_id=edge, input_index=0, channels=channels)], consumer
-        )
+        made = taskmanager_pb2.InputEdge(edge_id=edge, input_index=0, channels=channels, exchange=exchange)
+        return self.network.create_gate([made], consumer)
 
     def close(self) -> None:
         self.network.close()

@@ -19,6 +19,7 @@ from millstream.core.errors import (
     UnavailableError,
 )
 from millstream.core.serde import NoTypedEncoding
+from millstream.proto.v1 import job_graph_pb2
 from millstream.taskmanager.network import handshake
 from millstream.taskmanager.network.environment import NetworkSettings
 
@@ -296,3 +297,20 @@ def test_port_in_use_is_named(slots: Any) -> None:
     )
     with pytest.raises(ExternalError, match=str(port)):
         listener.listen()
+
+
+@pytest.mark.parametrize(
+    ("exchange", "in_turn"),
+    [
+        (job_graph_pb2.EXCHANGE_FORWARD, True),
+        (job_graph_pb2.EXCHANGE_RESCALE, True),
+        (job_graph_pb2.EXCHANGE_REBALANCE, False),
+        (job_graph_pb2.EXCHANGE_BROADCAST, False),
+    ],
+)
+def test_nothing_is_overtaken_where_a_subtask_sends_to_some_consumers_only(
+    slots: Any, exchange: job_graph_pb2.Exchange, in_turn: bool
+) -> None:
+    slot = slots.new()
+    assert slot.partition(2, exchange).in_turn is in_turn
+    assert slot.gate(slot, slot, edge=1, exchange=exchange).in_turn == (frozenset({0, 1}) if in_turn else frozenset())

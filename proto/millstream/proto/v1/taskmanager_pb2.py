@@ -27,7 +27,7 @@ from millstream.proto.v1 import common_pb2 as millstream_dot_proto_dot_v1_dot_co
 from millstream.proto.v1 import job_graph_pb2 as millstream_dot_proto_dot_v1_dot_job__graph__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%millstream/proto/v1/taskmanager.proto\x12\x13millstream.proto.v1\x1a$millstream/proto/v1/checkpoint.proto\x1a millstream/proto/v1/common.proto\x1a#millstream/proto/v1/job_graph.proto\"i\n\tInputEdge\x12\x0f\n\x07\x65\x64ge_id\x18\x01 \x01(\r\x12\x13\n\x0binput_index\x18\x02 \x01(\r\x12\x36\n\x08\x63hannels\x18\x03 \x03(\x0b\x32$.millstream.proto.v1.ProducerChannel\"g\n\x0fProducerChannel\x12\x10\n\x08producer\x18\x01 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x31\n\x07\x61\x64\x64ress\x18\x03 \x01(\x0b\x32 .millstream.proto.v1.DataAddress\"\xcf\x01\n\nOutputEdge\x12\x0f\n\x07\x65\x64ge_id\x18\x01 \x01(\r\x12/\n\x08\x65xchange\x18\x02 \x01(\x0e\x32\x1d.millstream.proto.v1.Exchange\x12\x11\n\tconsumers\x18\x03 \x03(\r\x12\x1c\n\x14\x63onsumer_parallelism\x18\x04 \x01(\r\x12\x13\n\x0bside_output\x18\x05 \x01(\t\x12\x17\n\x0fsource_operator\x18\x06 \x01(\t\x12 \n\x18\x63onsumer_max_parallelism\x18\x07 \x01(\r\"\xc4\x02\n\x11SubtaskDeployment\x12\x30\n\x07subtask\x18\x01 \x01(\x0b\x32\x1f.millstream.proto.v1.SubtaskRef\x12\x13\n\x0bvertex_name\x18\x02 \x01(\t\x12\x13\n\x0bparallelism\x18\x03 \x01(\r\x12\x17\n\x0fmax_parallelism\x18\x04 \x01(\r\x12\x0c\n\x04slot\x18\x05 \x01(\r\x12\x14\n\x0cpayload_blob\x18\x06 \x01(\t\x12.\n\x06inputs\x18\x07 \x03(\x0b\x32\x1e.millstream.proto.v1.InputEdge\x12\x30\n\x07outputs\x18\x08 \x03(\x0b\x32\x1f.millstream.proto.v1.OutputEdge\x12\x34\n\x08restored\x18\t \x01(\x0b\x32\".millstream.proto.v1.RestoredState\"\xc6\x02\n\x15\x44\x65ploySubtasksRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x10\n\x08job_name\x18\x02 \x01(\t\x12\x14\n\x0cmodules_blob\x18\x03 \x01(\t\x12T\n\rconfiguration\x18\x04 \x03(\x0b\x32=.millstream.proto.v1.DeploySubtasksRequest.ConfigurationEntry\x12\x11\n\tjob_token\x18\x05 \x01(\x0c\x12\x38\n\x08subtasks\x18\x06 \x03(\x0b\x32&.millstream.proto.v1.SubtaskDeployment\x12\x1c\n\x14\x63heckpoint_directory\x18\x07 \x01(\t\x1a\x34\n\x12\x43onfigurationEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x18\n\x16\x44\x65ploySubtasksResponse\"g\n\x15\x43\x61ncelSubtasksRequest\x12\x31\n\x08subtasks\x18\x01 \x03(\x0b\x32\x1f.millstream.proto.v1.SubtaskRef\x12\x1b\n\x13\x61\x62orted_checkpoints\x18\x02 \x03(\x04\"/\n\x0f\x46reeSlotRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0c\n\x04slot\x18\x02 \x01(\r\"{\n\x13SubtaskEventRequest\x12\x30\n\x07subtask\x18\x01 \x01(\x0b\x32\x1f.millstream.proto.v1.SubtaskRef\x12\x13\n\x0boperator_id\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0f\n\x07payload\x18\x04 \x01(\x0c\")\n\x14SubtaskEventResponse\x12\x11\n\tdelivered\x18\x01 \x01(\x08\"\xae\x02\n\x06ToSlot\x12\x31\n\x06\x64\x65ploy\x18\x01 \x01(\x0b\x32\x1f.millstream.proto.v1.SlotDeployH\x00\x12<\n\x06\x63\x61ncel\x18\x02 \x01(\x0b\x32*.millstream.proto.v1.CancelSubtasksRequestH\x00\x12\x39\n\x05\x65vent\x18\x03 \x01(\x0b\x32(.millstream.proto.v1.SubtaskEventRequestH\x00\x12\x36\n\x0b\x65vent_reply\x18\x04 \x01(\x0b\x32\x1f.millstream.proto.v1.EventReplyH\x00\x12\x35\n\x08shutdown\x18\x05 \x01(\x0b\x32!.millstream.proto.v1.SlotShutdownH\x00\x42\t\n\x07message\"\xbf\x01\n\nSlotDeploy\x12;\n\x07request\x18\x01 \x01(\x0b\x32*.millstream.proto.v1.DeploySubtasksRequest\x12\x42\n\nblob_paths\x18\x02 \x03(\x0b\x32..millstream.proto.v1.SlotDeploy.BlobPathsEntry\x1a\x30\n\x0e\x42lobPathsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"X\n\nEventReply\x12\x12\n\nrequest_id\x18\x01 \x01(\x04\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x08\x12\x0f\n\x07payload\x18\x03 \x01(\x0c\x12\x13\n\x0bunreachable\x18\x04 \x01(\x08\"\x0e\n\x0cSlotShutdown\"\x9f\x02\n\x08\x46romSlot\x12/\n\x05ready\x18\x01 \x01(\x0b\x32\x1e.millstream.proto.v1.SlotReadyH\x00\x12\x34\n\x06report\x18\x02 \x01(\x0b\x32\".millstream.proto.v1.SubtaskReportH\x00\x12/\n\x05\x65vent\x18\x03 \x01(\x0b\x32\x1e.millstream.proto.v1.SlotEventH\x00\x12\x33\n\x07metrics\x18\x04 \x01(\x0b\x32 .millstream.proto.v1.SlotMetricsH\x00\x12;\n\ncheckpoint\x18\x05 \x01(\x0b\x32%.millstream.proto.v1.CheckpointReportH\x00\x42\t\n\x07message\"H\n\tSlotReady\x12.\n\x04\x64\x61ta\x18\x01 \x01(\x0b\x32 .millstream.proto.v1.DataAddress\x12\x0b\n\x03pid\x18\x02 \x01(\r\"\x92\x02\n\rSubtaskReport\x12\x30\n\x07subtask\x18\x01 \x01(\x0b\x32\x1f.millstream.proto.v1.SubtaskRef\x12\x32\n\x06status\x18\x02 \x01(\x0e\x32\".millstream.proto.v1.SubtaskStatus\x12-\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x1e.millstream.proto.v1.ErrorInfo\x12:\n\rfinal_metrics\x18\x04 \x01(\x0b\x32#.millstream.proto.v1.SubtaskMetrics\x12\x13\n\x0bprocess_end\x18\x05 \x01(\t\x12\x1b\n\x13\x61nswered_checkpoint\x18\x06 \x01(\x04\"\x85\x01\n\tSlotEvent\x12\x12\n\nrequest_id\x18\x01 \x01(\x04\x12\x30\n\x07subtask\x18\x02 \x01(\x0b\x32\x1f.millstream.proto.v1.SubtaskRef\x12\x13\n\x0boperator_id\x18\x03 \x01(\t\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x0f\n\x07payload\x18\x05 \x01(\x0c\"\xb1\x01\n\x0bSlotMetrics\x12\x35\n\x08subtasks\x18\x01 \x03(\x0b\x32#.millstream.proto.v1.SubtaskMetrics\x12<\n\x06values\x18\x02 \x03(\x0b\x32,.millstream.proto.v1.SlotMetrics.ValuesEntry\x1a-\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x32\x87\x03\n\x0cTaskExecutor\x12i\n\x0e\x44\x65ploySubtasks\x12*.millstream.proto.v1.DeploySubtasksRequest\x1a+.millstream.proto.v1.DeploySubtasksResponse\x12X\n\x0e\x43\x61ncelSubtasks\x12*.millstream.proto.v1.CancelSubtasksRequest\x1a\x1a.millstream.proto.v1.Empty\x12L\n\x08\x46reeSlot\x12$.millstream.proto.v1.FreeSlotRequest\x1a\x1a.millstream.proto.v1.Empty\x12\x64\n\rSendToSubtask\x12(.millstream.proto.v1.SubtaskEventRequest\x1a).millstream.proto.v1.SubtaskEventResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%millstream/proto/v1/taskmanager.proto\x12\x13millstream.proto.v1\x1a$millstream/proto/v1/checkpoint.proto\x1a millstream/proto/v1/common.proto\x1a#millstream/proto/v1/job_graph.proto\"\x9a\x01\n\tInputEdge\x12\x0f\n\x07\x65\x64ge_id\x18\x01 \x01(\r\x12\x13\n\x0binput_index\x18\x02 \x01(\r\x12\x36\n\x08\x63hannels\x18\x03 \x03(\x0b\x32$.millstream.proto.v1.ProducerChannel\x12/\n\x08\x65xchange\x18\x04 \x01(\x0e\x32\x1d.millstream.proto.v1.Exchange\"g\n\x0fProducerChannel\x12\x10\n\x08producer\x18\x01 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x31\n\x07\x61\x64\x64ress\x18\x03 \x01(\x0b\x32 .millstream.proto.v1.DataAddress\"\xcf\x01\n\nOutputEdge\x12\x0f\n\x07\x65\x64ge_id\x18\x01 \x01(\r\x12/\n\x08\x65xchange\x18\x02 \x01(\x0e\x32\x1d.millstream.proto.v1.Exchange\x12\x11\n\tconsumers\x18\x03 \x03(\r\x12\x1c\n\x14\x63onsumer_parallelism\x18\x04 \x01(\r\x12\x13\n\x0bside_output\x18\x05 \x01(\t\x12\x17\n\x0fsource_operator\x18\x06 \x01(\t\x12 \n\x18\x63onsumer_max_parallelism\x18\x07 \x01(\r\"\xc4\x02\n\x11SubtaskDeployment\x12\x30\n\x07subtask\x18\x01 \x01(\x0b\x32\x1f.millstream.proto.v1.SubtaskRef\x12\x13\n\x0bvertex_name\x18\x02 \x01(\t\x12\x13\n\x0bparallelism\x18\x03 \x01(\r\x12\x17\n\x0fmax_parallelism\x18\x04 \x01(\r\x12\x0c\n\x04slot\x18\x05 \x01(\r\x12\x14\n\x0cpayload_blob\x18\x06 \x01(\t\x12.\n\x06inputs\x18\x07 \x03(\x0b\x32\x1e.millstream.proto.v1.InputEdge\x12\x30\n\x07outputs\x18\x08 \x03(\x0b\x32\x1f.millstream.proto.v1.OutputEdge\x12\x34\n\x08restored\x18\t \x01(\x0b\x32\".millstream.proto.v1.RestoredState\"\xc6\x02\n\x15\x44\x65ploySubtasksRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x10\n\x08job_name\x18\x02 \x01(\t\x12\x14\n\x0cmodules_blob\x18\x03 \x01(\t\x12T\n\rconfiguration\x18\x04 \x03(\x0b\x32=.millstream.proto.v1.DeploySubtasksRequest.ConfigurationEntry\x12\x11\n\tjob_token\x18\x05 \x01(\x0c\x12\x38\n\x08subtasks\x18\x06 \x03(\x0b\x32&.millstream.proto.v1.SubtaskDeployment\x12\x1c\n\x14\x63heckpoint_directory\x18\x07 \x01(\t\x1a\x34\n\x12\x43onfigurationEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x18\n\x16\x44\x65ploySubtasksResponse\"g\n\x15\x43\x61ncelSubtasksRequest\x12\x31\n\x08subtasks\x18\x01 \x03(\x0b\x32\x1f.millstream.proto.v1.SubtaskRef\x12\x1b\n\x13\x61\x62orted_checkpoints\x18\x02 \x03(\x04\"/\n\x0f\x46reeSlotRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0c\n\x04slot\x18\x02 \x01(\r\"{\n\x13SubtaskEventRequest\x12\x30\n\x07subtask\x18\x01 \x01(\x0b\x32\x1f.millstream.proto.v1.SubtaskRef\x12\x13\n\x0boperator_id\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0f\n\x07payload\x18\x04 \x01(\x0c\")\n\x14SubtaskEventResponse\x12\x11\n\tdelivered\x18\x01 \x01(\x08\"\xae\x02\n\x06ToSlot\x12\x31\n\x06\x64\x65ploy\x18\x01 \x01(\x0b\x32\x1f.millstream.proto.v1.SlotDeployH\x00\x12<\n\x06\x63\x61ncel\x18\x02 \x01(\x0b\x32*.millstream.proto.v1.CancelSubtasksRequestH\x00\x12\x39\n\x05\x65vent\x18\x03 \x01(\x0b\x32(.millstream.proto.v1.SubtaskEventRequestH\x00\x12\x36\n\x0b\x65vent_reply\x18\x04 \x01(\x0b\x32\x1f.millstream.proto.v1.EventReplyH\x00\x12\x35\n\x08shutdown\x18\x05 \x01(\x0b\x32!.millstream.proto.v1.SlotShutdownH\x00\x42\t\n\x07message\"\xbf\x01\n\nSlotDeploy\x12;\n\x07request\x18\x01 \x01(\x0b\x32*.millstream.proto.v1.DeploySubtasksRequest\x12\x42\n\nblob_paths\x18\x02 \x03(\x0b\x32..millstream.proto.v1.SlotDeploy.BlobPathsEntry\x1a\x30\n\x0e\x42lobPathsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"X\n\nEventReply\x12\x12\n\nrequest_id\x18\x01 \x01(\x04\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x08\x12\x0f\n\x07payload\x18\x03 \x01(\x0c\x12\x13\n\x0bunreachable\x18\x04 \x01(\x08\"\x0e\n\x0cSlotShutdown\"\x9f\x02\n\x08\x46romSlot\x12/\n\x05ready\x18\x01 \x01(\x0b\x32\x1e.millstream.proto.v1.SlotReadyH\x00\x12\x34\n\x06report\x18\x02 \x01(\x0b\x32\".millstream.proto.v1.SubtaskReportH\x00\x12/\n\x05\x65vent\x18\x03 \x01(\x0b\x32\x1e.millstream.proto.v1.SlotEventH\x00\x12\x33\n\x07metrics\x18\x04 \x01(\x0b\x32 .millstream.proto.v1.SlotMetricsH\x00\x12;\n\ncheckpoint\x18\x05 \x01(\x0b\x32%.millstream.proto.v1.CheckpointReportH\x00\x42\t\n\x07message\"H\n\tSlotReady\x12.\n\x04\x64\x61ta\x18\x01 \x01(\x0b\x32 .millstream.proto.v1.DataAddress\x12\x0b\n\x03pid\x18\x02 \x01(\r\"\x92\x02\n\rSubtaskReport\x12\x30\n\x07subtask\x18\x01 \x01(\x0b\x32\x1f.millstream.proto.v1.SubtaskRef\x12\x32\n\x06status\x18\x02 \x01(\x0e\x32\".millstream.proto.v1.SubtaskStatus\x12-\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x1e.millstream.proto.v1.ErrorInfo\x12:\n\rfinal_metrics\x18\x04 \x01(\x0b\x32#.millstream.proto.v1.SubtaskMetrics\x12\x13\n\x0bprocess_end\x18\x05 \x01(\t\x12\x1b\n\x13\x61nswered_checkpoint\x18\x06 \x01(\x04\"\x85\x01\n\tSlotEvent\x12\x12\n\nrequest_id\x18\x01 \x01(\x04\x12\x30\n\x07subtask\x18\x02 \x01(\x0b\x32\x1f.millstream.proto.v1.SubtaskRef\x12\x13\n\x0boperator_id\x18\x03 \x01(\t\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x0f\n\x07payload\x18\x05 \x01(\x0c\"\xb1\x01\n\x0bSlotMetrics\x12\x35\n\x08subtasks\x18\x01 \x03(\x0b\x32#.millstream.proto.v1.SubtaskMetrics\x12<\n\x06values\x18\x02 \x03(\x0b\x32,.millstream.proto.v1.SlotMetrics.ValuesEntry\x1a-\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x32\x87\x03\n\x0cTaskExecutor\x12i\n\x0e\x44\x65ploySubtasks\x12*.millstream.proto.v1.DeploySubtasksRequest\x1a+.millstream.proto.v1.DeploySubtasksResponse\x12X\n\x0e\x43\x61ncelSubtasks\x12*.millstream.proto.v1.CancelSubtasksRequest\x1a\x1a.millstream.proto.v1.Empty\x12L\n\x08\x46reeSlot\x12$.millstream.proto.v1.FreeSlotRequest\x1a\x1a.millstream.proto.v1.Empty\x12\x64\n\rSendToSubtask\x12(.millstream.proto.v1.SubtaskEventRequest\x1a).millstream.proto.v1.SubtaskEventResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,50 +40,50 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SLOTDEPLOY_BLOBPATHSENTRY']._serialized_options = b'8\001'
   _globals['_SLOTMETRICS_VALUESENTRY']._loaded_options = None
   _globals['_SLOTMETRICS_VALUESENTRY']._serialized_options = b'8\001'
-  _globals['_INPUTEDGE']._serialized_start=171
-  _globals['_INPUTEDGE']._serialized_end=276
-  _globals['_PRODUCERCHANNEL']._serialized_start=278
-  _globals['_PRODUCERCHANNEL']._serialized_end=381
-  _globals['_OUTPUTEDGE']._serialized_start=384
-  _globals['_OUTPUTEDGE']._serialized_end=591
-  _globals['_SUBTASKDEPLOYMENT']._serialized_start=594
-  _globals['_SUBTASKDEPLOYMENT']._serialized_end=918
-  _globals['_DEPLOYSUBTASKSREQUEST']._serialized_start=921
-  _globals['_DEPLOYSUBTASKSREQUEST']._serialized_end=1247
-  _globals['_DEPLOYSUBTASKSREQUEST_CONFIGURATIONENTRY']._serialized_start=1195
-  _globals['_DEPLOYSUBTASKSREQUEST_CONFIGURATIONENTRY']._serialized_end=1247
-  _globals['_DEPLOYSUBTASKSRESPONSE']._serialized_start=1249
-  _globals['_DEPLOYSUBTASKSRESPONSE']._serialized_end=1273
-  _globals['_CANCELSUBTASKSREQUEST']._serialized_start=1275
-  _globals['_CANCELSUBTASKSREQUEST']._serialized_end=1378
-  _globals['_FREESLOTREQUEST']._serialized_start=1380
-  _globals['_FREESLOTREQUEST']._serialized_end=1427
-  _globals['_SUBTASKEVENTREQUEST']._serialized_start=1429
-  _globals['_SUBTASKEVENTREQUEST']._serialized_end=1552
-  _globals['_SUBTASKEVENTRESPONSE']._serialized_start=1554
-  _globals['_SUBTASKEVENTRESPONSE']._serialized_end=1595
-  _globals['_TOSLOT']._serialized_start=1598
-  _globals['_TOSLOT']._serialized_end=1900
-  _globals['_SLOTDEPLOY']._serialized_start=1903
-  _globals['_SLOTDEPLOY']._serialized_end=2094
-  _globals['_SLOTDEPLOY_BLOBPATHSENTRY']._serialized_start=2046
-  _globals['_SLOTDEPLOY_BLOBPATHSENTRY']._serialized_end=2094
-  _globals['_EVENTREPLY']._serialized_start=2096
-  _globals['_EVENTREPLY']._serialized_end=2184
-  _globals['_SLOTSHUTDOWN']._serialized_start=2186
-  _globals['_SLOTSHUTDOWN']._serialized_end=2200
-  _globals['_FROMSLOT']._serialized_start=2203
-  _globals['_FROMSLOT']._serialized_end=2490
-  _globals['_SLOTREADY']._serialized_start=2492
-  _globals['_SLOTREADY']._serialized_end=2564
-  _globals['_SUBTASKREPORT']._serialized_start=2567
-  _globals['_SUBTASKREPORT']._serialized_end=2841
-  _globals['_SLOTEVENT']._serialized_start=2844
-  _globals['_SLOTEVENT']._serialized_end=2977
-  _globals['_SLOTMETRICS']._serialized_start=2980
-  _globals['_SLOTMETRICS']._serialized_end=3157
-  _globals['_SLOTMETRICS_VALUESENTRY']._serialized_start=3112
-  _globals['_SLOTMETRICS_VALUESENTRY']._serialized_end=3157
-  _globals['_TASKEXECUTOR']._serialized_start=3160
-  _globals['_TASKEXECUTOR']._serialized_end=3551
+  _globals['_INPUTEDGE']._serialized_start=172
+  _globals['_INPUTEDGE']._serialized_end=326
+  _globals['_PRODUCERCHANNEL']._serialized_start=328
+  _globals['_PRODUCERCHANNEL']._serialized_end=431
+  _globals['_OUTPUTEDGE']._serialized_start=434
+  _globals['_OUTPUTEDGE']._serialized_end=641
+  _globals['_SUBTASKDEPLOYMENT']._serialized_start=644
+  _globals['_SUBTASKDEPLOYMENT']._serialized_end=968
+  _globals['_DEPLOYSUBTASKSREQUEST']._serialized_start=971
+  _globals['_DEPLOYSUBTASKSREQUEST']._serialized_end=1297
+  _globals['_DEPLOYSUBTASKSREQUEST_CONFIGURATIONENTRY']._serialized_start=1245
+  _globals['_DEPLOYSUBTASKSREQUEST_CONFIGURATIONENTRY']._serialized_end=1297
+  _globals['_DEPLOYSUBTASKSRESPONSE']._serialized_start=1299
+  _globals['_DEPLOYSUBTASKSRESPONSE']._serialized_end=1323
+  _globals['_CANCELSUBTASKSREQUEST']._serialized_start=1325
+  _globals['_CANCELSUBTASKSREQUEST']._serialized_end=1428
+  _globals['_FREESLOTREQUEST']._serialized_start=1430
+  _globals['_FREESLOTREQUEST']._serialized_end=1477
+  _globals['_SUBTASKEVENTREQUEST']._serialized_start=1479
+  _globals['_SUBTASKEVENTREQUEST']._serialized_end=1602
+  _globals['_SUBTASKEVENTRESPONSE']._serialized_start=1604
+  _globals['_SUBTASKEVENTRESPONSE']._serialized_end=1645
+  _globals['_TOSLOT']._serialized_start=1648
+  _globals['_TOSLOT']._serialized_end=1950
+  _globals['_SLOTDEPLOY']._serialized_start=1953
+  _globals['_SLOTDEPLOY']._serialized_end=2144
+  _globals['_SLOTDEPLOY_BLOBPATHSENTRY']._serialized_start=2096
+  _globals['_SLOTDEPLOY_BLOBPATHSENTRY']._serialized_end=2144
+  _globals['_EVENTREPLY']._serialized_start=2146
+  _globals['_EVENTREPLY']._serialized_end=2234
+  _globals['_SLOTSHUTDOWN']._serialized_start=2236
+  _globals['_SLOTSHUTDOWN']._serialized_end=2250
+  _globals['_FROMSLOT']._serialized_start=2253
+  _globals['_FROMSLOT']._serialized_end=2540
+  _globals['_SLOTREADY']._serialized_start=2542
+  _globals['_SLOTREADY']._serialized_end=2614
+  _globals['_SUBTASKREPORT']._serialized_start=2617
+  _globals['_SUBTASKREPORT']._serialized_end=2891
+  _globals['_SLOTEVENT']._serialized_start=2894
+  _globals['_SLOTEVENT']._serialized_end=3027
+  _globals['_SLOTMETRICS']._serialized_start=3030
+  _globals['_SLOTMETRICS']._serialized_end=3207
+  _globals['_SLOTMETRICS_VALUESENTRY']._serialized_start=3162
+  _globals['_SLOTMETRICS_VALUESENTRY']._serialized_end=3207
+  _globals['_TASKEXECUTOR']._serialized_start=3210
+  _globals['_TASKEXECUTOR']._serialized_end=3601
 # @@protoc_insertion_point(module_scope)

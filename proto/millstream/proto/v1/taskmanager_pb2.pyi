@@ -30,8 +30,10 @@ class InputEdge(_message.Message):
     EDGE_ID_FIELD_NUMBER: _builtins.int
     INPUT_INDEX_FIELD_NUMBER: _builtins.int
     CHANNELS_FIELD_NUMBER: _builtins.int
+    EXCHANGE_FIELD_NUMBER: _builtins.int
     edge_id: _builtins.int
     input_index: _builtins.int
+    exchange: _job_graph_pb2.Exchange.ValueType
     @_builtins.property
     def channels(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProducerChannel]:
         """in order of producer index"""
@@ -42,10 +44,11 @@ class InputEdge(_message.Message):
         edge_id: _builtins.int = ...,
         input_index: _builtins.int = ...,
         channels: _abc.Iterable[Global___ProducerChannel] | None = ...,
+        exchange: _job_graph_pb2.Exchange.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channels", b"channels", "edge_id", b"edge_id", "input_index", b"input_index"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channels", b"channels", "edge_id", b"edge_id", "exchange", b"exchange", "input_index", b"input_index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

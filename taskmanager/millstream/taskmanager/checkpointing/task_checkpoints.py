@@ -5,6 +5,9 @@ taken. Unaligned, the first barrier to arrive takes the snapshot at once and goe
 that is queued there; the batches that were overtaken, in the inputs until each channel's own barrier and in the
 outputs, become part of the snapshot. An aligned barrier with a timeout becomes unaligned when it has been held up so
 long.
+
+On some edges nothing is overtaken (``in_turn``). An unaligned barrier goes there as an aligned one that may become
+unaligned again behind it, and the consumer takes its snapshot only when it has come in all channels of such edges.
 """
 
 from __future__ import annotations
@@ -78,8 +81,12 @@ class TaskCheckpoints:
         self._snapshots: list[TaskSnapshot] = []
         self._writing: list[TaskSnapshot] = []
         self._last_id = 0
+        self._hasty_id = 0
+        """A checkpoint of which an unaligned barrier had to wait for those that come in their turn."""
+        self._in_turn: set[int] = set()
         offset = 0
         for gate in gates:
+            self._in_turn |= {offset + number for number in gate.in_turn}
             gate.on_barrier = self._listener(offset)
             offset += gate.num_channels
 
@@ -95,8 +102,10 @@ class TaskCheckpoints:
             if snapshot.checkpoint_id == barrier.checkpoint_id:
                 snapshot.channels_open.discard(channel)
         if barrier.unaligned and barrier.checkpoint_id > self._last_id:
-            self._overtake(barrier, self._clock.monotonic_s(), came=channel)
-            return
+            if self._may_overtake(barrier.checkpoint_id):
+                self._overtake(barrier, self._clock.monotonic_s(), came=channel)
+                return
+            self._hasty_id = barrier.checkpoint_id
         self._align(self._aligner.barrier(channel, barrier, self._clock.monotonic_s()))
         if self._aligner.current is not None:
             failpoint("barrier.blocks")
@@ -134,11 +143,25 @@ class TaskCheckpoints:
 
     def next_s(self) -> float | None:
         """Monotonic seconds at which an aligned barrier becomes unaligned."""
-        due = [snapshot.output_until_s for snapshot in self._snapshots if snapshot.output_until_s is not None]
+        due = [snapshot.output_until_s for snapshot in self._snapshots]
+        due.append(self._overtakes_from_s())
+        return min((time_s for time_s in due if time_s is not None), default=None)
+
+    def _overtakes_from_s(self) -> float | None:
+        """When what is being aligned becomes unaligned; None: not before other barriers have come."""
         waiting = self._aligner.current
-        if waiting is not None and waiting.barrier.timeout_ms >= 0:
-            due.append(waiting.waited_from_s + waiting.barrier.timeout_ms / 1000)
-        return min(due, default=None)
+        if waiting is None or not self._may_overtake(waiting.barrier.checkpoint_id):
+            return None
+        barrier = waiting.barrier
+        if barrier.unaligned or barrier.checkpoint_id == self._hasty_id:
+            return waiting.waited_from_s
+        return None if barrier.timeout_ms < 0 else waiting.waited_from_s + barrier.timeout_ms / 1000
+
+    def _may_overtake(self, checkpoint_id: int) -> bool:
+        """Whether its barrier has come in all channels of which nothing may be overtaken."""
+        waiting = self._aligner.current
+        is_waiting = waiting is not None and waiting.barrier.checkpoint_id == checkpoint_id
+        return self._in_turn <= self._ended | (self._aligner.arrived if is_waiting else frozenset())
 
     def run(self) -> None:
         """Handle barriers that overtook, and those that have waited long enough."""
@@ -149,8 +172,8 @@ class TaskCheckpoints:
         for snapshot in self._snapshots:
             if snapshot.output_until_s is not None and snapshot.output_until_s <= now_s:
                 self._hurry(snapshot)
-        waiting = self._aligner.current
-        if waiting is not None and 0 <= waiting.barrier.timeout_ms <= (now_s - waiting.waited_from_s) * 1000:
+        waiting, from_s = self._aligner.current, self._overtakes_from_s()
+        if waiting is not None and from_s is not None and from_s <= now_s:
             self._overtake(_unaligned(waiting.barrier), waiting.waited_from_s)
 
     # -- what goes on beside the task's steps -------------------------------------------------------------------------
@@ -175,7 +198,7 @@ class TaskCheckpoints:
                 self._give_up(snapshot, error)
                 continue
             checkpoint_id = snapshot.checkpoint_id
-            if snapshot.output_until_s is not None and not any(p.holds(checkpoint_id) for p in self._task.partitions):
+            if snapshot.output_until_s is not None and not any(p.holds(checkpoint_id) for p in self._overtakable()):
                 snapshot.output_until_s = None
             if snapshot.is_complete():
                 self._snapshots.remove(snapshot)
@@ -206,7 +229,10 @@ class TaskCheckpoints:
 
     def _barrier_arrived(self, channel: int, barrier: Barrier) -> None:
         if barrier.unaligned and barrier.checkpoint_id > self._last_id:
-            self._overtake(barrier, self._clock.monotonic_s())
+            if self._may_overtake(barrier.checkpoint_id):
+                self._overtake(barrier, self._clock.monotonic_s())
+            else:
+                self._hasty_id = barrier.checkpoint_id
             return
         for snapshot in self._snapshots:
             if snapshot.checkpoint_id == barrier.checkpoint_id and channel in snapshot.channels_open:
@@ -273,11 +299,13 @@ class TaskCheckpoints:
         snapshot.records = task.records_read()
         if task.has_output():
             for partition in task.partitions:
-                if barrier.unaligned:
+                if not barrier.unaligned:
+                    partition.broadcast(barrier)
+                elif partition.in_turn:
+                    partition.broadcast(replace(barrier, unaligned=False, timeout_ms=0))
+                else:
                     identity = partition.partition_id
                     snapshot.add_output(identity.edge, identity.producer, partition.overtake(barrier))
-                else:
-                    partition.broadcast(barrier)
             if not barrier.unaligned and barrier.timeout_ms >= 0:
                 snapshot.output_until_s = started_s + barrier.timeout_ms / 1000
         failpoint("snapshot.barrier-sent")
@@ -289,10 +317,13 @@ class TaskCheckpoints:
 
     def _hurry(self, snapshot: TaskSnapshot) -> None:
         snapshot.output_until_s = None
-        for partition in self._task.partitions:
+        for partition in self._overtakable():
             identity = partition.partition_id
             overtaken = partition.hurry(_unaligned(snapshot.barrier))
             snapshot.add_output(identity.edge, identity.producer, overtaken)
+
+    def _overtakable(self) -> list[ResultPartition]:
+        return [partition for partition in self._task.partitions if not partition.in_turn]
 
     def _give_up(self, snapshot: TaskSnapshot, error: MillstreamError) -> None:
         self._snapshots.remove(snapshot)

@@ -19,7 +19,7 @@ from millstream.core.ids import ChannelId, PartitionId
 from millstream.proto.v1 import common_pb2, taskmanager_pb2
 from millstream.taskmanager.network.credit import BufferBudget, FloatingPool
 from millstream.taskmanager.network.deadlines import Deadlines
-from millstream.taskmanager.network.exchange import create_partitioner
+from millstream.taskmanager.network.exchange import IN_TURN, create_partitioner
 from millstream.taskmanager.network.fetching import Fetching
 from millstream.taskmanager.network.gate import InputChannel, InputGate, LocalChannel
 from millstream.taskmanager.network.job_access import JobAccess
@@ -136,6 +136,7 @@ class NetworkEnvironment:
             generic_types=generic_types,
             clock=self._clock,
             on_holding=self._holding.add,
+            in_turn=edge.exchange in IN_TURN,
         )
         self._registry.add(created)
         return created
@@ -159,7 +160,10 @@ class NetworkEnvironment:
             else:
                 channels.append(self._fetching.open(channel_id, producer.address, pool))
         sources = [(edge_id, producer.producer) for edge_id, producer in producers]
-        return InputGate(edges[0].input_index, channels, lambda: self._budget.unreserve(exclusive), sources)
+        gate = InputGate(edges[0].input_index, channels, lambda: self._budget.unreserve(exclusive), sources)
+        edges_in_turn = {edge.edge_id for edge in edges if edge.exchange in IN_TURN}
+        gate.in_turn = frozenset(n for n, (edge_id, _) in enumerate(sources) if edge_id in edges_in_turn)
+        return gate
 
     def _open_local(self, channel_id: ChannelId) -> LocalChannel:
         channel = LocalChannel()

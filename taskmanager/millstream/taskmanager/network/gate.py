@@ -132,6 +132,8 @@ class InputGate:
         self.sources = sources or [(0, number) for number in range(len(channels))]
         self.on_barrier: Callable[[int, Barrier], None] = lambda number, barrier: None
         """Set by the task: a barrier has arrived in channel ``number``, and is not polled yet."""
+        self.in_turn: frozenset[int] = frozenset()
+        """Channels of which nothing may be overtaken."""
         self._on_release = on_release
         self._released = False
         self._open = len(channels)

@@ -45,8 +45,11 @@ class ResultPartition:
         generic_types: bool,
         clock: Clock,
         on_holding: Callable[[ResultPartition], None] = lambda partition: None,
+        in_turn: bool = False,
     ) -> None:
+        """``in_turn``: barriers must not overtake here."""
         self.partition_id = partition_id
+        self.in_turn = in_turn
         self.generic_types = generic_types
         self.subpartitions = {consumer: Subpartition(queue_bytes_max, segment_bytes) for consumer in consumers}
         self.failure: MillstreamError | None = None
