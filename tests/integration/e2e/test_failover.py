@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ import pytest
 from millstream.core.api.job import JobStatus
 from millstream.datastream import StreamExecutionEnvironment
 from millstream.testing import MiniCluster, SequenceSource, committed_records
+from tests.integration.ha.zookeeper_server import HOW_TO_INSTALL, INSTALLED, ZooKeeperServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
@@ -170,6 +172,32 @@ def test_a_job_that_is_being_stopped_ends_with_its_savepoint(tmp_path: Path, mon
         again.configure({"execution.state-recovery.path": str(savepoint)})
         cluster.submit(again).wait()
     check(out, 2000)
+
+
+@pytest.mark.skipif(not INSTALLED, reason=HOW_TO_INSTALL)
+def test_a_running_job_outlives_an_outage_of_zookeeper(tmp_path: Path) -> None:
+    """Nobody leads while it lasts; subtasks run on, and nothing of what they do is lost or comes twice."""
+    (tmp_path / "zookeeper").mkdir()
+    out = tmp_path / "out"
+    with contextlib.closing(ZooKeeperServer(tmp_path / "zookeeper")) as server:
+        settings = {
+            **SETTINGS,
+            "high-availability.type": "zookeeper",
+            "high-availability.zookeeper.quorum": server.quorum,
+            "high-availability.zookeeper.client.session-timeout": "6 s",
+        }
+        with MiniCluster(taskmanagers=2, slots=1, configuration=settings, jobmanagers=2) as cluster:
+            job = cluster.submit(counting(out, 5000, 2000))
+            wait_for_output(cluster, out)
+            before = attempts(job)
+            server.kill()
+            logs = list(cluster._cluster.directory.glob("jobmanager-*.log"))
+            cluster.wait_until(lambda: any("starts over" in log.read_text() for log in logs), "nobody leads")
+            server.start()
+            wait_for_output(cluster, out)
+            assert attempts(job) == before, "nothing was started again"
+            job.wait()
+    check(out, 5000)
 
 
 def test_a_savepoint_can_be_started_from_though_the_job_has_failed_since(cluster: MiniCluster, tmp_path: Path) -> None:
