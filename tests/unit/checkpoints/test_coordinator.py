@@ -390,9 +390,10 @@ def test_a_savepoint_that_no_checkpoint_follows_is_given_up() -> None:
     coordinator, _ = answered_savepoint()
     (abandon,) = coordinator.stopped(30)
     assert isinstance(abandon, Abandon) and abandon.savepoint and not abandon.sealing
-    coordinator, _ = answered_savepoint()
-    coordinator.tick(30)
-    instructions = coordinator.tick(10_000_000)
+    coordinator, _ = answered_savepoint(timeout_ms=5000)
+    coordinator.tick(4000)
+    assert coordinator.tick(9000) == [], "the checkpoint has as much time as the savepoint had"
+    instructions = coordinator.tick(9001)
     assert [(i.checkpoint_id, i.savepoint) for i in instructions if isinstance(i, Abandon)] == [(1, True), (2, False)]
 
 

@@ -126,6 +126,8 @@ class _Pending:
     records: int = 0
     """That all subtasks together have read in this attempt."""
     sealing: bool = False
+    since_ms: int = 0
+    """From when on it waits for the checkpoint that follows it."""
 
     @property
     def checkpoint_id(self) -> int:
@@ -299,7 +301,9 @@ class CheckpointCoordinator:
         """Ask often: starts what is due, gives up what takes too long."""
         instructions: list[Instruction] = []
         for pending in self._open():
-            if now_ms - pending.summary.triggered_ms > self._settings.timeout_ms:
+            if pending.awaits_next and not pending.since_ms:
+                pending.since_ms = now_ms
+            if now_ms - (pending.since_ms or pending.summary.triggered_ms) > self._settings.timeout_ms:
                 instructions += self._abort(pending, AbortReason.TIMEOUT, now_ms)
         left = self._producers.keys() - self._finished
         if not self._running or not left:
