@@ -167,6 +167,11 @@ class SimLoop(asyncio.AbstractEventLoop):
         finally:
             sys.unraisablehook = hook
 
+    def kill_all(self) -> None:
+        """Nobody does anything any more."""
+        for process in self._names:
+            process.alive = False
+
     def freeze(self, process: SimProcess) -> None:
         process.frozen = True
         if process in self._ready:

@@ -13,6 +13,8 @@ from millstream.taskmanager.fork_server import die_with_parent
 from tests.sim.world import Outcome, World
 
 SEEDS_A_CHUNK: Final = 10
+CHUNKS_A_PROCESS: Final = 15
+"""Something of each seed stays in memory, and is looked at again by each garbage collection."""
 
 
 def outcomes(seeds: range, jobs: int, verbose: bool) -> Iterator[Outcome]:
@@ -21,9 +23,10 @@ def outcomes(seeds: range, jobs: int, verbose: bool) -> Iterator[Outcome]:
         yield from map(_run, seeds)
         return
     chunks = [seeds[start : start + SEEDS_A_CHUNK] for start in range(0, len(seeds), SEEDS_A_CHUNK)]
-    with ProcessPoolExecutor(jobs, get_context("spawn"), _begin_worker, (verbose,)) as pool:
-        for outcomes in pool.map(_run_all, chunks):
-            yield from outcomes
+    for start in range(0, len(chunks), jobs * CHUNKS_A_PROCESS):
+        with ProcessPoolExecutor(jobs, get_context("spawn"), _begin_worker, (verbose,)) as pool:
+            for outcomes in pool.map(_run_all, chunks[start : start + jobs * CHUNKS_A_PROCESS]):
+                yield from outcomes
 
 
 def _begin_worker(verbose: bool) -> None:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from contextvars import copy_context
-from typing import Any
+from typing import Any, Final
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
@@ -22,6 +22,9 @@ class Worker(greenlet):
     """``loop`` and the greenlet to return to."""
 
     home: greenlet
+
+
+_LEFT: Final[set[Worker]] = set()
 
 
 def start(work: Callable[[], None]) -> None:
@@ -43,10 +46,21 @@ def pause(seconds: float) -> None:
     if not isinstance(worker, Worker):
         return
     process = PROCESS.get()
-    process.later(seconds, _enter, worker)
-    worker.home.switch()
+    if process.alive:
+        process.later(seconds, _enter, worker)
+        _LEFT.add(worker)
+        worker.home.switch()
+        _LEFT.discard(worker)
     if not process.alive:
         raise GreenletExit
+
+
+def abandon() -> None:
+    """End those that nobody enters any more: their processes are dead, and no garbage collector sees what they hold."""
+    while _LEFT:
+        worker = _LEFT.pop()
+        worker.parent = getcurrent()
+        worker.throw(GreenletExit)
 
 
 class SimExecutor(Executor):

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from tests.sim import slots, sockets
+from tests.sim import slots, sockets, worker
 from tests.sim.checkers import Checkers
 from tests.sim.client import SimUser
 from tests.sim.cluster import SimCluster
@@ -99,6 +99,8 @@ class World:
                 outcome.trace = self.loop.trace
                 outcome.faults.update(self.nemesis.faults)
                 outcome.manifests = checkers.manifests
+                self.loop.kill_all()
+                worker.abandon()
                 self.loop.abandon()
         return outcome
 
