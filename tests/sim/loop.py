@@ -26,6 +26,8 @@ from typing import Any, Final
 CALLBACKS_AT_ONE_TIME_MAX: Final = 200_000
 """So many without the clock moving mean that something goes round in circles."""
 SAME_TIME_S: Final = 1e-9
+TASKS_MAX: Final = 4096
+"""Known at a time; then those that are done are forgotten."""
 
 
 @dataclass(eq=False)
@@ -122,7 +124,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._number = 0
         self._ready: list[SimProcess] = []
         self._names: dict[SimProcess, int] = {}
-        self._tasks: list[asyncio.Task[Any]] = []
+        self._tasks: list[tuple[asyncio.Task[Any], SimProcess]] = []
         self._stopping = False
         self.world = SimProcess("world", "world", self)
 
@@ -155,7 +157,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
         try:
             warnings.simplefilter("ignore", RuntimeWarning)  # of coroutines that were never begun
-            for task in self._tasks:
+            for task, _ in self._tasks:
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
                 if task.done() and not task.cancelled():
                     task.exception()
@@ -261,12 +263,18 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     def create_task(self, coro: Any, *, name: str | None = None, context: Context | None = None) -> asyncio.Task[Any]:  # type: ignore[override]
         task = asyncio.Task(coro, loop=self, name=name or "task", context=context)
-        self._tasks.append(
-            task
-        )  # a task of a dead process stays until the end: collecting it would run its ``finally``
-        if len(self._tasks) > 4096:
-            self._tasks = [task for task in self._tasks if not task.done()]
+        # One of a dead process stays until the end: collecting it would run its ``finally``.
+        self._tasks.append((task, PROCESS.get(self.world)))
+        if len(self._tasks) > TASKS_MAX:
+            self._prune()
         return task
+
+    def _prune(self) -> None:
+        """Forget tasks that are done. Nobody can have taken the error of one whose process has died."""
+        for task, process in self._tasks:
+            if not process.alive and task.done() and not task.cancelled():
+                task.exception()
+        self._tasks = [(task, process) for task, process in self._tasks if not task.done()]
 
     def run_in_executor(self, executor: Executor | None, func: Any, *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]
         from tests.sim.worker import SimExecutor

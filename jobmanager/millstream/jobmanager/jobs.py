@@ -20,6 +20,7 @@ from millstream.core.errors import InsufficientSlotsError, JobGraphError, Millst
 from millstream.core.graph import PAYLOAD_FORMAT
 from millstream.core.ids import JobId, SlotId, TaskManagerId
 from millstream.core.rpc.secret import ClusterSecret
+from millstream.core.rpc.server import seen_through
 from millstream.core.table.table_jobs import is_of_tables
 from millstream.jobmanager.blob_store import BlobStore, blob_keys
 from millstream.jobmanager.checkpointing.comparison import compare_state, refuse_changed
@@ -89,7 +90,7 @@ class Jobs:
         if accepting is None:
             accepting = self._accepting[graph.job_id] = asyncio.get_running_loop().create_task(self._accept(graph))
             accepting.add_done_callback(lambda _: self._accepting.pop(graph.job_id))
-        return await asyncio.shield(accepting)
+        return await seen_through(accepting)
 
     async def _accept(self, graph: job_graph_pb2.JobGraph) -> str:
         self._check(graph)

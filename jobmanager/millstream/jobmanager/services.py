@@ -12,7 +12,7 @@ from millstream.core.clock import Clock
 from millstream.core.errors import FencedError, MillstreamError, UnavailableError, UserError
 from millstream.core.ids import JobId, TaskManagerId
 from millstream.core.rpc.error_info import to_proto
-from millstream.core.rpc.server import answering
+from millstream.core.rpc.server import answering, seen_through
 from millstream.jobmanager import describe
 from millstream.jobmanager.jobs import Jobs
 from millstream.jobmanager.taskmanagers import TaskManagers
@@ -84,7 +84,7 @@ class DispatcherService(DispatcherServicer):
     @while_leading
     async def CancelJob(self, request: jobmanager_pb2.CancelJobRequest) -> jobmanager_pb2.CancelJobResponse:
         master = self._jobs.find(request.job)
-        await asyncio.shield(master.cancel())
+        await seen_through(master.cancel())
         status = describe.status_to_proto(master.shown_status)
         return jobmanager_pb2.CancelJobResponse(job_id=master.job_id, status=status)
 
@@ -92,14 +92,14 @@ class DispatcherService(DispatcherServicer):
     @while_leading
     async def TakeSavepoint(self, request: jobmanager_pb2.TakeSavepointRequest) -> jobmanager_pb2.TakeSavepointResponse:
         master = self._jobs.find(request.job)
-        path = await asyncio.shield(master.take_savepoint(request.directory, stop=request.stop, drain=request.drain))
+        path = await seen_through(master.take_savepoint(request.directory, stop=request.stop, drain=request.drain))
         return jobmanager_pb2.TakeSavepointResponse(job_id=master.job_id, path=path)
 
     @answering
     @while_leading
     async def RescaleJob(self, request: jobmanager_pb2.RescaleJobRequest) -> jobmanager_pb2.RescaleJobResponse:
         master = self._jobs.find(request.job)
-        changed = await asyncio.shield(master.rescale(request.parallelism, request.by_vertex))
+        changed = await seen_through(master.rescale(request.parallelism, request.by_vertex))
         return jobmanager_pb2.RescaleJobResponse(job_id=master.job_id, changed=changed)
 
     @answering
@@ -201,5 +201,5 @@ class ResourceManagerService(ResourceManagerServicer):
     @answering
     async def UnregisterTaskManager(self, request: jobmanager_pb2.UnregisterTaskManagerRequest) -> common_pb2.Empty:
         reason = f"TaskManager {request.taskmanager_id} left the cluster: {request.reason}"
-        await asyncio.shield(self._taskmanagers.remove(TaskManagerId(request.taskmanager_id), reason))
+        await seen_through(self._taskmanagers.remove(TaskManagerId(request.taskmanager_id), reason))
         return common_pb2.Empty()

@@ -23,8 +23,8 @@ from millstream.proto.v1.taskmanager_pb2_grpc import TaskExecutorStub
 
 DEPLOY_DEADLINE_S: Final = 60.0
 _RETRY: Final = RetryPolicy(attempts_max=3)
-_INSIST: Final = RetryPolicy(attempts_max=8)
-"""For some seven seconds, unless the TaskManager is given up before: a checkpoint waits for its timeout otherwise."""
+_INSIST: Final = RetryPolicy(attempts_max=40)
+"""For a minute or more, unless the TaskManager is given up before: a checkpoint waits for its timeout otherwise."""
 _ADDRESS: Final = re.compile(r"[\w.:%\[\]-]+:\d{1,5}")
 
 log = logging.getLogger("millstream.jobmanager")

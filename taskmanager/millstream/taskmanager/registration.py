@@ -25,6 +25,8 @@ REGISTER_WAIT_S_MAX: Final = 2.0
 REPORTS_MAX: Final = 100_000
 EVENT_DEADLINE_S: Final = 30.0
 _RETRY: Final = RetryPolicy(attempts_max=5)
+_INSIST: Final = RetryPolicy(attempts_max=40)
+"""For a minute or more, unless another JobManager leads by then: a checkpoint waits for its timeout otherwise."""
 
 log = logging.getLogger("millstream.taskmanager")
 
@@ -208,7 +210,7 @@ class Registration:
     async def _send_checkpoint(self, report: checkpoint_pb2.CheckpointReport) -> None:
         """A lost one costs a checkpoint, which times out."""
         try:
-            await self._jobmanager.call(self._stub.ReportCheckpoint, report, retry=_RETRY, epoch=self._epoch)
+            await self._jobmanager.call(self._stub.ReportCheckpoint, report, retry=_INSIST, epoch=self._epoch)
         except MillstreamError as error:
             log.warning("a subtask's part of checkpoint %d was not reported: %s", report.checkpoint_id, error)
 

@@ -1,4 +1,4 @@
-"""The savepoint with which a job ends: sinks commit what it holds, and nothing after it."""
+"""Savepoints that are asked for, one after the other; and the one with which a job ends: nothing follows it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from millstream.core.checkpoint.events import COMPLETED, TRIGGER
 from millstream.core.checkpoint.storage import open_storage
 from millstream.core.clock import ManualClock
-from millstream.core.errors import MillstreamError, UnavailableError
+from millstream.core.errors import CheckpointError, MillstreamError, UnavailableError
 from millstream.core.ids import SubtaskId, VertexId
 from millstream.jobmanager.checkpointing.driver import CheckpointDriver
 from millstream.jobmanager.checkpointing.settings import CheckpointSettings
@@ -89,6 +89,32 @@ def test_no_checkpoint_follows_it_while_the_sinks_are_told(tmp_path: Path, reach
         driver.stopped()
         assert Path(path, "MANIFEST").exists() and Path(path).parent == tmp_path / "kept"
         assert [str(error) for error in job.errors] == ([] if reachable else ["nobody there"])
+
+    with ThreadPoolExecutor(1) as executor:
+        asyncio.run(run(executor))
+
+
+def test_savepoints_that_are_asked_for_at_a_time_are_taken_one_after_the_other(tmp_path: Path) -> None:
+    """The first is given up in the step in which the second one could start."""
+
+    async def run(executor: ThreadPoolExecutor) -> None:
+        job, clock = Job(), ManualClock()
+        store = CheckpointStore(open_storage(str(tmp_path / "checkpoints"), {}))
+        settings = CheckpointSettings(interval_ms=0, timeout_ms=5000)
+        driver = CheckpointDriver(GRAPH, settings, store, clock, executor, job, {})
+        driver.started({})
+        first, second = (asyncio.ensure_future(driver.take_savepoint(str(tmp_path / name))) for name in ("1", "2"))
+        await job.until(TRIGGER)
+        clock.advance(6000)
+        with pytest.raises(CheckpointError, match="it took longer than"):
+            await first
+        job.sent.clear()
+        await job.until(TRIGGER)
+        state = checkpoint_pb2.SubtaskState(index=0)
+        driver.reported(ONLY, checkpoint_pb2.CheckpointReport(checkpoint_id=2, state=state))
+        assert Path((await second).location).parent == tmp_path / "2"
+        assert not driver.coordinator.is_wanted, "nobody has asked for another one"
+        driver.stopped()
 
     with ThreadPoolExecutor(1) as executor:
         asyncio.run(run(executor))

@@ -7,7 +7,7 @@ import ipaddress
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import grpc
 import grpc.aio
@@ -33,6 +33,7 @@ OPTIONS: Final = (
     ("grpc.compression_enabled_algorithms_bitset", 1),
 )
 
+R = TypeVar("R")
 Handler = grpc.RpcMethodHandler
 _CAUSED_BY_STRANGERS: Final = ("Invalid encoding on", "Failed sending error status from server")
 _GRPC_LOG: Final = logging.getLogger("grpc._cython.cygrpc")
@@ -161,6 +162,13 @@ def answering(
     serve.__name__ = getattr(method, "__name__", "serve")
     serve.__doc__ = method.__doc__
     return serve
+
+
+async def seen_through(action: Awaitable[R]) -> R:
+    """The result of what goes on to its end even if the caller hangs up: then its error is for nobody."""
+    going_on = asyncio.ensure_future(action)
+    going_on.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+    return await asyncio.shield(going_on)
 
 
 class _Gatekeeper(_Interceptor):

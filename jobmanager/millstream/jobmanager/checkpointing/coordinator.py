@@ -180,6 +180,11 @@ class CheckpointCoordinator:
         return self._settings.interval_ms > 0
 
     @property
+    def has_savepoint(self) -> bool:
+        """One is under way."""
+        return any(pending.savepoint for pending in self._pending.values())
+
+    @property
     def is_wanted(self) -> bool:
         """Something has been asked for that has not started yet."""
         return self._savepoint_wanted or self._checkpoint_wanted or bool(self._pending)
@@ -282,7 +287,8 @@ class CheckpointCoordinator:
         return [i for pending in self._open() for i in self._trigger(pending)]
 
     def request_savepoint(self, ends: bool = False) -> None:
-        """Start a savepoint as soon as nothing is under way, also in a job that takes no checkpoints by itself.
+        """Start a savepoint as soon as nothing is under way, also in a job that takes no checkpoints by itself; one,
+        however often this is called before that.
 
         ``ends``: the job, or its input, ends with it.
         """
@@ -308,7 +314,7 @@ class CheckpointCoordinator:
         left = self._producers.keys() - self._finished
         if not self._running or not left:
             return instructions
-        if self._savepoint_wanted and not any(pending.savepoint for pending in self._pending.values()):
+        if self._savepoint_wanted and not self.has_savepoint:
             if not self._pending:
                 self._savepoint_wanted = False
                 instructions += self._start(left, now_ms, savepoint=True)

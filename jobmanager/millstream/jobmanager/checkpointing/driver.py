@@ -345,8 +345,7 @@ class CheckpointDriver:
             if savepoint.is_end:
                 self.coordinator.hold()
             _answer(savepoint.done, savepoint)
-            if self._savepoints:
-                self._request_savepoint()
+            self._request_savepoint()
         else:
             self._tell(COMPLETED, self._job.running_subtasks(), _message(announce.checkpoint_id))
             self._later(self.store.ledger.committed, announce.checkpoint_id)
@@ -365,8 +364,7 @@ class CheckpointDriver:
             savepoint = self._savepoints.popleft()
             self._remove(savepoint.location)
             _answer(savepoint.done, CheckpointError(f"the savepoint was given up: {abandon.failure}"))
-            if self._savepoints:
-                self._request_savepoint()
+            self._request_savepoint()
         else:
             self._collect()
 
@@ -428,9 +426,10 @@ class CheckpointDriver:
         return location
 
     def _request_savepoint(self) -> None:
-        """The next one that somebody has asked for."""
-        first = self._savepoints[0]
-        self.coordinator.request_savepoint(ends=first.drain or first.is_end)
+        """The next one that somebody has asked for, if it is not under way."""
+        if self._savepoints and not self.coordinator.has_savepoint:
+            first = self._savepoints[0]
+            self.coordinator.request_savepoint(ends=first.drain or first.is_end)
 
     def _fail_savepoints(self, error: MillstreamError) -> None:
         wanted, self._savepoints = self._savepoints, deque()
