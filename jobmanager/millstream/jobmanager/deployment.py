@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
-from millstream.core.ids import SubtaskId, TaskManagerId, VertexId
+from millstream.core.ids import JobId, SubtaskId, TaskManagerId, VertexId
 from millstream.jobmanager.checkpointing.redistribution import NOTHING_RESTORED, Restored
 from millstream.jobmanager.execution import Execution
 from millstream.jobmanager.scheduling.wiring import consumers_of, producers_of
-from millstream.proto.v1 import job_graph_pb2, taskmanager_pb2
+from millstream.proto.v1 import common_pb2, job_graph_pb2, taskmanager_pb2
 
 
 def await_deployment(executions: Mapping[SubtaskId, Execution], attempts: Mapping[VertexId, int]) -> bool:
     """Whether these attempts are still to be deployed: what has been cancelled meanwhile is not cancelled again."""
     own = [execution for subtask, execution in executions.items() if subtask.vertex in attempts]
     return all(e.attempt == attempts[e.subtask.vertex] and e.awaits_deployment() for e in own)
+
+
+def cancellations(
+    job_id: JobId, executions: Iterable[Execution], recorded_attempt: int
+) -> tuple[dict[TaskManagerId, list[common_pb2.SubtaskRef]], list[Execution]]:
+    """What each TaskManager is to cancel, and what none may hear of: it was not deployed, and has ended by that.
+
+    An attempt after ``recorded_attempt`` is not in the job store, so the next leader gives its number to another one.
+    """
+    told: dict[TaskManagerId, list[common_pb2.SubtaskRef]] = {}
+    untold: list[Execution] = []
+    for execution in executions:
+        if execution.attempt > recorded_attempt:
+            untold.append(execution)
+        elif execution.slot is not None:
+            told.setdefault(execution.slot.slot_id.taskmanager, []).append(execution.ref(job_id))
+    return told, untold
 
 
 def deployments(

@@ -38,7 +38,7 @@ from millstream.jobmanager.checkpointing.settings import CheckpointSettings, kee
 from millstream.jobmanager.checkpointing.store import CheckpointStore
 from millstream.jobmanager.coordinators.collect import CollectCoordinator
 from millstream.jobmanager.coordinators.job_sources import JobSources
-from millstream.jobmanager.deployment import await_deployment, deployments
+from millstream.jobmanager.deployment import await_deployment, cancellations, deployments
 from millstream.jobmanager.ending import RECORD_WAIT_S, JobEnding, remove_leavings
 from millstream.jobmanager.ha.job_store import JobStore, StoredJob, record_beside
 from millstream.jobmanager.ha.leadership import Leadership
@@ -112,6 +112,8 @@ class JobMaster:
         # The adaptive scheduler starts with the slots there are, so it stops everything first.
         whole = cluster.get(FAILOVER_STRATEGY.key) == "full" or AdaptiveSettings.of_cluster(cluster).is_on
         self._regions = one_region(graph) if whole else regions_of(graph)
+        self._recorded_attempt = 0
+        """The newest that is in the job store, as the first one is with the job."""
         self.machine = JobMachine(graph.job_id, self.placement.slots, self._regions, submitted_ms or clock.wall_ms())
         self.version = 1
         self.ended = asyncio.Event()
@@ -239,6 +241,7 @@ class JobMaster:
     def take_over(self, stored: StoredJob, timeout_s: float) -> None:
         """The job was another JobManager's: wait at most ``timeout_s`` for what of it runs, and go on with that."""
         deadline_s = self._clock.monotonic_s() + timeout_s
+        self._recorded_attempt = stored.attempt
         attempts = {vertex: journal.attempt for vertex, journal in stored.sources.items()}
         reconciliation = Reconciliation(self.placement.slots, self._regions, deadline_s, attempts)
         self._takeover = Takeover(self, reconciliation, stored, self._clock)
@@ -379,7 +382,9 @@ class JobMaster:
         """As it is now, with its attempt: a new leader goes on with that. Raises ``ExternalError``, ``FencedError``."""
         graph = job_graph_pb2.JobGraph()
         graph.CopyFrom(self.graph)  # it may change meanwhile
-        await record_beside(self._store, self._executor, partial(self._store.put, graph, self.machine.attempt))
+        attempt = self.machine.attempt
+        await record_beside(self._store, self._executor, partial(self._store.put, graph, attempt))
+        self._recorded_attempt = max(self._recorded_attempt, attempt)
 
     def become(self, parallelism: Parallelism) -> None:
         apply(self.graph, parallelism)
@@ -403,8 +408,13 @@ class JobMaster:
                 deployed = instruction.vertices
                 self.spawn(lambda: self._deploy(deployed), vertices=deployed)
             case CancelSubtasks():
-                for taskmanager, refs in self._by_taskmanager(instruction.subtasks).items():
+                executions = [self.machine.executions[subtask] for subtask in instruction.subtasks]
+                told, untold = cancellations(self.job_id, executions, self._recorded_attempt)
+                for taskmanager, refs in told.items():
                     self.spawn(lambda t=taskmanager, r=refs: self._cancel_at(t, r), fails_job=False)  # type: ignore[misc]
+                for execution in untold:
+                    ended = SubtaskReported(execution.subtask, execution.attempt, common_pb2.SUBTASK_STATUS_CANCELED)
+                    asyncio.get_running_loop().call_soon(self.handle, ended)
             case AwaitCause():
                 asyncio.get_running_loop().call_later(CAUSE_WAIT_S, self.handle, CauseAwaited())
             case AskRestart():
@@ -564,14 +574,6 @@ class JobMaster:
         if vertices is None:
             return self.machine.attempt
         return max(execution.attempt for execution in executions if execution.subtask.vertex in vertices)
-
-    def _by_taskmanager(self, subtasks: tuple[SubtaskId, ...]) -> dict[TaskManagerId, list[common_pb2.SubtaskRef]]:
-        refs: dict[TaskManagerId, list[common_pb2.SubtaskRef]] = {}
-        for subtask in subtasks:
-            execution = self.machine.executions[subtask]
-            if execution.slot is not None:
-                refs.setdefault(execution.slot.slot_id.taskmanager, []).append(execution.ref(self.job_id))
-        return refs
 
     def _names(self, subtasks: Sequence[SubtaskId]) -> list[str]:
         """As messages call them: "map -> sink (2/4)"."""
