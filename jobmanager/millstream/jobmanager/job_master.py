@@ -368,7 +368,8 @@ class JobMaster:
 
     def give_back(self, slot_id: SlotId) -> None:
         """The slot has nothing of use for the job."""
-        self.spawn(lambda: self._taskmanagers.free(slot_id, self.job_id), fails_job=False)
+        attempt = max(self.machine.attempt, self._recorded_attempt)
+        self.spawn(lambda: self._taskmanagers.free(slot_id, self.job_id, attempt), fails_job=False)
 
     # -- for its scaling -------------------------------------------------------------------------------------------
 

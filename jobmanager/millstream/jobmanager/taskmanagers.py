@@ -130,11 +130,12 @@ class TaskManagers:
             retry = _INSIST if event.kind in (TRIGGER, COMPLETED, ABORTED) else None
             await known.peer.call(known.executor.SendToSubtask, event, retry=retry)
 
-    async def free(self, slot_id: SlotId, job_id: str) -> None:
-        """The job has no use of the slot any more: it gets a fresh process. Raises ``MillstreamError``."""
+    async def free(self, slot_id: SlotId, job_id: str, attempt: int = 0) -> None:
+        """The job, in its ``attempt``, has no use of the slot any more: it gets a fresh process. Raises
+        ``MillstreamError``."""
         known = self.registered.get(slot_id.taskmanager)
         if known is not None:
-            request = taskmanager_pb2.FreeSlotRequest(job_id=job_id, slot=slot_id.index)
+            request = taskmanager_pb2.FreeSlotRequest(job_id=job_id, slot=slot_id.index, attempt=attempt)
             await known.peer.call(known.executor.FreeSlot, request, retry=_RETRY)
 
     async def _replace(self, slot: Slot) -> None:

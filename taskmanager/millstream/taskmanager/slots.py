@@ -297,10 +297,15 @@ class Slots:
                 f"(task.cancellation.timeout): user code may hang"
             )
 
-    def free(self, index: int, job_id: str) -> None:
-        """The job is done with the slot: replace its process by a fresh one. Without a job: an idle one."""
+    def free(self, index: int, job_id: str, attempt: int | None = None) -> None:
+        """The job is done with the slot: replace its process by a fresh one. Without a job: an idle one.
+
+        ``attempt``: the job's newest one then. The slot may have been given to it again since, for another one.
+        """
         process = self.processes.get(index)
-        if process is not None and process.job_id == job_id and not process.being_replaced:
+        if process is None or process.job_id != job_id or process.being_replaced:
+            return
+        if attempt is None or all(ref.attempt <= attempt for ref in process.subtasks.values()):
             process.being_replaced = True
             process.kill()
 
