@@ -407,6 +407,7 @@ class JobMaster:
         match instruction:
             case Deploy():
                 deployed = instruction.vertices
+                self.checkpoints.left(deployed)  # again: the former attempt's reports may have been repeated since
                 self.spawn(lambda: self._deploy(deployed), vertices=deployed)
             case CancelSubtasks():
                 executions = [self.machine.executions[subtask] for subtask in instruction.subtasks]
