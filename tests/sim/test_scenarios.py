@@ -30,8 +30,9 @@ def kill_a_slot(world: World) -> None:
 
 
 def kill_the_leader(world: World) -> None:
-    leader = next(lease.address for lease in [LEASES[0].newest()] if lease is not None)
-    world.cluster.kill(leader.partition(":")[0], back_s=2.0)
+    lease = LEASES[0].newest()
+    assert lease is not None
+    world.cluster.kill(lease.address.partition(":")[0], back_s=2.0)
 
 
 def disk(failing: float) -> Callable[[World], None]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from millstream.proto.v1 import job_graph_pb2
-
-POINTWISE = (job_graph_pb2.EXCHANGE_FORWARD, job_graph_pb2.EXCHANGE_RESCALE)
+from millstream.core.graph.exchanges import POINTWISE
 
 
 def consumers_of(exchange: int, producer: int, producers: int, consumers: int) -> list[int]:

@@ -6,8 +6,10 @@ that is queued there; the batches that were overtaken, in the inputs until each 
 outputs, become part of the snapshot. An aligned barrier with a timeout becomes unaligned when it has been held up so
 long.
 
-On some edges nothing is overtaken (``in_turn``). An unaligned barrier goes there as an aligned one that may become
-unaligned again behind it, and the consumer takes its snapshot only when it has come in all channels of such edges.
+On pointwise edges nothing is overtaken (``in_turn``): it could go on through another subtask than what follows it, when
+a job starts from the checkpoint at another parallelism, and records of a key would lose their order. An unaligned
+barrier goes there as an aligned one that may become unaligned again behind it, and the consumer takes its snapshot only
+when it has come in all channels of such edges.
 """
 
 from __future__ import annotations

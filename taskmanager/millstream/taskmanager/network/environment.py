@@ -14,12 +14,13 @@ from pathlib import Path
 
 from millstream.core.clock import Clock
 from millstream.core.errors import MillstreamError
+from millstream.core.graph.exchanges import POINTWISE
 from millstream.core.graph.specs import OutputPayload
 from millstream.core.ids import ChannelId, PartitionId
 from millstream.proto.v1 import common_pb2, taskmanager_pb2
 from millstream.taskmanager.network.credit import BufferBudget, FloatingPool
 from millstream.taskmanager.network.deadlines import Deadlines
-from millstream.taskmanager.network.exchange import IN_TURN, create_partitioner
+from millstream.taskmanager.network.exchange import create_partitioner
 from millstream.taskmanager.network.fetching import Fetching
 from millstream.taskmanager.network.gate import InputChannel, InputGate, LocalChannel
 from millstream.taskmanager.network.job_access import JobAccess
@@ -136,7 +137,7 @@ class NetworkEnvironment:
             generic_types=generic_types,
             clock=self._clock,
             on_holding=self._holding.add,
-            in_turn=edge.exchange in IN_TURN,
+            in_turn=edge.exchange in POINTWISE,
         )
         self._registry.add(created)
         return created
@@ -161,7 +162,7 @@ class NetworkEnvironment:
                 channels.append(self._fetching.open(channel_id, producer.address, pool))
         sources = [(edge_id, producer.producer) for edge_id, producer in producers]
         gate = InputGate(edges[0].input_index, channels, lambda: self._budget.unreserve(exclusive), sources)
-        edges_in_turn = {edge.edge_id for edge in edges if edge.exchange in IN_TURN}
+        edges_in_turn = {edge.edge_id for edge in edges if edge.exchange in POINTWISE}
         gate.in_turn = frozenset(n for n, (edge_id, _) in enumerate(sources) if edge_id in edges_in_turn)
         return gate
 

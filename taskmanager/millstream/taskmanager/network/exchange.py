@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from typing import Final
 
 from millstream.core.errors import invariant
 from millstream.core.graph.specs import OutputPayload
@@ -19,13 +18,6 @@ from millstream.taskmanager.network.partitioners import (
     ToAll,
     ToOne,
 )
-
-IN_TURN: Final = frozenset({job_graph_pb2.EXCHANGE_FORWARD, job_graph_pb2.EXCHANGE_RESCALE})
-"""Barriers never overtake where a subtask sends to some consumers only.
-
-What was overtaken there could go on through another subtask than what follows it, when a job starts from the checkpoint
-at another parallelism, and records of a key would lose their order.
-"""
 
 
 def create_partitioner(
