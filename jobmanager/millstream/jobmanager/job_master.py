@@ -407,7 +407,7 @@ class JobMaster:
         match instruction:
             case Deploy():
                 deployed = instruction.vertices
-                self.checkpoints.left(deployed)  # again: the former attempt's reports may have been repeated since
+                self.checkpoints.left(deployed)  # now that repeated reports of the former attempt count no more
                 self.spawn(lambda: self._deploy(deployed), vertices=deployed)
             case CancelSubtasks():
                 executions = [self.machine.executions[subtask] for subtask in instruction.subtasks]
@@ -508,7 +508,6 @@ class JobMaster:
 
     def _close_attempt(self, vertices: Collection[VertexId], slots: Collection[SlotId]) -> None:
         """Nothing of these vertices runs any more: let go of their enumerators, and of slots in which nothing does."""
-        self.checkpoints.left(vertices)
         self.sources.close(vertices)
         for slot_id in slots:
             self._taskmanagers.pool.release(slot_id)

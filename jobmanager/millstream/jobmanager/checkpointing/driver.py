@@ -212,7 +212,7 @@ class CheckpointDriver:
         self._perform(instructions)
 
     def left(self, vertices: Collection[VertexId]) -> None:
-        """Nothing of these runs any more."""
+        """Nothing of these runs any more, and none of their reports counts."""
         self.coordinator.left(vertices)
 
     def ended(self) -> None:
