@@ -131,6 +131,8 @@ class Takeover:
         ending = self._ending
         if ending is not None and ending.savepoint:
             if whole == vertices:
+                if not ending.drain:
+                    job.checkpoints.coordinator.hold()  # before the job runs, and a checkpoint is due
                 job.spawn(lambda: job.commit_savepoint(ending))
             else:
                 job.checkpoints.ends_with = ending.savepoint

@@ -233,7 +233,6 @@ class CheckpointCoordinator:
     def started(self, now_ms: int) -> None:
         """All subtasks run."""
         self._running = True
-        self._held = False
         self._next_ms = now_ms + self._settings.interval_ms
 
     def stopped(self, now_ms: int) -> list[Instruction]:
@@ -241,7 +240,7 @@ class CheckpointCoordinator:
 
         A checkpoint whose manifest is being written goes on: when it counts, nothing may start from an earlier one.
         """
-        self._running = False
+        self._running = self._held = False
         given_up = [pending for pending in self._pending.values() if pending.savepoint or not pending.sealing]
         return [i for pending in given_up for i in self._abort(pending, AbortReason.JOB_STOPPED, now_ms)]
 
