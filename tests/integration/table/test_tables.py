@@ -67,6 +67,11 @@ def test_dicts_rows_and_single_values(env: TableEnvironment) -> None:
     assert rows(table) == [(5,), (6,)]
 
 
+def test_rows_come_back_in_the_order_in_which_they_were_given(env: TableEnvironment) -> None:
+    table = env.from_elements([(number,) for number in range(1000)], ["n"])
+    assert table.to_arrow()["n"].to_pylist() == list(range(1000))
+
+
 def test_frames_go_in_and_out(env: TableEnvironment) -> None:
     frame = pd.DataFrame({"x": [1, 2], "y": ["a", "b"]})
     table = env.from_pandas(frame)

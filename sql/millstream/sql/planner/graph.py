@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from millstream.core.errors import JobGraphError
-from millstream.core.graph.specs import SinkSpec, SourceSpec
+from millstream.core.graph.specs import CollectSpec, SinkSpec, SourceSpec
 from millstream.core.graph.stream_graph import Exchange, StreamEdge, StreamGraph, StreamNode
 from millstream.core.table.specs import ColumnKey
 from millstream.sql.planner.kept_states import kept_states
@@ -72,6 +72,7 @@ def _parallelism(operator: PhysicalOperator, sources: list[StreamNode], default:
 
     The changes of one row come in their order: an operator that takes changes from where they are has the parallelism
     of what sends them. Dealt out to other subtasks, what was before an update might arrive behind what comes after it.
+    Where rows end, too, what is read by one subtask stays with one, in the order in which it was read.
     Raises ``JobGraphError`` for a sink that asks for another parallelism.
     """
     changing = [
@@ -92,6 +93,7 @@ def _parallelism(operator: PhysicalOperator, sources: list[StreamNode], default:
         return min(kept) if len(kept) == 1 else 1, len(kept) > 1 or any(source.parallelism_set for source in changing)
     if isinstance(operator.spec, SourceSpec):
         return min(default, operator.spec.source.parallelism_max or default), False
-    if isinstance(operator.spec, SinkSpec) and [edge.exchange for edge in operator.edges] == [Exchange.FORWARD]:
+    ends = isinstance(operator.spec, SinkSpec | CollectSpec)
+    if ends and [edge.exchange for edge in operator.edges] == [Exchange.FORWARD]:
         return sources[0].parallelism, False
     return default, False

@@ -226,5 +226,6 @@ def test_changes_of_a_row_stay_in_one_subtask(plan: Callable[..., PlannedJob]) -
     assert (counted["GroupAggregate"], counted["Calc"], counted["collect"]) == (4, 4, 4)
     counted = parallelisms("SELECT k + 1 FROM small")
     assert counted["Calc"] == 4, "rows that are only inserted may go anywhere"
+    assert parallelisms("SELECT k FROM small")["collect"] == 1, "as they were read"
     both = plan("SELECT k FROM small UNION ALL SELECT COUNT(*) FROM small")
     assert both.ends[0].changes == "I,UB,UA"
