@@ -91,7 +91,7 @@ class SimUser:
         if status in (common_pb2.JOB_STATUS_FINISHED, common_pb2.JOB_STATUS_CANCELED, common_pb2.JOB_STATUS_FAILED):
             self.checkpoints += details.checkpoints.completed
             self.restarts += details.restarts
-            if status == common_pb2.JOB_STATUS_FINISHED and not self._was_stopped(details):
+            if status == common_pb2.JOB_STATUS_FINISHED and not details.savepoint:
                 return True
             if status == common_pb2.JOB_STATUS_FAILED and details.error.kind not in FAILURES_TO_RESUME:
                 raise Breach(f"the job failed: {details.error.kind}: {details.error.message}")
@@ -117,11 +117,6 @@ class SimUser:
                 await self._ask(self._dispatcher.TakeSavepoint, stop, self._draw.user_patience_s)
         except MillstreamError:
             self._wishes.append(wish)  # the job does not run just now, or the savepoint was given up
-
-    def _was_stopped(self, details: jobmanager_pb2.JobDetails) -> bool:
-        """A job that ends by itself completes one more checkpoint after its last savepoint."""
-        completed = [summary for summary in details.checkpoints.history if summary.status == "COMPLETED"]
-        return bool(completed) and completed[0].savepoint
 
     # -- submissions -------------------------------------------------------------------------------------------------
 

@@ -101,11 +101,20 @@ class ClusterConnection:
     def take_savepoint(
         self, job: str, directory: str, *, stop: bool = False, drain: bool = False
     ) -> jobmanager_pb2.TakeSavepointResponse:
-        """Wait for a savepoint to be complete; with ``stop`` the job ends after it, with ``drain`` by finishing."""
+        """Wait for a savepoint to be complete; with ``stop`` the job ends after it, with ``drain`` by finishing.
+
+        Should the JobManager die when the savepoint to stop with is recorded, the next one tells of it.
+        """
         request = jobmanager_pb2.TakeSavepointRequest(job=job, directory=directory, stop=stop, drain=drain)
-        response: jobmanager_pb2.TakeSavepointResponse = self._call(
-            self._dispatcher.TakeSavepoint, request, SAVEPOINT_WAIT_MS, again=False
-        )
+        try:
+            response: jobmanager_pb2.TakeSavepointResponse = self._call(
+                self._dispatcher.TakeSavepoint, request, SAVEPOINT_WAIT_MS, again=False
+            )
+        except UnavailableError:
+            details = self.describe(job) if stop and self._peer.may_move else jobmanager_pb2.JobDetails()
+            if not details.savepoint:
+                raise
+            return jobmanager_pb2.TakeSavepointResponse(job_id=details.summary.job_id, path=details.savepoint)
         return response
 
     def rescale(self, job: str, parallelism: int, by_vertex: dict[str, int]) -> jobmanager_pb2.RescaleJobResponse:

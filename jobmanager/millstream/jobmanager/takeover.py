@@ -70,8 +70,10 @@ class Takeover:
         """Take over the checkpoints, and wait for TaskManagers. ``failure``: why the job cannot go on in any case."""
         self._failure = failure
         self._job.handle(Recovered())
-        if self._ending is not None and not self._ending.savepoint:
-            self._job.handle(CancelRequested())
+        if self._ending is not None:
+            self._job.checkpoints.ends_with = self._ending.savepoint
+            if not self._ending.savepoint:
+                self._job.handle(CancelRequested())
         self._job.spawn(self._take_checkpoints)
 
     def found(self, slot: Slot, subtasks: Iterable[jobmanager_pb2.KnownSubtask]) -> None:
@@ -135,7 +137,6 @@ class Takeover:
                     job.checkpoints.coordinator.hold()  # before the job runs, and a checkpoint is due
                 job.spawn(lambda: job.commit_savepoint(ending))
             else:
-                job.checkpoints.ends_with = ending.savepoint
                 self._failure = self._failure or _uncommitted()
         for subtask, execution in kept.items():
             if execution.status == common_pb2.SUBTASK_STATUS_FINISHED:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import pytest
 
 from millstream.core.api.job import JobStatus
+from millstream.core.errors import CheckpointError
 from millstream.datastream import StreamExecutionEnvironment
 from millstream.testing import MiniCluster, SequenceSource, committed_records
 from tests.integration.ha.zookeeper_server import HOW_TO_INSTALL, INSTALLED, ZooKeeperServer
@@ -165,8 +166,8 @@ def test_a_job_that_is_being_stopped_ends_with_its_savepoint(tmp_path: Path, mon
         cluster.kill_jobmanager(cluster.leader())
         ended = cluster.wait_until(lambda: d if (d := job.describe()).summary.ended_ms else None, "its end")
         assert ended is not None and ended.summary.status == JobStatus.FINISHED
-        stopping.exception(60)  # the client may learn that nobody knows what became of its savepoint
         (savepoint,) = (tmp_path / "kept").iterdir()
+        assert stopping.result(60).result() == ended.savepoint == str(savepoint), "the next leader knows of it"
         assert not list(out.glob(".*")), "everything is committed that the savepoint holds"
         again = counting(out, 2000, 100_000)
         again.configure({"execution.state-recovery.path": str(savepoint)})
@@ -237,8 +238,9 @@ def test_a_job_that_was_being_stopped_does_not_start_again_from_before_its_savep
         for _ in range(2):
             cluster.add_taskmanager()
         ended = cluster.wait_until(lambda: d if (d := job.describe()).summary.ended_ms else None, "its end")
-        stopping.exception(60)
         (savepoint,) = (tmp_path / "kept").iterdir()
+        with pytest.raises(CheckpointError, match=f"{savepoint}: .* may not be committed"):
+            stopping.result(60)
         assert ended is not None and ended.summary.status == JobStatus.FAILED
         assert f"its savepoint {savepoint} is complete" in ended.error.message
         again = counting(out, 2000, 100_000)

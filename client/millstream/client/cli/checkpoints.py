@@ -17,7 +17,7 @@ from millstream.client.cli.text_table import duration_text, echo_json, echo_tabl
 from millstream.core.errors import UserError
 
 if TYPE_CHECKING:
-    from millstream.proto.v1.checkpoint_pb2 import CheckpointStatistics, CheckpointSummary
+    from millstream.proto.v1.checkpoint_pb2 import CheckpointSummary
     from millstream.proto.v1.jobmanager_pb2 import JobDetails
 
 
@@ -42,7 +42,7 @@ def command(
         connection.close()
     statistics = details.checkpoints
     if output == "json":
-        echo_json(as_json(statistics, details.restarts))
+        echo_json(as_json(details))
         return
     if subtasks:
         _show_subtasks(details, checkpoint_id)
@@ -50,6 +50,8 @@ def command(
     restored = f", restored from {statistics.restored_from}" if statistics.restored_from else ""
     counts = f"{statistics.triggered} started, {statistics.completed} completed, {statistics.failed} given up"
     click.echo(f"{counts}; {details.restarts} restarts{restored}")
+    if details.savepoint:
+        click.echo(f"the job ends with its savepoint {details.savepoint}")
     if statistics.history:
         header = [
             "ID",
@@ -117,14 +119,19 @@ def as_row(summary: CheckpointSummary) -> list[str]:
     ]
 
 
-def as_json(statistics: CheckpointStatistics, restarts: int) -> dict[str, object]:
-    """For ``--output json``; times in ms since 1970, ``ended_ms`` null while a checkpoint is under way."""
+def as_json(details: JobDetails) -> dict[str, object]:
+    """For ``--output json``; times in ms since 1970, ``ended_ms`` null while a checkpoint is under way.
+
+    ``ends_with`` is the savepoint with which the job was stopped.
+    """
+    statistics = details.checkpoints
     return {
         "triggered": statistics.triggered,
         "completed": statistics.completed,
         "failed": statistics.failed,
-        "restarts": restarts,
+        "restarts": details.restarts,
         "restored_from": statistics.restored_from or None,
+        "ends_with": details.savepoint or None,
         "history": [
             {
                 "checkpoint_id": summary.checkpoint_id,

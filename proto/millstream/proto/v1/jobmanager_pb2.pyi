@@ -380,9 +380,12 @@ class JobDetails(_message.Message):
     EXCEPTION_HISTORY_FIELD_NUMBER: _builtins.int
     CHECKPOINTS_FIELD_NUMBER: _builtins.int
     RESTARTS_FIELD_NUMBER: _builtins.int
+    SAVEPOINT_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """grows with each change; DescribeJob waits until it exceeds known_version"""
     restarts: _builtins.int
+    savepoint: _builtins.str
+    """with which the job ends; what it holds is committed when FINISHED"""
     @_builtins.property
     def summary(self) -> Global___JobSummary: ...
     @_builtins.property
@@ -411,10 +414,11 @@ class JobDetails(_message.Message):
         exception_history: _abc.Iterable[_common_pb2.ErrorInfo] | None = ...,
         checkpoints: _checkpoint_pb2.CheckpointStatistics | None = ...,
         restarts: _builtins.int = ...,
+        savepoint: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["checkpoints", b"checkpoints", "error", b"error", "summary", b"summary"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoints", b"checkpoints", "edges", b"edges", "error", b"error", "exception_history", b"exception_history", "history", b"history", "restarts", b"restarts", "summary", b"summary", "version", b"version", "vertices", b"vertices"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoints", b"checkpoints", "edges", b"edges", "error", b"error", "exception_history", b"exception_history", "history", b"history", "restarts", b"restarts", "savepoint", b"savepoint", "summary", b"summary", "version", b"version", "vertices", b"vertices"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
