@@ -221,10 +221,9 @@ class Round:
     def _verify(self, keeper: Keeper) -> None:
         """What the job's checkpoints held, and in which order things happened."""
         problems = [*keeper.problems, *check(self._cluster.protocol_log)]
-        if not self.variant.sql:  # of which the state has a form of its own
-            checked = check_checkpoints([self._kept, self.load.directory / "savepoints"], self.load, VERIFIED_A_ROUND)
-            self._outcome.verified = checked.checkpoints
-            problems += checked.problems
+        checked = check_checkpoints([self._kept, self.load.directory / "savepoints"], self.load, VERIFIED_A_ROUND)
+        self._outcome.verified = checked.checkpoints
+        problems += checked.problems
         if problems:
             raise AssertionError("\n".join(problems[:PROBLEMS_MAX]))
 

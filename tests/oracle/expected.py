@@ -12,7 +12,7 @@ import numpy.typing as npt
 from millstream.core.elements.control import MAX_WATERMARK_MS, MIN_WATERMARK_MS
 from millstream.testing.sequence import SPLITS, SequenceSplit
 from tests.chaos.job import BATCH_ROWS, MILLISECONDS_APART, WINDOW_RECORDS, Load
-from tests.oracle.held import Held
+from tests.oracle.held import Held, Record
 
 Emitted = npt.NDArray[np.bool_]
 """By key and number of the record, or of the window: whether its row has come to the sink."""
@@ -71,6 +71,7 @@ class Expected:
         if len(rows) != len(self._held.counts):
             self.problems.append("counts: a key has several rows")
         waiting = self._waiting("counts")
+        unfired = by_key(self._held.unfired)
         emitted = np.zeros((self._load.keys, self._load.records_per_key), np.bool_)
         for key, read in enumerate(prefix.records):
             count, total = rows.pop(key, (0, 0))
@@ -78,16 +79,32 @@ class Expected:
                 count, total = self._load.records_per_key, sum(range(self._load.records_per_key))
             if total != sum(range(count)):
                 self.problems.append(f"counts: key {key} has sum {total} after {count} records")
-            self._check_waiting("counts", key, count, waiting.get(key, []), read)
+            inside = sorted(unfired.pop(key, []))
+            if self._load.sql:
+                self._check_unfired(key, count, inside, read, prefix)
+            self._check_waiting("counts", key, count + len(inside), waiting.get(key, []), read)
             emitted[key, :count] = True
-        if rows:
-            self.problems.append(f"counts: no record has the keys {sorted(rows)}")
+        if rows or unfired:
+            self.problems.append(f"counts: no record has the keys {sorted({*rows, *unfired})}")
         for row in self._held.waiting_rows.get("counts sink", []):
             if row[:2] == (row[0], row[1]) and emitted[row[0], row[1]]:
                 emitted[row[0], row[1]] = False
             else:
                 self.problems.append(f"counts sink: {row} waits for it, which is not in the state or is there twice")
         return emitted
+
+    def _check_unfired(self, key: int, count: int, inside: list[int], read: int, prefix: Prefix) -> None:
+        """A query counts a record when the watermark has passed it: ``count`` are counted, ``inside`` wait for that."""
+        if inside != list(range(count, count + len(inside))):
+            self.problems.append(f"counts: of key {key} {count} records are counted, but those wait: {inside[:3]} ...")
+        if count and (count - 1) * MILLISECONDS_APART > prefix.watermark_ms:
+            limit = f"the watermark can be {prefix.watermark_ms} ms"
+            self.problems.append(f"counts: record {count - 1} of key {key} cannot have been counted: {limit}")
+        passed_ms = self._held.watermarks.get("counts", [MIN_WATERMARK_MS])
+        if inside and inside[0] * MILLISECONDS_APART <= min(passed_ms):
+            self.problems.append(f"counts: record {inside[0]} of key {key} waits, and the watermark has passed it")
+        if read < self._load.records_per_key and read * MILLISECONDS_APART <= max(passed_ms):
+            self.problems.append(f"counts: record {read} of key {key} will be late: watermark {max(passed_ms)} ms")
 
     # -- the windows --------------------------------------------------------------------------------------------------
 
@@ -98,7 +115,7 @@ class Expected:
                 self.problems.append(f"windows: key {key} has the window at {start} ms twice")
             found[key, start // WINDOW_MS] = content
         waiting = self._waiting("windows")
-        watermark_ms = max(self._held.watermarks, default=MIN_WATERMARK_MS)
+        watermark_ms = max(self._held.watermarks.get("windows", []), default=MIN_WATERMARK_MS)
         emitted = np.zeros((self._load.keys, self._load.records_per_key // WINDOW_RECORDS), np.bool_)
         for key, read in enumerate(prefix.records):
             processed = read - len(waiting.get(key, []))
@@ -129,10 +146,7 @@ class Expected:
     # -- records on their way -----------------------------------------------------------------------------------------
 
     def _waiting(self, stage: str) -> dict[int, list[int]]:
-        by_key: dict[int, list[int]] = {}
-        for key, number in self._held.waiting.get(stage, []):
-            by_key.setdefault(key, []).append(number)
-        return by_key
+        return by_key(self._held.waiting.get(stage, []))
 
     def _check_waiting(self, stage: str, key: int, processed: int, waiting: list[int], read: int) -> None:
         """What was processed and what waits must be what was read: all of it, once, in order."""
@@ -141,6 +155,14 @@ class Expected:
             self.problems.append(
                 f"{stage}: of key {key} {read} records were read and {processed} processed, but {told} wait"
             )
+
+
+def by_key(records: Iterable[Record]) -> dict[int, list[int]]:
+    """The numbers of the records of each key, in their order."""
+    found: dict[int, list[int]] = {}
+    for key, number in records:
+        found.setdefault(key, []).append(number)
+    return found
 
 
 def _end_ms(window: int) -> int:

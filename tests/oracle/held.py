@@ -7,7 +7,7 @@ which it was taken, or dealt out for another one. What it must hold is computed 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -35,6 +35,7 @@ from millstream.taskmanager.state.rocksdb_files import rows_of_database
 from millstream.taskmanager.state.tables import SavedTable
 from millstream.taskmanager.task.context import SubtaskInfo
 from millstream.testing.sequence import SequenceSplit
+from tests.oracle.tables import STAGE_OF_OPERATOR, query_state
 
 Record = tuple[int, int]
 """Key and number."""
@@ -57,8 +58,10 @@ class Held:
     windows: list[tuple[int, int, tuple[int, ...]]] = field(default_factory=list)
     """``(start in milliseconds, key, content)``."""
     timers: int = 0
-    watermarks: list[int] = field(default_factory=list)
-    """Of the subtasks of the windows."""
+    unfired: list[Record] = field(default_factory=list)
+    """In the running count of a query, where they wait for the watermark."""
+    watermarks: dict[str, list[int]] = field(default_factory=dict)
+    """Of the subtasks of the running count and of the windows."""
     waiting: dict[str, list[Record]] = field(default_factory=dict)
     """In front of the running count and the windows, in the order in which they would be processed."""
     waiting_rows: dict[str, list[tuple[int, ...]]] = field(default_factory=dict)
@@ -87,7 +90,7 @@ def read_held(directory: Path, keys: int, parallelism: int | None = None) -> Hel
     graph = graph_of(manifest, parallelism)
     restored = redistribute(graph, manifest, str(directory))
     held = Held(manifest.checkpoint_id, manifest.parent_id)
-    uids = {id_of_uid(uid): uid for uid in ("numbers", "numbers again", *STAGES, *SINKS)}
+    uids = uids_of(graph.vertices)
     for vertex, former in zip(graph.vertices, manifest.vertices, strict=True):
         if former.has_enumerator:
             uid = uids[vertex.operators[0].operator_id]
@@ -117,6 +120,13 @@ def read_held(directory: Path, keys: int, parallelism: int | None = None) -> Hel
     return held
 
 
+def uids_of(vertices: Iterable[job_graph_pb2.Vertex | checkpoint_pb2.VertexState]) -> dict[str, str]:
+    """What the job calls its operators, by id; those of queries by the part of the job that they do."""
+    uids = {id_of_uid(uid): uid for uid in ("numbers", "numbers again", *STAGES, *SINKS)}
+    plans = (plan for vertex in vertices for plan in vertex.operators)
+    return uids | {plan.operator_id: stage for plan in plans if (stage := STAGE_OF_OPERATOR.get(plan.name))}
+
+
 class _Share:
     """What one subtask would start with."""
 
@@ -125,6 +135,7 @@ class _Share:
     ) -> None:
         self.groups = key_group_range(index, vertex.max_parallelism, vertex.parallelism)
         self._max_parallelism = vertex.max_parallelism
+        self._operators = vertex.operators
         info = SubtaskInfo("", "", vertex.vertex_id, vertex.name, index, 0, vertex.parallelism, vertex.max_parallelism)
         self.reader = StateReader(storage, state, info)
 
@@ -137,9 +148,14 @@ class _Share:
         held.timers += sum(len(decode_value(data)) for data in snapshot.keyed.get(TIMERS, {}).values())
         for data in snapshot.keyed.get(CONTENTS, {}).values():
             held.windows += [(start, key, tuple(content)) for start, _, key, content in decode_value(data)]
-        if uid == "windows":
-            held.watermarks += map(decode_value, snapshot.union.get(WATERMARK, []))
-        if uid == "counts":
+        if WATERMARK in snapshot.union:
+            held.watermarks.setdefault(uid, []).extend(map(decode_value, snapshot.union[WATERMARK]))
+        if any(plan.name in STAGE_OF_OPERATOR for plan in self._operators):
+            found = query_state(snapshot, self.groups)
+            held.counts += found.counts
+            held.unfired += found.unfired
+            held.windows += found.windows
+        elif uid == "counts":
             held.counts += self._rows(snapshot)
 
     def _rows(self, snapshot: OperatorSnapshot) -> list[tuple[Any, Any]]:
@@ -154,11 +170,15 @@ class _Share:
         """The rows of each batch on its way to the subtask, the oldest first."""
         keep: dict[int, Callable[[Batch], Batch]] = dict.fromkeys(edges, self._own)
         for _, _, batch in self.reader.in_flight(keep):
-            yield [tuple(row) for row in as_rows(batch).values]
+            yield _rows_of(batch)
 
     def _own(self, batch: Batch) -> Batch:
-        found = key_groups([row[0] for row in as_rows(batch).values], self._max_parallelism)
+        found = key_groups([row[0] for row in _rows_of(batch)], self._max_parallelism)
         return batch.take(np.flatnonzero((found >= self.groups.start) & (found < self.groups.stop)))
+
+
+def _rows_of(batch: Batch) -> list[tuple[Any, ...]]:
+    return [tuple(row.values() if isinstance(row, dict) else row) for row in as_rows(batch).values]
 
 
 def graph_of(manifest: checkpoint_pb2.CheckpointManifest, parallelism: int | None) -> job_graph_pb2.JobGraph:

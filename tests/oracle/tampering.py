@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import cloudpickle
+import pyarrow as pa
 
-from millstream.client.translation.operator_ids import id_of_uid
 from millstream.core.checkpoint.files import crc32c
 from millstream.core.checkpoint.manifest import read_manifest, write_manifest
 from millstream.core.checkpoint.storage import LocalStorage
 from millstream.core.serde import decode_value, encode_value
 from millstream.proto.v1.checkpoint_pb2 import KeyedRun, OperatorState, StateSection, SubtaskState
-from millstream.taskmanager.state.chunks import RowChunk, decode_chunk, encode_chunk
+from millstream.taskmanager.state.chunks import Chunk, RowChunk, decode_chunk, encode_chunk
+from millstream.taskmanager.state.column_chunks import GROUP, encode_column_chunk
+from tests.oracle.held import uids_of
 
 
 class Tampered:
@@ -24,6 +26,7 @@ class Tampered:
     def __init__(self, directory: Path) -> None:
         self._storage = LocalStorage(directory)
         self._manifest = read_manifest(self._storage)
+        self._uids = uids_of(self._manifest.vertices)
         self._files = 0
 
     def save(self) -> None:
@@ -37,7 +40,7 @@ class Tampered:
     def operators(self, uid: str) -> Iterator[tuple[SubtaskState, OperatorState]]:
         for subtask in self.subtasks():
             for operator in subtask.operators:
-                if operator.operator_id == id_of_uid(uid):
+                if self._uids.get(operator.operator_id) == uid:
                     yield subtask, operator
 
     # -- what can be wrong --------------------------------------------------------------------------------------------
@@ -77,18 +80,14 @@ class Tampered:
                 return True
         return False
 
-    def drop_a_row(self) -> bool:
-        """One key of the running count, from the last run that has rows. Without effect on databases."""
-        for subtask, operator in self.operators("counts"):
+    def drop_a_row(self, uid: str = "counts", state: str = "total") -> bool:
+        """Of a keyed state, from the last run that has rows of it. Without effect on databases."""
+        for subtask, operator in self.operators(uid):
             for run in reversed(operator.runs):
                 for place in range(len(run.offsets)):
-                    data = self._of_run(subtask, run, place)
-                    chunk = decode_chunk(data)
-                    assert isinstance(chunk, RowChunk)
-                    if chunk.keys:
-                        chunk.gone.append(chunk.keys.pop())
-                        chunk.stored.pop()
-                        self._replace_run(subtask, run, place, encode_chunk(chunk))
+                    chunk = decode_chunk(self._of_run(subtask, run, place))
+                    if chunk.name == state and (data := _without_a_row(chunk)):
+                        self._replace_run(subtask, run, place, data)
                         return True
         return False
 
@@ -154,3 +153,23 @@ class Tampered:
         self._storage.write(name, [data])
         subtask.files.add(path=name, length=len(data), crc32c=crc32c(data))
         return len(subtask.files) - 1
+
+
+def _without_a_row(chunk: Chunk) -> bytes:
+    """The chunk with its last row gone; nothing when it has none."""
+    if isinstance(chunk, RowChunk):
+        if not chunk.keys:
+            return b""
+        chunk.stored.pop()
+        return encode_chunk(replace(chunk, gone=[*chunk.gone, chunk.keys.pop()]))
+    rows = chunk.rows
+    if not rows.num_rows:
+        return b""
+    last = rows.slice(rows.num_rows - 1)
+    names = [GROUP, *rows.schema.names[chunk.first_key : chunk.first_key + chunk.keys]]
+    gone = last.select(names) if chunk.gone is None else _joined(chunk.gone, last.select(names))
+    return encode_column_chunk(replace(chunk, rows=rows.slice(0, rows.num_rows - 1), gone=gone))
+
+
+def _joined(first: pa.RecordBatch, second: pa.RecordBatch) -> pa.RecordBatch:
+    return pa.Table.from_batches([first, second.cast(first.schema)]).combine_chunks().to_batches()[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -27,8 +28,11 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 VARIED = {
     **{name: (VARIANTS[name], {}) for name in ("aligned", "unaligned-rocksdb", "timeout", "regions")},
     "unchained": (VARIANTS["unaligned"], {**UNALIGNED, "pipeline.operator-chaining.enabled": False}),
-    "rescaling-unaligned": (VARIANTS["rescaling-unaligned"], {}),
-    "rescaling-timeout-rocksdb": (VARIANTS["rescaling-timeout-rocksdb"], {}),
+    **{
+        name: (VARIANTS[name], {})
+        for name in ("rescaling-unaligned", "rescaling-timeout-rocksdb", "sql", "rescaling-sql-rocksdb")
+    },
+    "sql-unaligned": (VARIANTS["sql"], UNALIGNED),
 }
 PARALLELISM = 3
 CHECKPOINTS = 8
@@ -45,7 +49,7 @@ class Oracle:
     def run(self, name: str) -> tuple[Path, Load, Checked]:
         """Run a job to its end, with a slot killed on the way: the kept checkpoints, what they are of, the verdict."""
         variant, settings = VARIED[name]
-        load = Load(self._directory / name, pressure=variant.pressure, regions=variant.regions)
+        load = Load(self._directory / name, pressure=variant.pressure, regions=variant.regions, sql=variant.sql)
         load.directory.mkdir()
         kept = self._directory / f"{name} kept"
 
@@ -98,7 +102,7 @@ def test_every_checkpoint_is_the_fold_of_its_input(oracle: Oracle, name: str) ->
     assert not checked.problems, "\n".join(checked.problems[:10])
     assert checked.checkpoints >= CHECKPOINTS
     assert checked.prepared
-    assert bool(checked.in_flight) == load.pressure
+    assert bool(checked.in_flight) == (load.pressure or name == "sql-unaligned")
 
 
 TAMPERINGS: dict[str, Callable[[Tampered], bool]] = {
@@ -115,30 +119,59 @@ TAMPERINGS: dict[str, Callable[[Tampered], bool]] = {
 }
 
 
+OF_QUERIES: dict[str, Callable[[Tampered], bool]] = {
+    "a batch in flight is dropped": Tampered.drop_a_batch,
+    "an offset is one too high": lambda tampered: tampered.shift_an_offset(1),
+    "a count is lost": lambda tampered: tampered.drop_a_row("counts", "frames"),
+    "a row that waits is lost": lambda tampered: tampered.drop_a_row("counts", "rows"),
+    "a window is lost": lambda tampered: tampered.drop_a_row("windows", "windows"),
+    "a watermark is too high": Tampered.raise_the_watermark,
+    "a file to commit is forgotten": Tampered.forget_a_file,
+}
+Kept = Callable[[str], tuple[list[Path], Load]]
+
+
 @pytest.fixture(scope="module")
-def kept(oracle: Oracle) -> tuple[list[Path], Load]:
-    """Sound checkpoints with batches in flight."""
-    VARIED["to be tampered with"] = (replace(VARIANTS["unaligned"], name="tampered"), {})
-    directory, load, checked = oracle.run("to be tampered with")
-    assert checked.in_flight and not checked.problems
-    found = [path.parent for path in directory.rglob(MANIFEST_NAME)]
-    return sorted(found, key=lambda path: int(path.name.split("-")[1])), load
+def kept(oracle: Oracle) -> Kept:
+    """``kept(variant)``: sound checkpoints with batches in flight; the job runs once."""
+
+    @functools.cache
+    def run(variant: str) -> tuple[list[Path], Load]:
+        name = f"{variant} to be tampered with"
+        VARIED[name] = (replace(VARIANTS[variant], name=name), UNALIGNED)
+        directory, load, checked = oracle.run(name)
+        assert checked.in_flight and not checked.problems
+        found = [path.parent for path in directory.rglob(MANIFEST_NAME)]
+        return sorted(found, key=lambda path: int(path.name.split("-")[1])), load
+
+    return run
 
 
 @pytest.mark.parametrize("what", TAMPERINGS)
-def test_a_broken_checkpoint_is_noticed(kept: tuple[list[Path], Load], what: str, tmp_path: Path) -> None:
-    checkpoints, load = kept
+def test_a_broken_checkpoint_is_noticed(kept: Kept, what: str, tmp_path: Path) -> None:
+    check_that_it_is_noticed(TAMPERINGS[what], *kept("unaligned"), tmp_path)
+
+
+@pytest.mark.parametrize("what", OF_QUERIES)
+def test_a_broken_checkpoint_of_queries_is_noticed(kept: Kept, what: str, tmp_path: Path) -> None:
+    check_that_it_is_noticed(OF_QUERIES[what], *kept("sql"), tmp_path)
+
+
+def check_that_it_is_noticed(
+    tampering: Callable[[Tampered], bool], checkpoints: list[Path], load: Load, tmp_path: Path
+) -> None:
+    """The first checkpoint of the second half in which there is something to be broken."""
     for place in range(len(checkpoints) // 2, len(checkpoints)):
         job = tmp_path / str(place)
         for directory in [*checkpoints[place - 1 : place + 1], checkpoints[place].parent / "shared"]:
             shutil.copytree(directory, job / directory.name)
         tampered = Tampered(job / checkpoints[place].name)
-        if not TAMPERINGS[what](tampered):
+        if not tampering(tampered):
             continue
         tampered.save()
         checked = check_checkpoints([job], load)
         assert checked.checkpoints == 2
-        assert checked.problems, f"not noticed in {checkpoints[place].name}: {what}"
+        assert checked.problems, f"not noticed in {checkpoints[place].name}"
         for problem in checked.problems:
             assert problem.startswith(checkpoints[place].name) and "cannot be read" not in problem, problem
         return
