@@ -37,16 +37,17 @@ QUICK = RetryPolicy(attempts_max=3, first_wait_s=0.001)
 class Failed(grpc.RpcError):
     """A failed call as gRPC raises it."""
 
-    def __init__(self, code: grpc.StatusCode, error: MillstreamError | None = None) -> None:
+    def __init__(self, code: grpc.StatusCode, error: MillstreamError | None = None, details: str = "details") -> None:
         super().__init__(code)
         self._code = code
+        self._details = details
         self._trailing = ((ERROR_KEY, to_proto(error).SerializeToString()),) if error is not None else None
 
     def code(self) -> grpc.StatusCode:
         return self._code
 
     def details(self) -> str:
-        return "details"
+        return self._details
 
     def trailing_metadata(self) -> Any:
         return self._trailing
@@ -98,6 +99,14 @@ Call = Callable[..., object]
 MEANINGS: list[tuple[Failed, type[MillstreamError], str, bool]] = [
     (Failed(CODE.UNAVAILABLE), UnavailableError, "nobody answers at host:1", True),
     (Failed(CODE.DEADLINE_EXCEEDED), UnavailableError, "host:1 did not answer in time", True),
+    (Failed(CODE.CANCELLED, details="CANCELLED"), UnavailableError, "host:1 has more to do than it can", True),
+    (
+        Failed(CODE.RESOURCE_EXHAUSTED, details="Concurrent RPC limit exceeded!"),
+        UnavailableError,
+        "host:1 has more to do than it can",
+        True,
+    ),
+    (Failed(CODE.CANCELLED), MillstreamError, "a call to host:1 failed: CANCELLED: details", False),
     (Failed(CODE.UNAUTHENTICATED), AuthenticationError, "host:1 refused the call: details", False),
     (Failed(CODE.FAILED_PRECONDITION), ProtocolVersionError, "host:1 refused the call: details", False),
     (Failed(CODE.INTERNAL), MillstreamError, "a call to host:1 failed: INTERNAL: details", False),

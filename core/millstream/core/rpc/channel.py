@@ -44,6 +44,13 @@ _OPTIONS: Final = (
     ("grpc.keepalive_timeout_ms", 10_000),
 )
 
+_DROPPED: Final = {
+    grpc.StatusCode.CANCELLED: "CANCELLED",
+    grpc.StatusCode.RESOURCE_EXHAUSTED: "Concurrent RPC limit exceeded!",
+}
+"""How gRPC tells that a server had too many calls to take this one: it drops calls at random from a thousand on that
+its event loop has not seen yet, and refuses those beyond ``CONCURRENT_CALLS_MAX`` under way."""
+
 StubT = TypeVar("StubT")
 
 
@@ -100,6 +107,8 @@ class _Calls:
             return UnavailableError(f"nobody answers at {self.address} ({details})")
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
             return UnavailableError(f"{self.address} did not answer in time")
+        if _DROPPED.get(code) == details:
+            return UnavailableError(f"{self.address} has more to do than it can, and did not take the call")
         return MillstreamError(f"a call to {self.address} failed: {code.name}: {details}")
 
 

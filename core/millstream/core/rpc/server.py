@@ -189,32 +189,23 @@ class _Gatekeeper(_Interceptor):
         theirs = str(metadata.get(PROTOCOL_KEY, ""))
         handler = await continuation(handler_call_details)
         if theirs != str(PROTOCOL_VERSION):
-            return _refusal(handler, grpc.StatusCode.FAILED_PRECONDITION, mismatch_message(theirs))
+            return _refusal(grpc.StatusCode.FAILED_PRECONDITION, mismatch_message(theirs))
         if self._secret is not None:
             try:
                 self._secret.verify(method, str(metadata.get(AUTHORIZATION_KEY, "")), self._clock.wall_ms())
             except AuthenticationError as error:
-                return _refusal(handler, grpc.StatusCode.UNAUTHENTICATED, str(error))
+                return _refusal(grpc.StatusCode.UNAUTHENTICATED, str(error))
         refused = self._admission(metadata) if self._admission is not None else None
         if refused is not None:
-            return _refusal(handler, *_status_of(refused))
+            return _refusal(*_status_of(refused))
         return handler if handler is None else refusing_malformed(handler)
 
 
-def _refusal(
-    handler: Handler[Any, Any] | None, code: grpc.StatusCode, message: str, trailing: Metadata = ()
-) -> Handler[Any, Any]:
-    """A handler of the same shape as ``handler`` that refuses, its request left as bytes."""
+def _refusal(code: grpc.StatusCode, message: str, trailing: Metadata = ()) -> Handler[Any, Any]:
+    """A handler that refuses at once. It takes a stream, whatever the method takes: gRPC would wait for the one request
+    of a call, and a stranger who never sends it would be one of ``CONCURRENT_CALLS_MAX`` for as long as he likes."""
 
-    async def refuse(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    async def refuse(requests: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
         await context.abort(code, message, trailing)
 
-    if handler is not None and handler.request_streaming:
-        made = (
-            grpc.stream_stream_rpc_method_handler
-            if handler.response_streaming
-            else grpc.stream_unary_rpc_method_handler
-        )
-        return made(refuse)
-    streams = handler is not None and handler.response_streaming
-    return (grpc.unary_stream_rpc_method_handler if streams else grpc.unary_unary_rpc_method_handler)(refuse)
+    return grpc.stream_unary_rpc_method_handler(refuse)
