@@ -36,6 +36,8 @@ from tests.sim.job import SinkFiles, graph_of
 from tests.sim.settings import Draw
 
 POLL_S: Final = 0.5
+SLOTS_FREE_S: Final = 200.0
+"""From the end of the job and of all faults; machines come back within a minute."""
 SAVEPOINTS: Final = "/savepoints"
 FAILURES_TO_RESUME: Final = (
     "CheckpointError",
@@ -74,6 +76,16 @@ class SimUser:
         await self._submit("")
         while not await self._look():
             await self._wait(POLL_S)
+
+    async def wait_for_free_slots(self, count: int) -> None:
+        """A job that has ended leaves none behind, however often it was started again."""
+        until_s = self._now_s() + SLOTS_FREE_S
+        while self._now_s() < until_s:
+            cluster = await self._ask(self._dispatcher.DescribeCluster, common_pb2.Empty())
+            if cluster is not None and cluster.slots_free == cluster.slots_total == count:
+                return
+            await self._wait(POLL_S)
+        raise Breach(f"of {count} slots some are not free {SLOTS_FREE_S:g} s after the job: {cluster}")
 
     async def _look(self) -> bool:
         """One round; True when the job has finished."""

@@ -60,6 +60,10 @@ class Nemesis:
     def start(self) -> None:
         self._later(self._chance.expovariate(1 / self._gap_s) + 0.5, self._strike)
 
+    def stop(self) -> None:
+        """No more faults; what is broken heals."""
+        self._until_s = 0.0
+
     def _strike(self) -> None:
         if self._loop.now_s >= self._until_s:
             return

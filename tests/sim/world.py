@@ -108,6 +108,8 @@ class World:
         user = SimUser(self.cluster, self.disk, self.draw, random.Random(self.chance.random()))
         try:
             await user.run()
+            self.nemesis.stop()
+            await user.wait_for_free_slots(self.draw.taskmanagers * self.draw.slots)
         finally:
             self.outcome.checkpoints, self.outcome.restarts = user.checkpoints, user.restarts
             self.outcome.faults["resumed"] = user.resumed

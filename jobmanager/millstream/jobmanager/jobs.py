@@ -205,10 +205,12 @@ class Jobs:
             master.try_start()
 
     def check_slots(self) -> None:
+        """Called now and then."""
         for master in self.running():
             master.check_slots()
+        self._free_strays()
 
-    async def registered(self, request: jobmanager_pb2.RegisterTaskManagerRequest) -> None:
+    def registered(self, request: jobmanager_pb2.RegisterTaskManagerRequest) -> None:
         """A TaskManager is new here: what it has of jobs of a former leader goes on, or is given back."""
         taskmanager = TaskManagerId(request.taskmanager_id)
         subtasks: dict[int, list[jobmanager_pb2.KnownSubtask]] = {}
@@ -224,8 +226,16 @@ class Jobs:
                     known for known in subtasks.get(report.index, []) if known.report.subtask.job_id == report.job_id
                 ]
                 master.takeover.found(slot, own)
-            else:
-                await self._taskmanagers.free(slot.slot_id, report.job_id)
+        self._free_strays()
+
+    def _free_strays(self) -> None:
+        """A TaskManager was given up and is back with what it ran, or an order to free a slot was lost."""
+        for slot in self._taskmanagers.pool.strays():
+            master = self.masters.get(JobId(slot.reported_job))
+            if master is None:
+                self._taskmanagers.give_back(slot)
+            elif master.takeover is None:
+                master.give_back(slot.slot_id)
 
     def _savepoint_of(self, graph: job_graph_pb2.JobGraph) -> checkpoint_pb2.CheckpointManifest:
         return read_checkpoint(open_storage(graph.restore_path, self._cluster))

@@ -149,7 +149,7 @@ class ResourceManagerService(ResourceManagerServicer):
         self, request: jobmanager_pb2.RegisterTaskManagerRequest
     ) -> jobmanager_pb2.RegisterTaskManagerResponse:
         await self._taskmanagers.register(request)
-        await self._jobs.registered(request)
+        self._jobs.registered(request)
         return jobmanager_pb2.RegisterTaskManagerResponse(
             heartbeat_interval_ms=self._interval_ms,
             heartbeat_timeout_ms=self._timeout_ms,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from millstream.core.checkpoint.events import ABORTED, COMPLETED, TRIGGER
 from millstream.core.clock import Clock
@@ -60,7 +60,8 @@ class TaskManagers:
         self._leadership = leadership
         self.on_lost: Callable[[TaskManagerId, MillstreamError], None] = lambda taskmanager, error: None
         self.on_slots: Callable[[], None] = lambda: None
-        self._replacing: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._being_freed: set[tuple[SlotId, str, int | None]] = set()
 
     async def register(self, request: jobmanager_pb2.RegisterTaskManagerRequest) -> None:
         """A TaskManager is new, or comes back after it was given up. Raises ``ConfigError``."""
@@ -100,9 +101,7 @@ class TaskManagers:
         if taskmanager in self.registered:
             self.pool.report(taskmanager, slots)
             for slot in self.pool.take_cold(taskmanager):
-                replacing = asyncio.get_running_loop().create_task(self._replace(slot))
-                self._replacing.add(replacing)
-                replacing.add_done_callback(self._replacing.discard)
+                self._spawn(self._replace(slot))
             self.on_slots()
 
     # One that is not registered any more has been reported as lost: to call it does nothing.
@@ -130,18 +129,35 @@ class TaskManagers:
             retry = _INSIST if event.kind in (TRIGGER, COMPLETED, ABORTED) else None
             await known.peer.call(known.executor.SendToSubtask, event, retry=retry)
 
-    async def free(self, slot_id: SlotId, job_id: str, attempt: int = 0) -> None:
-        """The job, in its ``attempt``, has no use of the slot any more: it gets a fresh process. Raises
-        ``MillstreamError``."""
-        known = self.registered.get(slot_id.taskmanager)
-        if known is not None:
+    async def free(self, slot_id: SlotId, job_id: str, attempt: int | None) -> None:
+        """The job has no use of what was deployed to the slot up to ``attempt``: it gets a fresh process.
+
+        None: of whatever was deployed. The same order is given once at a time. Raises ``MillstreamError``.
+        """
+        known, order = self.registered.get(slot_id.taskmanager), (slot_id, job_id, attempt)
+        if known is None or order in self._being_freed:
+            return
+        self._being_freed.add(order)
+        try:
             request = taskmanager_pb2.FreeSlotRequest(job_id=job_id, slot=slot_id.index, attempt=attempt)
             await known.peer.call(known.executor.FreeSlot, request, retry=_RETRY)
+        finally:
+            self._being_freed.discard(order)
+
+    def give_back(self, slot: Slot) -> None:
+        """It serves a job that nobody knows any more."""
+        self._spawn(self._give_back(slot.slot_id, slot.reported_job))
+
+    async def _give_back(self, slot_id: SlotId, job_id: str) -> None:
+        try:
+            await self.free(slot_id, job_id, None)
+        except MillstreamError as error:  # it is tried again
+            log.warning("slot %s, which serves job %s, could not be freed: %s", slot_id, job_id, error)
 
     async def _replace(self, slot: Slot) -> None:
         """A cold idle process gives way to one that a job of tables starts in at once."""
         try:
-            await self.free(slot.slot_id, "")
+            await self.free(slot.slot_id, "", None)
         except MillstreamError as error:
             self.pool.put_back(slot)
             log.warning("the idle process of slot %s was not replaced: %s", slot.slot_id, error)
@@ -179,10 +195,15 @@ class TaskManagers:
         await self._close(known)
 
     async def close(self) -> None:
-        for replacing in self._replacing:
-            replacing.cancel()
+        for task in self._tasks:
+            task.cancel()
         for known in self.registered.values():
             await self._close(known)
+
+    def _spawn(self, action: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(action)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _close(self, known: RegisteredTaskManager) -> None:
         if known.watch is not None:

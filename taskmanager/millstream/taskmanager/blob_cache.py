@@ -11,6 +11,7 @@ from millstream.core.errors import ExternalError
 from millstream.core.ids import BlobKey
 from millstream.core.rpc.blobs import get_blob, is_blob_key
 from millstream.core.rpc.channel import Peer
+from millstream.core.rpc.server import seen_through
 
 CACHE_BYTES_MAX: Final = 4 * 1024 * 1024 * 1024
 
@@ -43,7 +44,7 @@ class BlobCache:
             fetching = asyncio.get_running_loop().create_task(get_blob(peer, BlobKey(key), path))
             self._fetching[key] = fetching
             fetching.add_done_callback(lambda task: self._fetching.pop(key, None))
-        await asyncio.shield(fetching)
+        await seen_through(fetching)
 
     def _evict(self, keep: set[str]) -> None:
         files = sorted(self._directory.iterdir(), key=lambda file: file.stat().st_mtime)

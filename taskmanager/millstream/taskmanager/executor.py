@@ -49,7 +49,8 @@ class TaskExecutorService(TaskExecutorServicer):
 
     @answering
     async def FreeSlot(self, request: taskmanager_pb2.FreeSlotRequest) -> common_pb2.Empty:
-        self._slots.free(request.slot, request.job_id, request.attempt)
+        attempt = request.attempt if request.HasField("attempt") else None
+        self._slots.free(request.slot, request.job_id, attempt)
         return common_pb2.Empty()
 
     @answering

@@ -13,7 +13,7 @@ from plans import graph, slot_report, vertex
 
 from millstream.core.clock import ManualClock
 from millstream.core.errors import InsufficientSlotsError, JobGraphError, MillstreamError, TaskManagerLostError
-from millstream.core.ids import TaskManagerId
+from millstream.core.ids import SlotId, TaskManagerId
 from millstream.core.rpc.secret import ClusterSecret
 from millstream.jobmanager import describe
 from millstream.jobmanager.blob_store import BlobStore
@@ -72,6 +72,12 @@ class Cluster:
 def runner() -> Iterator[asyncio.Runner]:
     with asyncio.Runner() as made:
         yield made
+
+
+async def turns() -> None:
+    """What is ready to run does, and what that starts."""
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 def job(number: int = 1, parallelism: int = 2, **fields: Any) -> job_graph_pb2.JobGraph:
@@ -219,6 +225,44 @@ def test_waiting_is_described_and_ends_with_the_slots(tmp_path: Path, runner: as
         cluster.jobs.check_slots()
         assert str(master.status) == "INITIALIZING", "a job that has slots does not give up"
         await master.cancel()
+        await cluster.taskmanagers.close()
+
+    runner.run(run())
+
+
+def test_slots_that_serve_a_job_without_its_knowledge_are_freed_until_they_are_free(
+    tmp_path: Path, runner: asyncio.Runner
+) -> None:
+    """A TaskManager comes back with subtasks of an attempt that is over, and orders may be lost."""
+    orders: list[tuple[int, str, int | None]] = []
+
+    async def free(slot_id: SlotId, job_id: str, attempt: int | None) -> None:
+        orders.append((slot_id.index, job_id, attempt))
+
+    async def run() -> None:
+        cluster = Cluster(tmp_path)
+        cluster.taskmanagers.free = free  # type: ignore[method-assign]
+        settings = {"restart-strategy.type": '"fixed-delay"', "restart-strategy.fixed-delay.delay": "3600000"}
+        await cluster.register()
+        await cluster.jobs.submit(job(parallelism=1, configuration=settings))
+        known, unknown = f"{1:032x}", "e" * 32
+        await cluster.register()  # anew: what ran there is lost, and the job waits for another attempt
+        cluster.jobs.find(known).machine._attempt = 3
+        reports = [slot_report(ONE, index, job_id=job_id) for index, job_id in enumerate((known, unknown, ""))]
+        cluster.taskmanagers.report(ONE, reports)
+        await turns()
+        orders.clear()
+        request = jobmanager_pb2.RegisterTaskManagerRequest(taskmanager_id=ONE, slots=reports)
+        for tell in (lambda: cluster.jobs.registered(request), cluster.jobs.check_slots):
+            tell()
+            await turns()
+            assert sorted(orders) == [(0, known, 3), (1, unknown, None)]
+            orders.clear()
+        cluster.taskmanagers.report(ONE, [slot_report(ONE, index, incarnation=1) for index in range(2)])
+        cluster.jobs.check_slots()
+        await turns()
+        assert not orders
+        await cluster.jobs.find(known).cancel()
         await cluster.taskmanagers.close()
 
     runner.run(run())

@@ -107,6 +107,11 @@ class SlotPool:
             slot.allocated_to = None
             slot.ready = False
 
+    def strays(self) -> list[Slot]:
+        """Slots that say they serve a job, and are given to none here."""
+        known = [slot for slots in self.slots.values() for slot in slots.values()]
+        return [slot for slot in known if slot.reported_job and slot.allocated_to is None]
+
     def total(self) -> int:
         return sum(map(len, self.slots.values()))
 
