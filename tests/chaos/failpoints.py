@@ -38,6 +38,7 @@ class Passing(Enum):
     NOTHING = "nothing"
     RESTORE = "a slot dies after a checkpoint"
     DEPLOYMENT = "a slot dies"
+    CANCELLATION = "a slot dies, or the only one has to stop its subtasks"
     TAKEOVER = "the leader dies"
     SEALED_TAKEOVER = "the leader dies between the manifest of a checkpoint and its claim"
     SUBMISSION = "the job goes on as another one, from a savepoint"
@@ -46,7 +47,7 @@ class Passing(Enum):
 
 _PASSING: Final = {
     "restore.": Passing.RESTORE,
-    "cancel.": Passing.DEPLOYMENT,
+    "cancel.": Passing.CANCELLATION,
     "savepoint.": Passing.SUBMISSION,
     "deployment.": Passing.DEPLOYMENT,
     "splits.recorded": Passing.DEPLOYMENT,

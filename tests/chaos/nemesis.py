@@ -137,6 +137,11 @@ class Nemesis:
                 self._kill_slot()
             case Passing.DEPLOYMENT:
                 self._kill_slot()
+            case Passing.CANCELLATION if stage.parallelism == 1:
+                stage.parallelism += 1
+                rescale_live(stage.job, stage.parallelism)
+            case Passing.CANCELLATION:
+                self._kill_slot()
             case Passing.TAKEOVER:
                 cluster.replace_jobmanagers([cluster.mini.leader()])
             case Passing.SEALED_TAKEOVER:

@@ -26,6 +26,7 @@ METHODS: Final = {
     for service in module.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 }
+REPLACES_AN_IDLE_SLOT: Final = "/FreeSlot"
 TOKEN_BYTES: Final = 32
 
 
@@ -210,6 +211,8 @@ class RpcAttacker(Attacker):
 
     def _one_call(self, secret: ClusterSecret | None, stream: int) -> bytes:
         path = self.chance.choice(list(METHODS))
+        if path.endswith(REPLACES_AN_IDLE_SLOT) and secret is self._secret:
+            secret = self._other  # who knows the secret is obeyed, and the slot's ports would be gone
         message = self.mutator.sometimes_mutated(self.mutator.message(METHODS[path]).SerializeToString())
         claimed = self.chance.choice((0, 2**31, 2**32 - 1, 5)) if self.chance.random() < 0.02 else None
         if self.chance.random() < 0.03:
