@@ -91,6 +91,11 @@ def oracle(name: str, reason: str = r"(chk-\d+-g\d+|savepoint-\w+-\w+)[^\n]*: ")
     return Catcher(f"oracle {name}", _pytest(test), reason)
 
 
+def simulation(seed: int, reason: str) -> Catcher:
+    """A simulated cluster."""
+    return Catcher(f"simulation {seed}", ("-m", "tests.sim", "--seed", str(seed), "--seeds", "1"), reason)
+
+
 def tests(path: str, reason: str = "assert|DID NOT RAISE", chosen: str = "") -> Catcher:
     """Tests of a file, or those of them that ``chosen`` matches."""
     told = f"{path} -k {chosen!r}" if chosen else path

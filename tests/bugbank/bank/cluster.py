@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.bugbank.bug import Bug, Edit, tests
+from tests.bugbank.bug import Bug, Edit, simulation, tests
 
 TASKMANAGERS: Final = "millstream.jobmanager.taskmanagers"
 MACHINE: Final = "millstream.jobmanager.job_machine"
@@ -151,6 +151,32 @@ BUGS: Final = [
             ),
         ),
         (tests("tests/sim/test_scenarios.py", "has not ended", chosen="could_not_be_recorded"),),
+        in_ci=True,
+    ),
+    Bug(
+        "a-slot-that-comes-back-is-not-freed",
+        "A TaskManager that was given up comes back, and its slots stay with attempts that are over.",
+        (
+            Edit(
+                "millstream.jobmanager.jobs",
+                "        for slot in self._taskmanagers.pool.strays():\n",
+                "        for slot in self._taskmanagers.pool.strays()[:0]:\n",
+            ),
+        ),
+        (simulation(8, "slots some are not free"),),
+        in_ci=True,
+    ),
+    Bug(
+        "an-order-that-a-busy-server-drops-is-lost",
+        "A call that a server had no room for counts as refused: the order to take a checkpoint is not repeated.",
+        (
+            Edit(
+                "millstream.core.rpc.channel",
+                "        if _DROPPED.get(code) == details:\n",
+                "        if False:\n",
+            ),
+        ),
+        (tests("tests/unit/rpc/test_strangers.py", "CANCELLED: CANCELLED", chosen="made_again"),),
         in_ci=True,
     ),
 ]

@@ -111,4 +111,28 @@ BUGS: Final = [
         ),
         (tests("tests/unit/state/test_backends.py", chosen="many_failed"),),
     ),
+    Bug(
+        "rows-of-a-query-stay-after-they-have-counted",
+        "OVER keeps rows in its state that no later frame needs: nobody sees it in the output.",
+        (
+            Edit(
+                "millstream.taskmanager.operators.table.over",
+                "        self._rows.log.forget(entries[needless])\n",
+                "        self._rows.log.forget(entries[:0])\n",
+            ),
+        ),
+        (oracle("sql", "counts: "),),
+    ),
+    Bug(
+        "windows-of-a-query-are-restored-as-if-they-had-fired",
+        "A window aggregation in SQL starts with a progress ahead of the watermark, and drops rows as late.",
+        (
+            Edit(
+                "millstream.taskmanager.operators.table.window_aggregate",
+                "        self._fired_ms = last_of(self._times.progress(self.watermark_ms))\n",
+                "        self._fired_ms = last_of(self._times.progress(self.watermark_ms + 1500))\n",
+            ),
+        ),
+        (chaos("sql", "slot,slot", "windows: "),),
+    ),
 ]
