@@ -62,7 +62,7 @@ def details(master: JobMaster) -> jobmanager_pb2.JobDetails:
         ],
         checkpoints=master.checkpoints.coordinator.statistics,
         restarts=machine.restarts,
-        savepoint=master.checkpoints.ends_with,
+        savepoint=master.checkpoints.recorded_end,
     )
     if machine.error is not None:
         described.error.CopyFrom(to_proto(machine.error))

@@ -89,7 +89,7 @@ class JobEnding:
 
     async def commit_savepoint(self, ending: job_store_pb2.JobEnding) -> None:
         """It is the job's end: sinks make visible what it holds."""
-        self._job.checkpoints.ends_with = ending.savepoint
+        self._job.checkpoints.will_end_with(ending.savepoint)
         await self._job.checkpoints.commit_savepoint(ending.checkpoint_id, drained=ending.drain)
         if not ending.drain or self._job.status is not JobStatus.RUNNING:
             self._job.handle(StopRequested())  # one that drains ends by itself, unless it has failed meanwhile

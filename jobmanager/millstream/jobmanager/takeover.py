@@ -71,7 +71,7 @@ class Takeover:
         self._failure = failure
         self._job.handle(Recovered())
         if self._ending is not None:
-            self._job.checkpoints.ends_with = self._ending.savepoint
+            self._job.checkpoints.will_end_with(self._ending.savepoint)
             if not self._ending.savepoint:
                 self._job.handle(CancelRequested())
         self._job.spawn(self._take_checkpoints)

@@ -87,6 +87,8 @@ class CheckpointDriver:
         self.ends_with = ""
         """The savepoint with which the job ends: what sinks commit from then on is in no earlier checkpoint, and what
         they have prepared for it must stay. So no attempt may follow."""
+        self.recorded_end = ""
+        """The same when it is recorded: from then on no leader lets the job go on."""
         self._completed = asyncio.Event()
         """Set by each completed checkpoint, and when the attempt ends."""
         self.settings = settings
@@ -248,6 +250,10 @@ class CheckpointDriver:
             await self._tell_all(COMPLETED, self._job.running_subtasks(), _message(checkpoint_id))
         except MillstreamError as error:
             self._job.fail(error)
+
+    def will_end_with(self, location: str) -> None:
+        """It is recorded that the job ends with this savepoint."""
+        self.ends_with = self.recorded_end = location
 
     def revoke(self, savepoint: Savepoint) -> None:
         """It is not the job's end after all, and the next attempt starts from before it: nobody can from it, then."""
