@@ -70,10 +70,10 @@ class Takeover:
         """Take over the checkpoints, and wait for TaskManagers. ``failure``: why the job cannot go on in any case."""
         self._failure = failure
         self._job.handle(Recovered())
-        if self._ending is not None:
+        if self._ending is not None and self._ending.savepoint:
             self._job.checkpoints.will_end_with(self._ending.savepoint)
-            if not self._ending.savepoint:
-                self._job.handle(CancelRequested())
+        elif self._ending is not None:
+            self._job.handle(CancelRequested())
         self._job.spawn(self._take_checkpoints)
 
     def found(self, slot: Slot, subtasks: Iterable[jobmanager_pb2.KnownSubtask]) -> None:
