@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from millstream.core.checkpoint.manifest import MANIFEST_NAME, parse_manifest, state_files
+from millstream.jobmanager.checkpointing.history import epoch_name
 
 INTERVAL_S: Final = 0.02
 
@@ -49,13 +52,23 @@ class Keeper:
             except FileExistsError:
                 continue
             except FileNotFoundError as error:
-                if manifest.exists():  # a checkpoint goes by its manifest first
+                if manifest.exists() and _is_claimed(manifest.parent):  # a checkpoint goes by its manifest first
                     self.problems.append(f"{manifest.parent.name} counts and lacks a file: {error.filename}")
                 return
         kept.parent.mkdir(parents=True, exist_ok=True)
         draft = kept.with_name(f".{kept.name}")
         draft.write_bytes(data)
         draft.replace(kept)
+
+
+def _is_claimed(checkpoint: Path) -> bool:
+    """A leader that was frozen may write a manifest when the next one has removed the rest: it counts for nothing."""
+    number, generation = re.findall(r"\d+", checkpoint.name)
+    try:
+        claim = (checkpoint.parent / epoch_name(int(number))).read_bytes()
+    except FileNotFoundError:
+        return False
+    return bool(json.loads(claim[claim.rindex(b"{") :])["generation"] == int(generation))
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -14,13 +15,15 @@ import pytest
 
 from millstream.client.job_client import JobClient
 from millstream.core.api.job import JobStatus
-from millstream.core.checkpoint.manifest import MANIFEST_NAME
+from millstream.core.checkpoint.manifest import MANIFEST_NAME, write_manifest
+from millstream.core.checkpoint.storage import LocalStorage
+from millstream.proto.v1 import checkpoint_pb2
 from millstream.testing import MiniCluster
 from tests.chaos.job import Load
 from tests.chaos.rescaling import rescale_by_savepoint, rescale_live
 from tests.chaos.variants import CLUSTER, UNALIGNED, VARIANTS
 from tests.oracle.check import Checked, check_checkpoints
-from tests.oracle.keeping import kept_checkpoints
+from tests.oracle.keeping import Keeper, kept_checkpoints
 from tests.oracle.tampering import Tampered
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
@@ -176,3 +179,22 @@ def check_that_it_is_noticed(
             assert problem.startswith(checkpoints[place].name) and "cannot be read" not in problem, problem
         return
     pytest.fail("no checkpoint has what could be broken")
+
+
+@pytest.mark.parametrize(("claimed_by", "noticed"), [(2, True), (3, False), (None, False)])
+def test_a_file_is_missing_only_from_checkpoints_that_count(
+    tmp_path: Path, claimed_by: int | None, noticed: bool
+) -> None:
+    """A leader that was frozen may have written the manifest when the next one had removed the files."""
+    directory = tmp_path / "checkpoints" / "job" / "chk-7-g2"
+    directory.mkdir(parents=True)
+    vertex = checkpoint_pb2.VertexState(subtasks=[checkpoint_pb2.SubtaskState()])
+    vertex.subtasks[0].files.add(path="gone.state", length=1)
+    manifest = checkpoint_pb2.CheckpointManifest(job_id="job", checkpoint_id=7, vertices=[vertex])
+    write_manifest(LocalStorage(directory), manifest)
+    if claimed_by is not None:
+        (directory.parent / "epochs").mkdir()
+        (directory.parent / "epochs" / "7").write_bytes(b"frame" + json.dumps({"generation": claimed_by}).encode())
+    keeper = Keeper(tmp_path / "checkpoints", tmp_path / "kept")
+    keeper.look()
+    assert bool(keeper.problems) is noticed
