@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from tests.sim.job import Shape
 
@@ -34,6 +34,11 @@ class Draw:
     """With one call; what it asked for may happen all the same."""
 
 
+DISK_TURNS: Final = 200
+"""A checkpoint waits for the disk so often, when the one before it is removed at the same time: one that cannot come
+within its timeout would fail a job for ever."""
+
+
 def draw(chance: random.Random) -> Draw:
     pick = chance.choice
     shape = _shape(chance)
@@ -57,7 +62,7 @@ def draw(chance: random.Random) -> Draw:
     }
     if cluster["taskmanager.memory.segment-size"] == "128 kb":
         cluster["taskmanager.memory.network.size"] = "64 mb"
-    return Draw(
+    drawn = Draw(
         shape=shape,
         cluster=cluster,
         job=_job(chance),
@@ -75,6 +80,9 @@ def draw(chance: random.Random) -> Draw:
         user_gap_s=pick((1.0, 5.0)),
         user_patience_s=pick((0.2, 2.0, 10.0)),
     )
+    timeout = "execution.checkpointing.timeout"
+    drawn.job[timeout] = max(drawn.job[timeout], round(DISK_TURNS * drawn.disk_latency_s * 1000))
+    return drawn
 
 
 def _shape(chance: random.Random) -> Shape:

@@ -29,6 +29,8 @@ START_S = 0.05
 REAP_S = 0.002
 STEP_S = [0.0003]
 """What a turn costs; a slow machine takes longer."""
+SLOW_UNTIL_S = [0.0]
+"""Slots that start after the faults are not slow: a job whose checkpoints time out would start again for ever."""
 _pids = itertools.count(100)
 
 
@@ -50,7 +52,8 @@ class SimSlot:
         self.parent = parent
         self.server: SlotServer | None = None
         self.loop: TaskLoop | None = None
-        self.step_s = STEP_S[0] * chance.choice((1, 1, 1, 3, 30))
+        slowness = chance.choice((1, 1, 1, 3, 30))
+        self.step_s = STEP_S[0] * (slowness if parent.loop.now_s < SLOW_UNTIL_S[0] else 1)
         self._chance = chance
         self._reactor = SimReactor(self._wake)
         self._turning = False

@@ -76,6 +76,7 @@ class World:
     def run(self) -> Outcome:
         sockets.BUFFER_BYTES[0] = self.draw.pipe_bytes
         slots.STEP_S[0] = self.draw.step_s
+        slots.SLOW_UNTIL_S[0] = self.draw.faults_until_s
         SHAPE[:] = [self.draw.shape]
         outcome = self.outcome
         with simulated_machine(self.loop, self.net, self.disk, random.Random(self.chance.random())):
