@@ -205,6 +205,7 @@ def test_a_savepoint_can_be_started_from_though_the_job_has_failed_since(cluster
     """The job goes back to what lies behind the savepoint, so what sinks have prepared for that stays."""
     out = tmp_path / "out"
     job = cluster.submit(counting(out, 2000, 1000, "1 h"))
+    cluster.wait_until(lambda: job.status() is JobStatus.RUNNING, "the job runs")
     cluster.wait_until(lambda: out.exists() and list(out.glob(".*")), "results on their way")
     savepoint = job.trigger_savepoint(str(tmp_path / "kept")).result()
     wait_for_output(cluster, out, seen=0)
@@ -228,6 +229,7 @@ def test_a_job_that_was_being_stopped_does_not_start_again_from_before_its_savep
     out = tmp_path / "out"
     with MiniCluster(2, 1, SETTINGS, jobmanagers=2) as cluster, ThreadPoolExecutor(1) as beside:
         job = cluster.submit(counting(out, 2000, 1000, "1 h"))
+        cluster.wait_until(lambda: job.status() is JobStatus.RUNNING, "the job runs")
         cluster.wait_until(lambda: out.exists() and list(out.glob(".*")), "results on their way")
         stopping = beside.submit(job.stop_with_savepoint, False, str(tmp_path / "kept"))
         wait_for_ending(cluster)
