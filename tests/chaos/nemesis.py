@@ -135,12 +135,10 @@ class Nemesis:
             case Passing.RESTORE:
                 self._wait_for_checkpoint()
                 self._kill_slot()
-            case Passing.DEPLOYMENT:
-                self._kill_slot()
             case Passing.CANCELLATION if stage.parallelism == 1:
                 stage.parallelism += 1
                 rescale_live(stage.job, stage.parallelism)
-            case Passing.CANCELLATION:
+            case Passing.DEPLOYMENT | Passing.CANCELLATION:
                 self._kill_slot()
             case Passing.TAKEOVER:
                 cluster.replace_jobmanagers([cluster.mini.leader()])

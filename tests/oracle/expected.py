@@ -13,10 +13,10 @@ from millstream.core.elements.control import MAX_WATERMARK_MS, MIN_WATERMARK_MS
 from millstream.testing.sequence import SPLITS, SequenceSplit
 from tests.chaos.job import BATCH_ROWS, MILLISECONDS_APART, WINDOW_RECORDS, Load
 from tests.oracle.held import Held, Record
+from tests.oracle.tables import WINDOW_MS
 
 Emitted = npt.NDArray[np.bool_]
 """By key and number of the record, or of the window: whether its row has come to the sink."""
-WINDOW_MS: Final = WINDOW_RECORDS * MILLISECONDS_APART
 OUT_OF_ORDER_MS: Final = BATCH_ROWS * MILLISECONDS_APART
 
 

@@ -6,7 +6,6 @@ which it was taken, or dealt out for another one. What it must hold is computed 
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,11 +30,10 @@ from millstream.taskmanager.operators.sink import COMMITTABLES
 from millstream.taskmanager.operators.snapshots import WATERMARK, OperatorSnapshot
 from millstream.taskmanager.operators.windowing.keyed_base import CONTENTS
 from millstream.taskmanager.state.chunks import load_chunks
-from millstream.taskmanager.state.rocksdb_files import rows_of_database
 from millstream.taskmanager.state.tables import SavedTable
 from millstream.taskmanager.task.context import SubtaskInfo
 from millstream.testing.sequence import SequenceSplit
-from tests.oracle.tables import STAGE_OF_OPERATOR, query_state
+from tests.oracle.tables import STAGE_OF_OPERATOR, chunks_of, query_state
 
 Record = tuple[int, int]
 """Key and number."""
@@ -160,10 +158,7 @@ class _Share:
 
     def _rows(self, snapshot: OperatorSnapshot) -> list[tuple[Any, Any]]:
         tables: dict[str, SavedTable] = {}
-        if snapshot.backend is not None:
-            load_chunks(snapshot.backend.chunks, tables)
-            for database in snapshot.backend.databases:
-                load_chunks(rows_of_database(database, self.groups, Path(tempfile.gettempdir())), tables)
+        load_chunks(chunks_of(snapshot, self.groups), tables)
         return [(key, tuple(stored)) for table in tables.values() for key, stored in table.plain.items()]
 
     def flights(self, edges: list[int]) -> Iterator[list[tuple[int, ...]]]:

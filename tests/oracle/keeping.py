@@ -61,6 +61,12 @@ class Keeper:
         draft.replace(kept)
 
 
+def record_of(data: bytes) -> dict[str, int]:
+    """A record of the ledger, without its frame."""
+    record: dict[str, int] = json.loads(data[data.rindex(b"{") :])
+    return record
+
+
 def _is_claimed(checkpoint: Path) -> bool:
     """A leader that was frozen may write a manifest when the next one has removed the rest: it counts for nothing."""
     number, generation = re.findall(r"\d+", checkpoint.name)
@@ -68,7 +74,7 @@ def _is_claimed(checkpoint: Path) -> bool:
         claim = (checkpoint.parent / epoch_name(int(number))).read_bytes()
     except FileNotFoundError:
         return False
-    return bool(json.loads(claim[claim.rindex(b"{") :])["generation"] == int(generation))
+    return record_of(claim)["generation"] == int(generation)
 
 
 @contextmanager

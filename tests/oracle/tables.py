@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from millstream.taskmanager.operators.snapshots import OperatorSnapshot
-from millstream.taskmanager.state.chunks import decoded
+from millstream.taskmanager.state.chunks import Chunk, EncodedChunk, decoded
 from millstream.taskmanager.state.column_chunks import GROUP, ROW, ROWS, ColumnChunk
 from millstream.taskmanager.state.rocksdb_files import rows_of_database
 from tests.chaos.job import MILLISECONDS_APART, WINDOW_RECORDS
@@ -50,7 +50,8 @@ def query_state(snapshot: OperatorSnapshot, groups: range) -> QueryState:
 def _tables(snapshot: OperatorSnapshot, groups: range) -> dict[str, Table]:
     """By name. Of chunks about one row the last one counts."""
     tables: dict[str, Table] = {}
-    for chunk in _chunks(snapshot, groups):
+    for chunk in map(decoded, chunks_of(snapshot, groups)):
+        assert isinstance(chunk, ColumnChunk), chunk.name
         table = tables.setdefault(chunk.name, {})
         keys = chunk.rows.schema.names[chunk.first_key : chunk.first_key + chunk.keys]
         names = [GROUP, ROW] if chunk.kind == ROWS else [GROUP, *keys]
@@ -61,12 +62,10 @@ def _tables(snapshot: OperatorSnapshot, groups: range) -> dict[str, Table]:
     return tables
 
 
-def _chunks(snapshot: OperatorSnapshot, groups: range) -> Iterator[ColumnChunk]:
+def chunks_of(snapshot: OperatorSnapshot, groups: range) -> Iterator[Chunk | EncodedChunk]:
+    """The keyed state of an operator: as it was written, and out of databases."""
     if snapshot.backend is None:
         return
-    held = [snapshot.backend.chunks]
-    held += [rows_of_database(database, groups, Path(tempfile.gettempdir())) for database in snapshot.backend.databases]
-    for chunks in held:
-        for chunk in map(decoded, chunks):
-            assert isinstance(chunk, ColumnChunk), chunk.name
-            yield chunk
+    yield from snapshot.backend.chunks
+    for database in snapshot.backend.databases:
+        yield from rows_of_database(database, groups, Path(tempfile.gettempdir()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter, defaultdict
 from typing import Final
@@ -12,6 +11,7 @@ from millstream.core.checkpoint.manifest import MANIFEST_NAME, parse_manifest, s
 from millstream.proto.v1 import checkpoint_pb2, taskmanager_pb2
 from millstream.taskmanager.network.receiving import ReceivingChannel
 from millstream.taskmanager.task.phase import TaskPhase
+from tests.oracle.keeping import record_of
 from tests.sim.disk import SimDisk
 from tests.sim.job import SINK_DIRECTORY, Row, rows_of
 from tests.sim.loop import SimProcess
@@ -22,12 +22,6 @@ LOOK_S: Final = 0.25
 _EPOCH: Final = re.compile(r"/checkpoints/(\w+)/epochs/(\d+)")
 _GENERATION: Final = re.compile(r"/checkpoints/(\w+)/generation-(\d+)")
 _RESTORED: Final = re.compile(r"/checkpoints/(\w+)/chk-(\d+)-g(\d+)")
-
-
-def record_of(data: bytes) -> dict[str, int]:
-    """A record of the ledger, without its frame."""
-    record: dict[str, int] = json.loads(data[data.rindex(b"{") :])
-    return record
 
 
 class Breach(AssertionError):

@@ -29,7 +29,8 @@ from millstream.core.rpc.leader_channel import LeaderPeer
 from millstream.core.rpc.secret import ClusterSecret
 from millstream.proto.v1 import common_pb2, jobmanager_pb2
 from millstream.proto.v1.jobmanager_pb2_grpc import BlobStoreStub, DispatcherStub
-from tests.sim.checkers import Breach, record_of
+from tests.oracle.keeping import record_of
+from tests.sim.checkers import Breach
 from tests.sim.cluster import SECRET, SimCluster
 from tests.sim.disk import SimDisk
 from tests.sim.job import SinkFiles, graph_of

@@ -187,7 +187,6 @@ class _Gatekeeper(_Interceptor):
         metadata = {str(key): value for key, value in handler_call_details.invocation_metadata or ()}
         method = str(handler_call_details.method)
         theirs = str(metadata.get(PROTOCOL_KEY, ""))
-        handler = await continuation(handler_call_details)
         if theirs != str(PROTOCOL_VERSION):
             return _refusal(grpc.StatusCode.FAILED_PRECONDITION, mismatch_message(theirs))
         if self._secret is not None:
@@ -198,6 +197,7 @@ class _Gatekeeper(_Interceptor):
         refused = self._admission(metadata) if self._admission is not None else None
         if refused is not None:
             return _refusal(*_status_of(refused))
+        handler = await continuation(handler_call_details)
         return handler if handler is None else refusing_malformed(handler)
 
 
